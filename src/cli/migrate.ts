@@ -1,0 +1,13 @@
+// npm run migrate: brings the schema of DATABASE_URL, or of the embedded PostgreSQL, up to date.
+import { resolve } from 'node:path'
+import { migrate } from '../connection/migrations.ts'
+import { prepareDatabase } from '../connection/prepare.ts'
+import { readSettings } from '../connection/settings.ts'
+import { runCommand } from './command.ts'
+
+await runCommand(async () => {
+  const settings = readSettings(process.env, resolve('.data'))
+  if (settings.databaseUrl) await migrate(settings.databaseUrl)
+  else await (await prepareDatabase(settings, false)).close()
+  process.stdout.write('The schema is up to date.\n')
+})

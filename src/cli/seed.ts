@@ -1,0 +1,39 @@
+// npm run seed -- 10000: adds sample users to the configured or the embedded database.
+import { resolve } from 'node:path'
+import { openLogger } from '../connection/logger.ts'
+import { openConnections } from '../connection/open.ts'
+import { prepareDatabase } from '../connection/prepare.ts'
+import { readSettings } from '../connection/settings.ts'
+import { samplePassword, sampleSuffix, seedSamples } from '../services/samples.ts'
+import { runCommand } from './command.ts'
+
+const countMax = 10_000_000
+
+await runCommand(async () => {
+  const [given = '1000'] = process.argv.slice(2)
+  const count = Number(given)
+  if (!/^\d{1,8}$/.test(given) || count < 1 || count > countMax)
+    throw new Error(`How many users? A whole number from 1 to ${countMax}, such as: npm run seed -- 10000`)
+  if (process.env.NODE_ENV === 'production') throw new Error('Sample users are not for production.')
+  const settings = readSettings(process.env, resolve('.data'))
+  const prepared = await prepareDatabase(settings, false)
+  const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, openLogger('warn'))
+  const startedAt = performance.now()
+  try {
+    await seedSamples(connections, count, sampleSuffix(), (stored) => showProgress(stored, count))
+  } finally {
+    await connections.close()
+    await prepared.close()
+  }
+  const seconds = (performance.now() - startedAt) / 1000
+  process.stdout.write(
+    `${count} users in ${seconds.toFixed(1)} s, each with the password ${samplePassword}\n`,
+  )
+})
+
+function showProgress(stored: number, count: number): void {
+  if (!process.stdout.isTTY) return
+  const done = Math.floor((stored / count) * 40)
+  const bar = '█'.repeat(done) + '░'.repeat(40 - done)
+  process.stdout.write(`\r${bar} ${stored} of ${count}${stored === count ? '\n' : ''}`)
+}

@@ -1,0 +1,98 @@
+// Avatars in an S3 bucket, or in one that speaks S3. Region, endpoint and credentials are found by the
+// SDK itself, in its own environment variables or the function's role.
+import { hash } from 'node:crypto'
+import type { S3Client } from '@aws-sdk/client-s3'
+import { unavailable } from '../model/errors.ts'
+import { type AvatarStore, checkedKey, isAvatarKey } from './avatar-store.ts'
+
+type Sdk = typeof import('@aws-sdk/client-s3')
+
+const connectMsMax = 1_000
+const requestMsMax = 3_000
+const attemptsMax = 2
+// Over all attempts, the waits between them and the search for credentials.
+const callMsMax = 4_000
+
+// A key that no user has.
+const absentKey = `avatars/00000000-0000-0000-0000-000000000000/${'0'.repeat(64)}.webp`
+
+/**
+ * Reading needs `s3:ListBucket` beside `s3:GetObject`: without it S3 answers 403 for what is not there.
+ *
+ * @param options.forcePathStyle the bucket is named in the path, not in the host name, as emulators need it
+ */
+export function openAvatarBucket(bucket: string, options: { forcePathStyle: boolean }): AvatarStore {
+  // Loaded on first use, since few requests need it.
+  let opened: Promise<{ sdk: Sdk; s3: S3Client }> | undefined
+  const open = async () => {
+    const sdk = await import('@aws-sdk/client-s3')
+    const s3 = new sdk.S3Client({
+      forcePathStyle: options.forcePathStyle,
+      maxAttempts: attemptsMax,
+      requestHandler: {
+        connectionTimeout: connectMsMax,
+        requestTimeout: requestMsMax,
+        throwOnRequestTimeout: true,
+      },
+    })
+    return { sdk, s3 }
+  }
+
+  const call = async <T>(
+    work: (sdk: Sdk, s3: S3Client, limit: { abortSignal: AbortSignal }) => Promise<T>,
+  ) => {
+    opened ??= open()
+    const { sdk, s3 } = await opened
+    const abortSignal = AbortSignal.timeout(callMsMax)
+    // Raced as well, since the SDK does not heed the signal while it looks for credentials.
+    const timeUp = new Promise<never>((_, reject) => {
+      abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
+    })
+    try {
+      return await Promise.race([work(sdk, s3, { abortSignal }), timeUp])
+    } catch (error) {
+      throw unavailable('The avatar store', error)
+    }
+  }
+
+  const read = (key: string) =>
+    call(async (sdk, s3, limit) => {
+      try {
+        const { Body } = await s3.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: key }), limit)
+        return await Body?.transformToByteArray()
+      } catch (error) {
+        if (error instanceof sdk.NoSuchKey) return undefined
+        throw error
+      }
+    })
+
+  return {
+    put: async (key, bytes) => {
+      const command = {
+        Bucket: bucket,
+        Key: checkedKey(key),
+        Body: bytes,
+        ContentType: 'image/webp',
+        CacheControl: 'public, max-age=31536000, immutable',
+        // S3 refuses what does not arrive whole. Given here, it also keeps the SDK from adding a checksum
+        // of its own choice, which not every emulator knows.
+        ChecksumSHA256: hash('sha256', bytes, 'base64'),
+      }
+      await call((sdk, s3, limit) => s3.send(new sdk.PutObjectCommand(command), limit))
+    },
+    remove: async (key) => {
+      const command = { Bucket: bucket, Key: checkedKey(key) }
+      await call((sdk, s3, limit) => s3.send(new sdk.DeleteObjectCommand(command), limit))
+    },
+    read: async (key) => (isAvatarKey(key) ? read(key) : undefined),
+    // Tells a bucket that answers from one that is missing or refuses us, by the permissions that reading
+    // needs anyway.
+    check: async () => {
+      await read(absentKey)
+    },
+    close: async () => {
+      const { s3 } = (await opened) ?? {}
+      s3?.destroy()
+    },
+  }
+}

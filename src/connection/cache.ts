@@ -1,0 +1,86 @@
+// The cache of users: one small interface, kept in Redis or, when none is configured, in the process.
+//
+// A reader that misses is given a lease: a mark in the entry's place. What the reader then loads from
+// the database is stored only if that very mark is still there. A writer removes whatever is in the
+// place, entry or mark, after its commit and before its answer. So an entry of version v is in the
+// cache only if no removal came between the lease and the store; a write newer than v that was
+// committed before the load would have been seen by it, and one committed after it removes the entry
+// when it gets there, which is before it is answered. An evicted or expired mark makes the store fail,
+// never succeed. Memcached at Facebook works like this (Nishtala et al., NSDI 2013, section 3.2.1).
+// It assumes that one Redis primary decides on each key.
+import { LRUCache } from 'lru-cache'
+
+/** A user's version, a line feed, and the JSON that is answered; version 0 for an id that is unknown. */
+export type Entry = Buffer
+
+export type Lookup =
+  | { kind: 'hit'; entry: Entry }
+  /** Nothing there: what is loaded from now on may be offered to `fill` with this lease. */
+  | { kind: 'miss'; lease: string }
+  /** The cache cannot be trusted or reached at the moment. */
+  | { kind: 'bypass' }
+
+export type Cache = {
+  read(id: string): Promise<Lookup>
+  /**
+   * Stores `entry` if the lease still holds.
+   * @returns what is in the place now, when that is an entry (this one or another reader's);
+   *   undefined when a write came in between
+   */
+  fill(id: string, lease: string, entry: Entry): Promise<Entry | undefined>
+  /** Removes what is stored and ends every lease. Never throws; what could not be removed is tried again. */
+  forget(id: string): Promise<void>
+  /** Rejects unless the cache answers now. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+/** An hour, give or take a tenth, so that entries made together do not expire together. */
+export function entryTtlMs(): number {
+  return 3_600_000 * (0.9 + Math.random() * 0.2)
+}
+/** How long an unknown id is remembered. */
+export const unknownTtlMs = 10_000
+/** How long a reader has for its load. */
+export const leaseTtlMs = 5_000
+
+const unknown = Buffer.from('0\n')
+
+/** The entry that remembers that there is no such user. */
+export function unknownEntry(): Entry {
+  return unknown
+}
+
+export function isUnknown(entry: Entry): boolean {
+  return entry[0] === 0x30
+}
+
+/** The embedded default. It serves one process only. */
+export function openProcessCache(): Cache {
+  const places = new LRUCache<string, Entry | string>({
+    max: 50_000,
+    maxSize: 128 * 1024 * 1024,
+    sizeCalculation: (place) => place.length + 200,
+  })
+  let leases = 0
+  return {
+    read: async (id) => {
+      const place = places.get(id)
+      if (typeof place === 'string') return { kind: 'miss', lease: place }
+      if (place !== undefined) return { kind: 'hit', entry: place }
+      const lease = String(++leases)
+      places.set(id, lease, { ttl: leaseTtlMs })
+      return { kind: 'miss', lease }
+    },
+    fill: async (id, lease, entry) => {
+      const place = places.get(id)
+      if (place !== undefined && typeof place !== 'string') return place
+      if (place !== lease) return undefined
+      places.set(id, entry, { ttl: isUnknown(entry) ? unknownTtlMs : entryTtlMs() })
+      return entry
+    },
+    forget: async (id) => void places.delete(id),
+    check: async () => {},
+    close: async () => places.clear(),
+  }
+}

@@ -1,0 +1,81 @@
+// The issuer for development: real RS256 tokens of Cognito's shape, signed with a key of this checkout,
+// so that a laptop runs the verification that production runs. Settings refuse it in production.
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
+import type { TokenRules } from './token-verifier.ts'
+
+const localClientId = 'local'
+
+export type LocalIssuer = {
+  rules: TokenRules
+  /** The public keys, as `/.well-known/jwks.json` answers them. */
+  jwks: { keys: JWK[] }
+  /**
+   * An access token of Cognito's shape. With `scope` and no username it is a machine client's.
+   * @param lifetimeSeconds a day when absent
+   */
+  token(who: {
+    username?: string
+    groups?: string[]
+    scope?: string
+    lifetimeSeconds?: number
+  }): Promise<string>
+}
+
+/** The path under which the Node server answers for the issuer. */
+export const localIssuerPath = '/local-issuer'
+
+export async function openLocalIssuer(directory: string, port: number): Promise<LocalIssuer> {
+  const privateJwk = await loadKey(directory)
+  const { kty, n, e, kid } = privateJwk
+  const key = await importJWK(privateJwk, 'RS256')
+  const issuer = `http://localhost:${port}${localIssuerPath}`
+  return {
+    rules: {
+      issuer,
+      jwksUri: `http://127.0.0.1:${port}${localIssuerPath}/.well-known/jwks.json`,
+      audience: [localClientId],
+      tokenUse: 'required',
+    },
+    jwks: { keys: [{ kty, n, e, kid, alg: 'RS256', use: 'sig' } as JWK] },
+    token: ({ username, groups, scope, lifetimeSeconds = 86_400 }) =>
+      new SignJWT({
+        token_use: 'access',
+        client_id: localClientId,
+        ...(username !== undefined && { username }),
+        ...(groups !== undefined && { 'cognito:groups': groups }),
+        ...(scope !== undefined && { scope }),
+      })
+        .setProtectedHeader({ alg: 'RS256', kid: kid ?? '' })
+        .setIssuer(issuer)
+        .setSubject(username === undefined ? localClientId : randomUUID())
+        .setJti(randomUUID())
+        .setIssuedAt()
+        .setExpirationTime(Math.floor(Date.now() / 1000) + lifetimeSeconds)
+        .sign(key),
+  }
+}
+
+async function loadKey(directory: string): Promise<JWK> {
+  const path = join(directory, 'local-issuer-key.json')
+  const read = () => readFile(path, 'utf8').then((text) => JSON.parse(text) as JWK)
+  try {
+    return await read()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
+  const jwk = await exportJWK(privateKey)
+  const kid = await calculateJwkThumbprint(jwk)
+  await mkdir(directory, { recursive: true })
+  // Linked into place, so that of two processes that start at once the second takes the first's key.
+  const draft = `${path}.${randomUUID()}`
+  await writeFile(draft, JSON.stringify({ ...jwk, kid }), { mode: 0o600 })
+  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  await rm(draft)
+  return read()
+}

@@ -1,0 +1,51 @@
+// Brings a database's schema up to date with the files in `migrations/`.
+import { fileURLToPath } from 'node:url'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
+import pg from 'pg'
+
+const folder = fileURLToPath(new URL('../../migrations', import.meta.url))
+// Any number that nothing else in the database uses.
+const lockKey = 7_301_442
+
+/** Safe to run from several processes at once: they take turns, and the later ones find nothing to do. */
+export async function migrate(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'user-directory migrate',
+    // A migration that waits behind a long transaction makes everybody wait behind it.
+    options: '-c lock_timeout=30s',
+  })
+  await client.connect()
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [lockKey])
+    await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
+  } finally {
+    await client.end()
+  }
+}
+
+/** Whether a database has our tables, and all of this version's migrations. */
+export async function schemaState(databaseUrl: string): Promise<'none' | 'behind' | 'current'> {
+  const latest = readMigrationFiles({ migrationsFolder: folder }).at(-1)
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: 10_000,
+    query_timeout: 10_000,
+  })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ exists: boolean }>(
+      `SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`,
+    )
+    if (!rows[0]?.exists) return 'none'
+    const applied = await client.query('SELECT 1 FROM drizzle.__drizzle_migrations WHERE hash = $1', [
+      latest?.hash,
+    ])
+    return applied.rowCount === 1 ? 'current' : 'behind'
+  } finally {
+    await client.end()
+  }
+}

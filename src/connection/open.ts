@@ -1,0 +1,38 @@
+// Opens everything that the settings name, once a process; the entries hand it on.
+import { join } from 'node:path'
+import { openAvatarBucket } from './avatar-bucket.ts'
+import { openAvatarDirectory } from './avatar-directory.ts'
+import type { AvatarStore } from './avatar-store.ts'
+import { type Cache, openProcessCache } from './cache.ts'
+import type { Logger } from './logger.ts'
+import { type Database, openPostgres } from './postgres.ts'
+import { openRedisCache } from './redis-cache.ts'
+import type { Settings } from './settings.ts'
+
+export type Connections = {
+  db: Database
+  cache: Cache
+  avatars: AvatarStore
+  avatarBaseUrl: string
+  logger: Logger
+  close(): Promise<void>
+}
+
+/** @param settings with `databaseUrl` filled in: the entry has started the embedded PostgreSQL if it is needed */
+export function openConnections(settings: Settings & { databaseUrl: string }, logger: Logger): Connections {
+  const db = openPostgres(settings.databaseUrl, logger)
+  const cache = settings.redisUrl ? openRedisCache(settings.redisUrl, logger) : openProcessCache()
+  const avatars = settings.avatarBucket
+    ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
+    : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
+  return {
+    db,
+    cache,
+    avatars,
+    avatarBaseUrl: settings.avatarBaseUrl,
+    logger,
+    close: async () => {
+      await Promise.allSettled([db.close(), cache.close(), avatars.close()])
+    },
+  }
+}

@@ -1,0 +1,54 @@
+// Reads a request's body within a bound, whether its length is declared or not.
+import { invalid, ServiceError } from '../model/errors.ts'
+import { check, structuralFaults } from '../model/validate.ts'
+import type { Schema } from './endpoint.ts'
+
+/** @throws ServiceError `too_large` as soon as the bound is passed; the rest is not read */
+export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get('content-length') ?? 0)
+  if (declared > bytesMax) throw tooLarge(bytesMax)
+  if (!request.body) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  // Leaving the loop by a throw cancels the stream.
+  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    length += chunk.byteLength
+    if (length > bytesMax) throw tooLarge(bytesMax)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, length)
+}
+
+function tooLarge(bytesMax: number): ServiceError {
+  return new ServiceError('too_large', `The body is too large: at most ${bytesMax} bytes are taken here.`)
+}
+
+/** The media type without its parameters, in lower case; empty when there is none. */
+export function mediaType(request: Request): string {
+  return (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
+
+/**
+ * A JSON body against its schema, with every fault found.
+ * @throws ServiceError `invalid`
+ */
+export function parseJson<T>(bytes: Uint8Array, schema: Schema<T>): T {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (error) {
+    const message =
+      bytes.byteLength === 0
+        ? 'a JSON body is required'
+        : error instanceof SyntaxError
+          ? 'is not well-formed JSON'
+          : 'is not well-formed UTF-8'
+    throw invalid({ pointer: '', message })
+  }
+  const structure = structuralFaults(value)
+  if (structure.isBoundless) throw invalid(...structure.faults)
+  const checked = check(schema, value, 'pointer')
+  if ('faults' in checked) throw invalid(...structure.faults, ...checked.faults)
+  if (structure.faults.length > 0) throw invalid(...structure.faults)
+  return checked.value
+}

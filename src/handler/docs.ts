@@ -1,0 +1,63 @@
+// The API's description as a page to read and to try: Swagger UI, served from this machine.
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+const page = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>User directory API</title>
+    <link rel="icon" href="/docs/favicon-32x32.png">
+    <link rel="stylesheet" href="/docs/swagger-ui.css">
+  </head>
+  <body>
+    <div id="ui"></div>
+    <script src="/docs/swagger-ui-bundle.js"></script>
+    <script src="/docs/start.js"></script>
+  </body>
+</html>
+`
+
+const start = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#ui',
+  persistAuthorization: true,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  filter: false,
+  validatorUrl: null,
+})
+`
+
+const files: Record<string, string> = {
+  'swagger-ui.css': 'text/css',
+  'swagger-ui-bundle.js': 'text/javascript',
+  'favicon-32x32.png': 'image/png',
+}
+
+// Swagger UI styles its elements inline; scripts come from this server only.
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+export function docsPage(): Response {
+  return new Response(page, {
+    headers: {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Security-Policy': policy,
+      'Referrer-Policy': 'no-referrer',
+    },
+  })
+}
+
+/** @returns undefined when the page has no such file */
+export async function docsFile(name: string): Promise<Response | undefined> {
+  if (name === 'start.js') return new Response(start, { headers: { 'Content-Type': 'text/javascript' } })
+  const type = Object.hasOwn(files, name) ? files[name] : undefined
+  if (!type) return undefined
+  const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
+  return new Response(await readFile(join(folder, name)), {
+    headers: { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' },
+  })
+}

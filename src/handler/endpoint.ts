@@ -1,0 +1,57 @@
+// What an endpoint of the protected API is: one description that routing, access, validation and the
+// OpenAPI document are made from.
+import type * as z from 'zod/mini'
+import type { Action, Caller } from '../services/access.ts'
+import type { UserReader } from '../services/users/read.ts'
+import type { World } from '../services/users/record.ts'
+import type { IfMatch } from '../services/users/write.ts'
+
+export type Schema<T = unknown> = z.ZodMiniType<T>
+
+/** What a handler is given: everything checked, nothing raw but the request itself. */
+export type Call<Query, Body> = {
+  world: World
+  reader: UserReader
+  caller: Caller
+  request: Request
+  /** The path's id, in lower case; empty where the path has none. */
+  id: string
+  query: Query
+  body: Body
+  ifMatch: IfMatch | undefined
+  /** Fields for the request's log line. */
+  log: Record<string, unknown>
+}
+
+export type Answer = {
+  status: number
+  description: string
+  /** Absent: no content. */
+  schema?: Schema
+  headers?: ('ETag' | 'Location' | 'Link' | 'X-Cache')[]
+}
+
+export type Endpoint<Query = unknown, Body = unknown> = {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** As OpenAPI writes it. */
+  path: string
+  operationId: string
+  summary: string
+  description?: string
+  action: Action
+  query?: Schema<Query>
+  /** A JSON body: its schema, and the media types under which it is taken. */
+  body?: { schema: Schema<Body>; mediaTypes: string[]; bytesMax: number }
+  /** Bodies that the handler reads for itself, by media type. */
+  ownBody?: Record<string, Schema | 'binary'>
+  takesIfMatch?: boolean
+  answers: Answer[]
+  /** Statuses besides those that every endpoint may answer. */
+  problems: number[]
+  handle(call: Call<Query, Body>): Promise<Response>
+}
+
+/** Keeps the types of an endpoint's query and body together, then forgets them so that all fit one list. */
+export function endpoint<Query = undefined, Body = undefined>(definition: Endpoint<Query, Body>): Endpoint {
+  return definition as unknown as Endpoint
+}

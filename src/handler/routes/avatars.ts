@@ -1,0 +1,72 @@
+// The upload of an avatar, in its three body forms.
+import * as z from 'zod/mini'
+import { invalid } from '../../model/errors.ts'
+import { avatarBytesMax, decodeBase64Image } from '../../services/image.ts'
+import { avatarUrl } from '../../services/users/record.ts'
+import { uploadAvatar } from '../../services/users/write.ts'
+import { mediaType, parseJson, readBytes } from '../body.ts'
+import { endpoint } from '../endpoint.ts'
+
+const uploadBody = z.strictObject({
+  image_data: z
+    .string()
+    .register(z.globalRegistry, { description: 'The image in base64, or as a data URI.' }),
+})
+
+const uploadedSchema = z.object({ file_path: z.string(), avatar_url: z.string() })
+
+// The image in base64, and room for what is around it.
+const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 1024
+const multipartBytesMax = avatarBytesMax + 64 * 1024
+
+export const avatarEndpoints = [
+  endpoint({
+    method: 'POST',
+    path: '/upload/{id}',
+    operationId: 'uploadAvatar',
+    summary: "Store the user's avatar",
+    description:
+      'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB and 40 megapixels. Stored as WebP, 512 px square at most, without metadata.',
+    action: 'avatar.upload',
+    takesIfMatch: true,
+    ownBody: { 'application/json': uploadBody, 'multipart/form-data': 'binary', 'image/*': 'binary' },
+    answers: [{ status: 200, description: 'Stored', schema: uploadedSchema, headers: ['ETag'] }],
+    problems: [404, 412, 413, 415, 422],
+    handle: async ({ world, caller, id, ifMatch, request }) => {
+      const user = await uploadAvatar(world, caller, id, ifMatch, await readImage(request))
+      const path = user.avatar ?? ''
+      const answer = { file_path: path, avatar_url: avatarUrl(path, world.avatarBaseUrl) }
+      return new Response(JSON.stringify(answer), {
+        headers: {
+          'Content-Type': 'application/json',
+          'Cache-Control': 'private, no-cache',
+          ETag: `"${user.version}"`,
+        },
+      })
+    },
+  }),
+]
+
+async function readImage(request: Request): Promise<Uint8Array> {
+  const type = mediaType(request)
+  if (type === 'application/json') {
+    const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
+    const image = decodeBase64Image(body.image_data, 'either')
+    if (!image)
+      throw invalid({ pointer: '/image_data', message: 'must be base64, or a base64 data URI of an image' })
+    return image
+  }
+  if (type === 'multipart/form-data') return readFile(request)
+  // Any other type is taken as the image itself: its bytes tell what it is, not what the client says.
+  return readBytes(request, avatarBytesMax)
+}
+
+async function readFile(request: Request): Promise<Uint8Array> {
+  const bytes = await readBytes(request, multipartBytesMax)
+  const headers = { 'content-type': request.headers.get('content-type') ?? '' }
+  const form = await new Response(Buffer.from(bytes), { headers }).formData().catch(() => undefined)
+  if (!form) throw invalid({ pointer: '', message: 'is not well-formed multipart/form-data' })
+  const [file, ...more] = [...form.values()].filter((value) => value instanceof File)
+  if (!file || more.length > 0) throw invalid({ pointer: '', message: 'must hold exactly one file' })
+  return file.bytes()
+}

@@ -1,0 +1,138 @@
+// The routes of users: each validates, calls one service verb and maps its answer.
+import * as z from 'zod/mini'
+import { listQuery } from '../../model/listing.ts'
+import { createUserBody, patchUserBody, replaceUserBody, type User, userSchema } from '../../model/user.ts'
+import { listUsers } from '../../services/users/list.ts'
+import { createUser, eraseUser, patchUser, replaceUser } from '../../services/users/write.ts'
+import { endpoint } from '../endpoint.ts'
+import { isNotModified } from '../preconditions.ts'
+
+// An avatar of 5 MB in base64, and room for the other fields.
+const bytesMax = 8 * 1024 * 1024
+
+const pageSchema = z.object({
+  items: z.array(userSchema),
+  next_cursor: z.nullable(z.string()).register(z.globalRegistry, { description: 'null on the last page' }),
+  total: z.optional(z.int()),
+  total_is: z.optional(z.enum(['exact', 'estimate'])),
+})
+
+const privately = { 'Content-Type': 'application/json', 'Cache-Control': 'private, no-cache' }
+
+function userResponse(status: number, user: User, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(user), {
+    status,
+    headers: { ...privately, ETag: `"${user.version}"`, ...headers },
+  })
+}
+
+export const userEndpoints = [
+  endpoint({
+    method: 'POST',
+    path: '/user',
+    operationId: 'createUser',
+    summary: 'Create a user',
+    action: 'user.create',
+    body: { schema: createUserBody, mediaTypes: ['application/json'], bytesMax },
+    answers: [
+      { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
+    ],
+    problems: [409, 413, 415, 422],
+    handle: async ({ world, body }) => {
+      const user = await createUser(world, body)
+      return userResponse(201, user, { Location: `/user/${user.id}` })
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/user',
+    operationId: 'listUsers',
+    summary: 'List users: filter, search, sort, page',
+    action: 'user.list',
+    query: listQuery,
+    answers: [{ status: 200, description: 'One page', schema: pageSchema, headers: ['Link'] }],
+    problems: [],
+    handle: async ({ world, query, request }) => {
+      const page = await listUsers(world, query)
+      const headers = new Headers(privately)
+      if (page.next_cursor !== null) {
+        const next = new URL(request.url).searchParams
+        next.set('cursor', page.next_cursor)
+        headers.set('Link', `</user?${next}>; rel="next"`)
+      }
+      return new Response(JSON.stringify(page), { headers })
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/user/{id}',
+    operationId: 'getUser',
+    summary: 'One user',
+    description: 'Answered from the cache when it can be; never older than the last acknowledged write.',
+    action: 'user.read',
+    answers: [
+      { status: 200, description: 'The user', schema: userSchema, headers: ['ETag', 'X-Cache'] },
+      { status: 304, description: 'Not modified since the version in If-None-Match' },
+    ],
+    problems: [404],
+    handle: async ({ reader, id, request, log }) => {
+      const { version, json, cache } = await reader.get(id)
+      log.cache = cache
+      const headers = { 'Cache-Control': 'private, no-cache', ETag: `"${version}"`, 'X-Cache': cache }
+      if (isNotModified(request, version)) return new Response(null, { status: 304, headers })
+      return new Response(json, { headers: { ...headers, 'Content-Type': 'application/json' } })
+    },
+  }),
+
+  endpoint({
+    method: 'PUT',
+    path: '/user/{id}',
+    operationId: 'replaceUser',
+    summary: "Replace a user's data",
+    description:
+      'A missing optional field is cleared; a missing password or status is kept. Contacts keep their id when it is sent back.',
+    action: 'user.replace',
+    takesIfMatch: true,
+    body: { schema: replaceUserBody, mediaTypes: ['application/json'], bytesMax },
+    answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
+    problems: [404, 409, 412, 413, 415, 422],
+    handle: async ({ world, caller, id, ifMatch, body }) =>
+      userResponse(200, await replaceUser(world, caller, id, ifMatch, body)),
+  }),
+
+  endpoint({
+    method: 'PATCH',
+    path: '/user/{id}',
+    operationId: 'patchUser',
+    summary: 'Change the named fields only',
+    description: 'A JSON merge patch (RFC 7396): null removes.',
+    action: 'user.patch',
+    takesIfMatch: true,
+    body: {
+      schema: patchUserBody,
+      mediaTypes: ['application/merge-patch+json', 'application/json'],
+      bytesMax,
+    },
+    answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
+    problems: [404, 409, 412, 413, 415, 422],
+    handle: async ({ world, caller, id, ifMatch, body }) =>
+      userResponse(200, await patchUser(world, caller, id, ifMatch, body)),
+  }),
+
+  endpoint({
+    method: 'DELETE',
+    path: '/user/{id}',
+    operationId: 'eraseUser',
+    summary: 'Erase a user, with contacts, avatar and cache entry',
+    action: 'user.erase',
+    takesIfMatch: true,
+    answers: [{ status: 204, description: 'Erased' }],
+    problems: [404, 412],
+    handle: async ({ world, id, ifMatch }) => {
+      await eraseUser(world, id, ifMatch)
+      return new Response(null, { status: 204 })
+    },
+  }),
+]

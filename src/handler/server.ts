@@ -1,0 +1,116 @@
+// The entry of the Node server: opens everything, listens, and closes it all again on a signal.
+import { resolve } from 'node:path'
+import { openLocalIssuer } from '../connection/local-issuer.ts'
+import { openLogger } from '../connection/logger.ts'
+import { openConnections } from '../connection/open.ts'
+import { type Prepared, prepareDatabase } from '../connection/prepare.ts'
+import { readSettings, type Settings } from '../connection/settings.ts'
+import { cognitoRules, openTokenVerifier, type TokenRules } from '../connection/token-verifier.ts'
+import { seedSamples } from '../services/samples.ts'
+import { type NodeServer, startNodeServer } from './node-server.ts'
+
+const sampleUsers = 100
+
+async function main(): Promise<void> {
+  const settings = readSettings(process.env, resolve('.data'))
+  const logger = openLogger(settings.logLevel)
+  const prepared = await prepareDatabase(settings, true)
+  const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
+
+  let server: NodeServer | undefined
+  let stopping: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopping ??= stopAll()
+    return stopping
+  }
+  const stopAll = async (): Promise<void> => {
+    await server?.close()
+    await connections.close()
+    await prepared.close()
+    logger.info('stopped')
+    logger.flush()
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      // Whoever asks twice does not want to wait.
+      if (stopping !== undefined) process.exit(1)
+      logger.info('stopping', { signal })
+      stop().then(
+        () => process.exit(0),
+        (error: unknown) => fail(error),
+      )
+    })
+
+  try {
+    if (prepared.isNew) {
+      process.stdout.write(`First start: making ${sampleUsers} sample users …\n`)
+      await seedSamples(connections, sampleUsers, '')
+    }
+    const issuer =
+      settings.tokens.kind === 'local'
+        ? await openLocalIssuer(settings.dataDirectory, settings.port)
+        : undefined
+    const verifier = openTokenVerifier(issuer?.rules ?? tokenRules(settings))
+    // The local issuer's key is this checkout's: nobody else on the network has business with it.
+    const host = issuer ? '127.0.0.1' : undefined
+    server = await startNodeServer(
+      connections,
+      verifier,
+      { port: settings.port, ...(host && { host }) },
+      issuer,
+    )
+    // The cache connects by itself; the first readers need not find it still away.
+    await connections.cache
+      .check()
+      .catch((error: unknown) => logger.warn('the cache cannot be reached', { error }))
+    const token = await issuer?.token({ username: 'admin', groups: ['admins'] })
+    process.stdout.write(greeting(settings, prepared, token))
+    logger.info('started', { port: settings.port })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function tokenRules({ tokens }: Settings): TokenRules {
+  if (tokens.kind === 'cognito') return cognitoRules(tokens.userPoolId, tokens.clientIds)
+  if (tokens.kind === 'issuer') return { ...tokens, tokenUse: 'optional' }
+  throw new Error('the local issuer has its own rules')
+}
+
+function greeting(settings: Settings, prepared: Prepared, token: string | undefined): string {
+  const url = `http://localhost:${settings.port}`
+  const lines = [
+    '',
+    `  User directory   ${url}`,
+    `  Documentation    ${url}/docs`,
+    `  Database         ${settings.databaseUrl ? 'from DATABASE_URL' : `embedded PostgreSQL, ${prepared.databaseUrl.replace(/:[^:@]*@/, '@')}`}`,
+    `  Cache            ${settings.redisUrl ? 'from REDIS_URL' : 'in this process'}`,
+    `  Avatars          ${settings.avatarBucket ? `bucket ${settings.avatarBucket}` : 'in .data/avatars'}`,
+  ]
+  if (token)
+    lines.push(
+      '',
+      "  An administrator's token, for a day (npm run token makes others):",
+      '',
+      `TOKEN=${token}`,
+      '',
+      '  and a call to paste:',
+      '',
+      `curl -s -H "Authorization: Bearer $TOKEN" '${url}/user?limit=3'`,
+    )
+  return `${lines.join('\n')}\n\n`
+}
+
+function fail(error: unknown): never {
+  const { code, message } = error as NodeJS.ErrnoException
+  const { PORT = '3000' } = process.env
+  process.stderr.write(
+    code === 'EADDRINUSE'
+      ? `Port ${PORT} is taken by another program. Set PORT to a free one: PORT=3001 npm start\n`
+      : `${message}\n`,
+  )
+  process.exit(1)
+}
+
+await main().catch(fail)

@@ -1,0 +1,66 @@
+// The closed set of ways in which a call can fail. Services and connections throw these; the handler
+// alone knows which HTTP status each becomes.
+
+export type ErrorCode =
+  | 'invalid'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'conflict'
+  | 'version_mismatch'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'undecodable'
+  | 'overloaded'
+  | 'unavailable'
+
+/** One thing wrong with the caller's input: where it is (RFC 6901 pointer, parameter or header) and what. */
+export type Fault = { message: string } & ({ pointer: string } | { parameter: string } | { header: string })
+
+/**
+ * A failure the caller is told about. `message` is the text for the caller; `cause` is for the log
+ * alone and never leaves the process.
+ */
+export class ServiceError extends Error {
+  readonly code: ErrorCode
+  readonly faults: Fault[]
+  readonly retryAfterSeconds: number | undefined
+  /** The present version, where `version_mismatch` is thrown. */
+  readonly version: number | undefined
+  /** The methods a path has, where `method_not_allowed` is thrown. */
+  readonly allow: string | undefined
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    more: {
+      faults?: Fault[]
+      retryAfterSeconds?: number
+      version?: number
+      allow?: string
+      cause?: unknown
+    } = {},
+  ) {
+    super(message, { cause: more.cause })
+    this.name = 'ServiceError'
+    this.code = code
+    this.faults = more.faults ?? []
+    this.retryAfterSeconds = more.retryAfterSeconds
+    this.version = more.version
+    this.allow = more.allow
+  }
+}
+
+/** Input that breaks a rule; every fault found is listed. */
+export function invalid(...faults: Fault[]): ServiceError {
+  return new ServiceError('invalid', 'The request has faults; each is listed in `errors`.', { faults })
+}
+
+/** A dependency that cannot be reached or does not answer in time. The cause goes to the log. */
+export function unavailable(what: string, cause?: unknown): ServiceError {
+  return new ServiceError('unavailable', `${what} cannot be reached at the moment. Try again shortly.`, {
+    retryAfterSeconds: 1,
+    cause,
+  })
+}

@@ -1,0 +1,83 @@
+// The parameters of `GET /user`.
+import * as z from 'zod/mini'
+import { contactTypes, statuses, text, username, uuid } from './user.ts'
+
+const sorts = [
+  'created_at',
+  '-created_at',
+  'updated_at',
+  '-updated_at',
+  'username',
+  '-username',
+  'name',
+  '-name',
+] as const
+export type Sort = (typeof sorts)[number]
+
+const idsMax = 100
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .pipe(
+      z.string().check(z.regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)),
+      z.pipe(
+        z.transform(Number),
+        z
+          .number()
+          .check(
+            z.minimum(min, `must be a whole number from ${min} to ${max}`),
+            z.maximum(max, `must be a whole number from ${min} to ${max}`),
+          ),
+      ),
+    )
+    .register(z.globalRegistry, { type: 'integer', minimum: min, maximum: max })
+
+// PostgreSQL's calendar has no year 0, and toISOString writes years of more than four digits with a sign.
+const hasPlainYear = (date: Date) => date.getUTCFullYear() >= 1 && date.getUTCFullYear() <= 9_999
+
+const instant = z
+  .pipe(
+    z.iso.datetime({
+      offset: true,
+      error: 'must be an ISO 8601 instant with its time zone, such as 2026-11-22T10:00:00Z (write + as %2B)',
+    }),
+    z.pipe(
+      z.transform((text: string) => new Date(text)),
+      z.date().check(z.refine(hasPlainYear, { error: 'must be in the years 1 to 9999' })),
+    ),
+  )
+  .register(z.globalRegistry, { type: 'string', format: 'date-time' })
+
+const ids = z
+  .pipe(
+    z.string(),
+    z.pipe(
+      z.transform((list: string) => list.split(',').map((id) => id.trim())),
+      z.array(uuid).check(z.maxLength(idsMax, `must hold at most ${idsMax} ids`)),
+    ),
+  )
+  .register(z.globalRegistry, { type: 'string', description: `Up to ${idsMax} ids, comma-separated.` })
+
+export const listQuery = z.strictObject({
+  search: z.optional(
+    text(0, 256, {
+      description:
+        'Every word must appear, without regard to case, in the username, the name or a contact: a word of three characters or more anywhere, a shorter one at the start of a word.',
+    }),
+  ),
+  status: z.optional(z.enum(statuses)),
+  username: z.optional(username),
+  contact_type: z.optional(z.enum(contactTypes)),
+  contact: z.optional(text(1, 256, { description: "A contact's exact value." })),
+  ids: z.optional(ids),
+  created_after: z.optional(instant),
+  created_before: z.optional(instant),
+  updated_after: z.optional(instant),
+  updated_before: z.optional(instant),
+  sort: z._default(z.enum(sorts), 'created_at'),
+  limit: z._default(wholeNumber(1, 200), 50),
+  cursor: z.optional(text(1, 2048, { description: '`next_cursor` of the page before.' })),
+  count: z._default(z.enum(['none', 'estimate', 'exact']), 'none'),
+})
+
+export type ListQuery = z.infer<typeof listQuery>

@@ -1,0 +1,146 @@
+// What a user looks like, to the API's callers: one schema for validation, the OpenAPI document and
+// the types.
+import * as z from 'zod/mini'
+import { characters } from './text.ts'
+
+export const statuses = ['ACTIVE', 'BLOCKED'] as const
+export const contactTypes = ['PHONE', 'WORK', 'WHATSAPP'] as const
+const contactsMax = 50
+const usernameMax = 64
+
+/** Text of `min` to `max` characters (code points, as JSON Schema counts; zod would count UTF-16 units). */
+export function text(min: number, max: number, describe: { description?: string; examples?: string[] } = {}) {
+  return z
+    .string()
+    .check((context) => {
+      const length = characters(context.value)
+      if (length < min || length > max)
+        context.issues.push({
+          code: 'custom',
+          input: context.value,
+          message: min === 0 ? `must be at most ${max} characters` : `must be ${min} to ${max} characters`,
+        })
+    })
+    .register(z.globalRegistry, { ...(min > 0 && { minLength: min }), maxLength: max, ...describe })
+}
+
+// Letters and digits of any script with the marks that complete them, and `. _ - @ +`. Characters that
+// show as nothing would make two names look alike.
+const usernamePattern = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{Nd}._@+-])+$/u
+
+/** Trims and normalises (NFKC) as it checks. */
+export const username = z
+  .pipe(
+    z.string().check(z.trim(), z.normalize('NFKC'), z.trim()),
+    z.string().check((context) => {
+      const length = characters(context.value)
+      const message =
+        length < 1 || length > usernameMax
+          ? `must be 1 to ${usernameMax} characters`
+          : usernamePattern.test(context.value)
+            ? undefined
+            : 'may hold letters and digits of any script and . _ - @ + only'
+      if (message) context.issues.push({ code: 'custom', input: context.value, message })
+    }),
+  )
+  .register(z.globalRegistry, {
+    minLength: 1,
+    maxLength: usernameMax,
+    description:
+      'Letters and digits of any script and `. _ - @ +`, after trimming and NFKC. Unique without regard to case.',
+    examples: ['ada.lovelace'],
+  })
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** A UUID in either case; given on in lower case. */
+export const uuid = z
+  .string()
+  .check(z.regex(uuidPattern, 'must be a UUID'), z.toLowerCase())
+  .register(z.globalRegistry, { format: 'uuid', examples: ['0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77'] })
+
+const contact = z.strictObject({
+  id: z.optional(uuid),
+  contact_type: z.enum(contactTypes),
+  value: text(1, 256, { examples: ['+44 20 7946 0958'] }),
+})
+
+const name = z.nullable(text(0, 200, { examples: ['Ada Lovelace'] }))
+const password = text(8, 128, { description: 'Write-only; stored as an Argon2id hash.' })
+const contacts = z.array(contact).check(z.maxLength(contactsMax, `must hold at most ${contactsMax} contacts`))
+const avatar = z.nullable(
+  z.string().register(z.globalRegistry, {
+    description:
+      "On write: a `data:image/…;base64,…` URI is stored as an upload would be, the user's own present path means unchanged, null removes it.",
+  }),
+)
+
+// What a client that read a user may send back unread. `id` is compared with the path by the service.
+const readBack = {
+  avatar_url: z.optional(z.unknown()),
+  version: z.optional(z.unknown()),
+  created_at: z.optional(z.unknown()),
+  updated_at: z.optional(z.unknown()),
+}
+
+export const createUserBody = z.strictObject({
+  id: z.optional(z.never('is made by the service')),
+  username,
+  password,
+  name: z.optional(name),
+  status: z.optional(z.enum(statuses)),
+  contacts: z.optional(contacts),
+  avatar: z.optional(avatar),
+  ...readBack,
+})
+
+export const replaceUserBody = z.strictObject({
+  id: z.optional(uuid),
+  username,
+  password: z.optional(password),
+  name: z.optional(name),
+  status: z.optional(z.enum(statuses)),
+  contacts: z.optional(contacts),
+  avatar: z.optional(avatar),
+  ...readBack,
+})
+
+/** RFC 7396: null removes, which for contacts means none. */
+export const patchUserBody = z.strictObject({
+  id: z.optional(uuid),
+  username: z.optional(username),
+  password: z.optional(password),
+  name: z.optional(name),
+  status: z.optional(z.enum(statuses)),
+  contacts: z.optional(z.nullable(contacts)),
+  avatar: z.optional(avatar),
+  ...readBack,
+})
+
+export type CreateUser = z.infer<typeof createUserBody>
+export type ReplaceUser = z.infer<typeof replaceUserBody>
+export type PatchUser = z.infer<typeof patchUserBody>
+export type ContactInput = z.infer<typeof contact>
+export type Status = (typeof statuses)[number]
+export type ContactType = (typeof contactTypes)[number]
+
+const instant = z.iso.datetime().register(z.globalRegistry, { examples: ['2026-11-22T10:00:00.000Z'] })
+
+/** A user as the API answers it. */
+export const userSchema = z.object({
+  id: uuid,
+  avatar: z.nullable(z.string()).register(z.globalRegistry, { description: "The avatar's stored path." }),
+  avatar_url: z.nullable(z.string()),
+  username: z.string(),
+  name: z.nullable(z.string()),
+  status: z.enum(statuses),
+  contacts: z.array(z.object({ id: uuid, contact_type: z.enum(contactTypes), value: z.string() })),
+  version: z.int().register(z.globalRegistry, {
+    description: 'Grows by one with every change; the ETag.',
+  }),
+  created_at: instant,
+  updated_at: instant,
+})
+
+export type User = z.infer<typeof userSchema>
+export type Contact = User['contacts'][number]

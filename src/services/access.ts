@@ -1,0 +1,58 @@
+// Who may do what: the one place where it is decided. What is not allowed here is refused.
+import type { Claims } from '../connection/token-verifier.ts'
+import { ServiceError } from '../model/errors.ts'
+
+const actions = [
+  'user.create',
+  'user.list',
+  'user.read',
+  'user.replace',
+  'user.patch',
+  'user.erase',
+  'avatar.upload',
+] as const
+export type Action = (typeof actions)[number]
+
+export type Role = 'admin' | 'reader' | 'user' | 'none'
+
+/** The caller of one request. `userId` is the caller's own record, when there is one. */
+export type Caller = { role: Role; userId: string | undefined }
+
+const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
+  admin: { any: [...actions], own: [] },
+  reader: { any: ['user.list', 'user.read'], own: ['user.replace', 'user.patch', 'avatar.upload'] },
+  user: { any: [], own: ['user.read', 'user.replace', 'user.patch', 'avatar.upload'] },
+  none: { any: [], own: [] },
+}
+
+/**
+ * The strongest role that a token gives. A scope counts for machine clients only, whose tokens have no
+ * username: a person whom an app asked for `users/write` is no administrator by it.
+ */
+export function roleOf(claims: Claims, ownsRecord: boolean): Role {
+  const isMachine = claims.username === undefined
+  if (claims.groups.includes('admins') || (isMachine && claims.scopes.includes('users/write'))) return 'admin'
+  if (claims.groups.includes('readers') || (isMachine && claims.scopes.includes('users/read')))
+    return 'reader'
+  return ownsRecord ? 'user' : 'none'
+}
+
+/**
+ * @param userId the record that the action is on, as the caller wrote it; undefined when it is on none
+ * @throws ServiceError `forbidden`, the same whether the record exists or not
+ */
+export function authorize(caller: Caller, action: Action, userId: string | undefined): void {
+  const { any, own } = allowed[caller.role]
+  if (any.includes(action)) return
+  if (own.includes(action) && userId !== undefined && userId.toLowerCase() === caller.userId) return
+  throw forbidden()
+}
+
+/** Status and username are an administrator's to change. */
+export function mayChangeStanding(caller: Caller): boolean {
+  return caller.role === 'admin'
+}
+
+export function forbidden(): ServiceError {
+  return new ServiceError('forbidden', 'This token does not allow that.')
+}

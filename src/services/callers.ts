@@ -1,0 +1,57 @@
+// Finds the record of the person behind a token, so that a blocked user's token is refused.
+import { eq } from 'drizzle-orm'
+import { LRUCache } from 'lru-cache'
+import type { Connections } from '../connection/open.ts'
+import type { Claims } from '../connection/token-verifier.ts'
+import { users } from '../model/tables.ts'
+import { fold } from '../model/text.ts'
+import { type Caller, roleOf } from './access.ts'
+
+type OwnRecord = { id: string; username: string; status: string }
+
+// A block must be felt within a second on every instance; half of that is left for a slow look-up.
+const knownMs = 500
+
+export type CallerLookup = {
+  /**
+   * @returns undefined when the caller's record is blocked
+   * @throws ServiceError `unavailable` when nobody can tell: a token is then not taken
+   */
+  find(claims: Claims): Promise<Caller | undefined>
+}
+
+export function createCallerLookup({ db }: Pick<Connections, 'db'>): CallerLookup {
+  const known = new LRUCache<string, Promise<OwnRecord | undefined>>({ max: 10_000, ttl: knownMs })
+
+  const load = async (folded: string): Promise<OwnRecord | undefined> => {
+    const rows = await db.query((queries) =>
+      queries
+        .select({ id: users.id, username: users.username, status: users.status })
+        .from(users)
+        .where(eq(users.usernameFolded, folded)),
+    )
+    return rows[0]
+  }
+
+  return {
+    find: async (claims) => {
+      // The database refuses NUL, and no username holds one.
+      if (claims.username === undefined || claims.username.includes('\0') || !claims.username.isWellFormed())
+        return { role: roleOf(claims, false), userId: undefined }
+      const folded = fold(claims.username)
+      let record = known.get(folded)
+      if (!record) {
+        record = load(folded)
+        // The time runs from before the look-up: what it finds is no older than that.
+        known.set(folded, record)
+        record.catch(() => known.delete(folded))
+      }
+      const found = await record
+      // A pool that tells Ada from ada must not let either in while the record is blocked …
+      if (found?.status === 'BLOCKED') return undefined
+      // … nor let one of them have the other's record.
+      const owns = found !== undefined && found.username === claims.username.normalize('NFKC')
+      return { role: roleOf(claims, owns), userId: owns ? found.id : undefined }
+    },
+  }
+}

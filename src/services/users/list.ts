@@ -1,0 +1,209 @@
+// Lists users: filter, search, sort, page, count.
+import { createHash } from 'node:crypto'
+import { type SQL, sql } from 'drizzle-orm'
+import type { Queries } from '../../connection/postgres.ts'
+import { invalid } from '../../model/errors.ts'
+import type { ListQuery, Sort } from '../../model/listing.ts'
+import { fold, searchPatterns } from '../../model/text.ts'
+import type { User } from '../../model/user.ts'
+import { toUser, type UserRow, userColumns, type World } from './record.ts'
+
+export type Page = {
+  items: User[]
+  next_cursor: string | null
+  total?: number
+  total_is?: 'exact' | 'estimate'
+}
+
+/** Words that a search may have: each costs a look into the index. */
+const searchWordsMax = 16
+
+// Matches up to this many are collected and sorted, a few milliseconds; more are met soon enough on a
+// walk along the sort's index.
+const collectedMax = 10_000
+
+// Counted for real up to here by `count=estimate`.
+const countedMax = 1_000
+
+const sortColumns: Record<string, { column: SQL; type: SQL }> = {
+  created_at: { column: sql`u.created_at`, type: sql`timestamptz` },
+  updated_at: { column: sql`u.updated_at`, type: sql`timestamptz` },
+  username: { column: sql`u.username_folded`, type: sql`text` },
+  name: { column: sql`u.name_folded`, type: sql`text` },
+}
+
+/** @throws ServiceError `invalid` for a cursor that is not this query's, `unavailable`, `overloaded` */
+export async function listUsers({ db, avatarBaseUrl }: World, query: ListQuery): Promise<Page> {
+  const patterns = searchPatterns(query.search ?? '')
+  if (patterns.length > searchWordsMax)
+    throw invalid({ parameter: 'search', message: `must have at most ${searchWordsMax} different words` })
+  const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query)
+  const order = orderOf(query.sort)
+  const { filters, isAligned } = filtersOf(query, patterns)
+
+  return db.query(async (queries) => {
+    const statement = pageStatement(order, filters, isAligned, after, query.limit + 1)
+    const { rows } = await queries.execute<UserRow & { key: string }>(statement)
+    const page = rows.slice(0, query.limit)
+    const last = page.at(-1)
+    return {
+      items: page.map((row) => toUser(readRow(row), avatarBaseUrl)),
+      next_cursor: rows.length > query.limit && last ? writeCursor([last.key, last.id], query) : null,
+      ...(query.count !== 'none' && (await count(queries, filters, query.count))),
+    }
+  })
+}
+
+type Order = { column: SQL; type: SQL; direction: SQL; beyond: SQL }
+
+function orderOf(sort: Sort): Order {
+  const isDescending = sort.startsWith('-')
+  const column = sortColumns[isDescending ? sort.slice(1) : sort]
+  if (!column) throw new Error(`no column to sort by ${sort}`)
+  return { ...column, direction: isDescending ? sql`DESC` : sql`ASC`, beyond: isDescending ? sql`<` : sql`>` }
+}
+
+/**
+ * The WHERE clause. `isAligned` says that the sort's index serves it whole, so that a walk along that
+ * index meets matches only.
+ */
+function filtersOf(query: ListQuery, patterns: string[]): { filters: SQL[]; isAligned: boolean } {
+  const filters: SQL[] = []
+  let isAligned = true
+  const add = (filter: SQL, alignedWith?: string) => {
+    filters.push(filter)
+    if (alignedWith !== '*' && alignedWith !== query.sort.replace('-', '')) isAligned = false
+  }
+  if (query.status !== undefined) add(sql`u.status = ${query.status}`, '*')
+  if (query.created_after) add(sql`u.created_at > ${query.created_after.toISOString()}`, 'created_at')
+  if (query.created_before) add(sql`u.created_at < ${query.created_before.toISOString()}`, 'created_at')
+  if (query.updated_after) add(sql`u.updated_at > ${query.updated_after.toISOString()}`, 'updated_at')
+  if (query.updated_before) add(sql`u.updated_at < ${query.updated_before.toISOString()}`, 'updated_at')
+  if (query.username !== undefined) add(sql`u.username_folded = ${fold(query.username)}`)
+  if (query.ids !== undefined) add(sql`u.id = ANY(${sql.param(query.ids)}::uuid[])`)
+  if (query.contact !== undefined || query.contact_type !== undefined)
+    add(
+      sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${sql.join(
+        [
+          ...(query.contact === undefined ? [] : [sql`c.value = ${query.contact}`]),
+          ...(query.contact_type === undefined ? [] : [sql`c.contact_type = ${query.contact_type}`]),
+        ],
+        sql` AND `,
+      )})`,
+    )
+  for (const pattern of patterns) add(sql`u.search_text LIKE ${pattern}`)
+  return { filters, isAligned }
+}
+
+/** Exported for the test that asks PostgreSQL for the plans. */
+export function listStatement(query: ListQuery): SQL {
+  const { filters, isAligned } = filtersOf(query, searchPatterns(query.search ?? ''))
+  const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query)
+  return pageStatement(orderOf(query.sort), filters, isAligned, after, query.limit + 1)
+}
+
+/**
+ * One page. Where the sort's index serves the filters too, it is walked. Where not, PostgreSQL would have
+ * to choose between that walk, slow when the matches sit at its far end, and collecting all matches,
+ * slow when they are many; it chooses by guessing how they are spread. So they are collected up to a
+ * bound, and the walk is taken only when there are more.
+ */
+function pageStatement(
+  { column, type, direction, beyond }: Order,
+  filters: SQL[],
+  isAligned: boolean,
+  after: Position | undefined,
+  limit: number,
+): SQL {
+  const conditions = after
+    ? [...filters, sql`(${column}, u.id) ${beyond} (${after[0]}::${type}, ${after[1]}::uuid)`]
+    : filters
+  const where = (more: SQL[] = []) => {
+    const all = [...more, ...conditions]
+    return all.length === 0 ? sql`` : sql`WHERE ${sql.join(all, sql` AND `)}`
+  }
+  const walk = (more: SQL[] = []) =>
+    sql`SELECT u.id, ${column} AS key FROM users u ${where(more)} ORDER BY ${column} ${direction}, u.id ${direction} LIMIT ${limit}`
+  const page = isAligned
+    ? walk()
+    : sql`(SELECT id, key FROM collected WHERE (SELECT fits FROM size) ORDER BY key ${direction}, id ${direction} LIMIT ${limit})
+        UNION ALL (${walk([sql`NOT (SELECT fits FROM size)`])})`
+  const collected = sql`
+    collected AS MATERIALIZED (SELECT u.id, ${column} AS key FROM users u ${where()} LIMIT ${collectedMax + 1}),
+    size AS MATERIALIZED (SELECT count(*) <= ${collectedMax} AS fits FROM collected),`
+  return sql`WITH ${isAligned ? sql`` : collected} page AS MATERIALIZED (${page})
+    SELECT ${sql.raw(userColumns)}, page.key::text FROM page JOIN users u ON u.id = page.id
+    ORDER BY page.key ${direction}, page.id ${direction}`
+}
+
+async function count(
+  queries: Queries,
+  filters: SQL[],
+  how: 'estimate' | 'exact',
+): Promise<{ total: number; total_is: 'exact' | 'estimate' }> {
+  const matching = sql`FROM users u ${filters.length === 0 ? sql`` : sql`WHERE ${sql.join(filters, sql` AND `)}`}`
+  const counted = await queries.execute<{ total: number }>(
+    how === 'exact'
+      ? sql`SELECT count(*)::int AS total ${matching}`
+      : sql`SELECT count(*)::int AS total FROM (SELECT 1 ${matching} LIMIT ${countedMax + 1}) AS matches`,
+  )
+  const total = counted.rows[0]?.total ?? 0
+  if (how === 'exact' || total <= countedMax) return { total, total_is: 'exact' }
+  const { rows } = await queries.execute<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+    sql`EXPLAIN (FORMAT JSON) SELECT 1 ${matching}`,
+  )
+  return { total: Math.max(total, rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0), total_is: 'estimate' }
+}
+
+// Drizzle gives timestamps of its own statements as text.
+function readRow(row: UserRow): UserRow {
+  return { ...row, created_at: new Date(row.created_at), updated_at: new Date(row.updated_at) }
+}
+
+/** The sort's value and the id of a page's last row. */
+type Position = [key: string, id: string]
+
+// A cursor says nothing secret and grants nothing: its checksum is there so that one that was changed, or
+// that belongs to another query, is refused instead of answering a page nobody asked for.
+function writeCursor(position: Position, query: ListQuery): string {
+  const payload = Buffer.from(JSON.stringify(position))
+  return Buffer.concat([checksum(payload, query), payload]).toString('base64url')
+}
+
+const checksumBytes = 12
+
+function checksum(payload: Uint8Array, query: ListQuery): Buffer {
+  const { cursor: _, limit: __, count: ___, ...bound } = query
+  return createHash('sha256')
+    .update(JSON.stringify(Object.entries(bound).sort(([a], [b]) => (a < b ? -1 : 1))))
+    .update('\n')
+    .update(payload)
+    .digest()
+    .subarray(0, checksumBytes)
+}
+
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+function readCursor(cursor: string, query: ListQuery): Position {
+  const refused = invalid({ parameter: 'cursor', message: 'is not a cursor of this query' })
+  const bytes = Buffer.from(cursor, 'base64url')
+  const payload = bytes.subarray(checksumBytes)
+  if (
+    bytes.toString('base64url') !== cursor ||
+    !checksum(payload, query).equals(bytes.subarray(0, checksumBytes))
+  )
+    throw refused
+  // The checksum can be computed by anyone who reads this: what it covers is checked all the same.
+  let position: unknown
+  try {
+    position = JSON.parse(payload.toString())
+  } catch {
+    throw refused
+  }
+  if (!Array.isArray(position) || position.length !== 2) throw refused
+  const [key, id]: unknown[] = position
+  if (typeof key !== 'string' || typeof id !== 'string' || !uuidPattern.test(id)) throw refused
+  if (query.sort.endsWith('_at') ? Number.isNaN(Date.parse(key)) : key.includes('\0') || !key.isWellFormed())
+    throw refused
+  return [key, id]
+}

@@ -1,0 +1,362 @@
+// Creating, changing and erasing users. PostgreSQL decides every race: a change locks its row first, so
+// that what it read is what it replaces; what must happen after the commit happens after it.
+import { and, asc, eq, inArray, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import { boundedQueue } from '../../connection/limits.ts'
+import { brokenUniqueConstraint, type Queries } from '../../connection/postgres.ts'
+import { type Fault, invalid, ServiceError } from '../../model/errors.ts'
+import { contacts, users } from '../../model/tables.ts'
+import { fold, searchText, sortKey } from '../../model/text.ts'
+import type {
+  Contact,
+  ContactInput,
+  CreateUser,
+  PatchUser,
+  ReplaceUser,
+  Status,
+  User,
+} from '../../model/user.ts'
+import { type Caller, forbidden, mayChangeStanding } from '../access.ts'
+import { decodeBase64Image, toAvatar } from '../image.ts'
+import { hashPassword } from '../passwords.ts'
+import { noSuchUser } from './read.ts'
+import { toUser, type World } from './record.ts'
+
+/** The versions that a write may replace: any that exists, or one of these. */
+export type IfMatch = '*' | number[]
+
+/** An avatar that has been decoded and re-encoded but not stored. */
+type NewAvatar = Awaited<ReturnType<typeof toAvatar>>
+/** What a write does with the avatar; text is a path that must be the present one. */
+type AvatarChange = NewAvatar | string | null
+
+/** What can be changed of a user. */
+type Draft = {
+  username: string
+  name: string | null
+  status: Status
+  contacts: ContactInput[]
+  avatar: AvatarChange
+  passwordHash: string
+}
+
+type StoredUser = typeof users.$inferSelect & { contacts: Contact[] }
+
+// A write that stores an avatar keeps its connection meanwhile; a slow store must not take them all.
+const avatarWrites = boundedQueue(4, 500)
+
+/** @throws ServiceError `invalid`, `conflict`, `unsupported_media_type`, `too_large`, `undecodable`, `unavailable`, `overloaded` */
+export async function createUser(world: World, body: CreateUser): Promise<User> {
+  refuseRepeatedContacts(body.contacts)
+  const avatar = await readAvatar(body.avatar ?? null)
+  if (typeof avatar === 'string') throw foreignAvatar()
+  const passwordHash = await hashPassword(body.password)
+
+  const id = uuidv7()
+  const draft: Draft = {
+    username: body.username,
+    name: body.name ?? null,
+    status: body.status ?? 'ACTIVE',
+    contacts: body.contacts ?? [],
+    avatar,
+    passwordHash,
+  }
+  const user = await write(world, id, draft.avatar, async (queries) => {
+    const [row] = await queries
+      .insert(users)
+      .values({
+        id,
+        ...columns(draft),
+        avatar: avatarKey(id, draft.avatar),
+        version: 1,
+        createdAt: sql`now()`,
+        updatedAt: sql`now()`,
+      })
+      .returning()
+    return { row, contacts: await storeContacts(queries, id, [], draft.contacts) }
+  })
+  return user
+}
+
+/** @throws ServiceError as `createUser`, and `not_found`, `version_mismatch`, `forbidden` */
+export async function replaceUser(
+  world: World,
+  caller: Caller,
+  id: string,
+  ifMatch: IfMatch | undefined,
+  body: ReplaceUser,
+): Promise<User> {
+  refuseOtherId(id, body.id)
+  refuseRepeatedContacts(body.contacts)
+  const avatar = await readAvatar(body.avatar ?? null)
+  const passwordHash = body.password === undefined ? undefined : await hashPassword(body.password)
+  return change(world, caller, id, ifMatch, avatar, (current) => ({
+    username: body.username,
+    name: body.name ?? null,
+    // Like a password, a status cannot be cleared: what is not named stays.
+    status: body.status ?? current.status,
+    contacts: body.contacts ?? [],
+    avatar,
+    passwordHash: passwordHash ?? current.passwordHash,
+  }))
+}
+
+/** Changes the named fields only. @throws ServiceError as `replaceUser` */
+export async function patchUser(
+  world: World,
+  caller: Caller,
+  id: string,
+  ifMatch: IfMatch | undefined,
+  body: PatchUser,
+): Promise<User> {
+  refuseOtherId(id, body.id)
+  refuseRepeatedContacts(body.contacts)
+  const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar)
+  const passwordHash = body.password === undefined ? undefined : await hashPassword(body.password)
+  return change(world, caller, id, ifMatch, avatar, (current) => ({
+    username: body.username ?? current.username,
+    name: body.name === undefined ? current.name : body.name,
+    status: body.status ?? current.status,
+    contacts: body.contacts === undefined ? current.contacts : (body.contacts ?? []),
+    avatar: avatar === undefined ? current.avatar : avatar,
+    passwordHash: passwordHash ?? current.passwordHash,
+  }))
+}
+
+/** @throws ServiceError as `replaceUser` */
+export async function uploadAvatar(
+  world: World,
+  caller: Caller,
+  id: string,
+  ifMatch: IfMatch | undefined,
+  bytes: Uint8Array,
+): Promise<User> {
+  const avatar = await toAvatar(bytes)
+  return change(world, caller, id, ifMatch, avatar, (current) => ({ ...current, avatar }))
+}
+
+/** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
+export async function eraseUser(world: World, id: string, ifMatch: IfMatch | undefined): Promise<void> {
+  const avatar = await forgetting(world, id, () =>
+    world.db.transaction(async (queries) => {
+      const [erased] = await queries
+        .delete(users)
+        .where(and(eq(users.id, id), Array.isArray(ifMatch) ? inArray(users.version, ifMatch) : undefined))
+        .returning({ avatar: users.avatar })
+      if (erased) return erased.avatar
+      const [row] = await queries.select({ version: users.version }).from(users).where(eq(users.id, id))
+      throw row ? versionMismatch(row.version) : noSuchUser()
+    }),
+  )
+  if (avatar !== null) await removeAvatar(world, id, avatar)
+}
+
+async function change(
+  world: World,
+  caller: Caller,
+  id: string,
+  ifMatch: IfMatch | undefined,
+  avatar: AvatarChange | undefined,
+  decide: (current: StoredUser) => Draft,
+): Promise<User> {
+  let oldAvatar: string | null = null
+  const user = await write(world, id, avatar, async (queries) => {
+    const current = await lockUser(queries, id)
+    if (Array.isArray(ifMatch) && !ifMatch.includes(current.version)) throw versionMismatch(current.version)
+
+    const draft = decide(current)
+    if (
+      !mayChangeStanding(caller) &&
+      (draft.status !== current.status || draft.username !== current.username)
+    )
+      throw forbidden()
+    if (typeof draft.avatar === 'string' && draft.avatar !== current.avatar) throw foreignAvatar()
+
+    const [row] = await queries
+      .update(users)
+      .set({
+        ...columns(draft),
+        avatar: avatarKey(id, draft.avatar),
+        version: current.version + 1,
+        // The clock may have been set back since the last change.
+        updatedAt: sql`greatest(clock_timestamp(), ${users.updatedAt})`,
+      })
+      .where(eq(users.id, id))
+      .returning()
+    oldAvatar = current.avatar
+    return { row, contacts: await storeContacts(queries, id, current.contacts, draft.contacts) }
+  })
+  if (oldAvatar !== null && oldAvatar !== user.avatar) await removeAvatar(world, id, oldAvatar)
+  return user
+}
+
+/**
+ * The transaction of a write, with its new avatar stored before the commit and the cache told after it.
+ * The avatar comes last in the transaction, so that a write that is refused stores nothing.
+ */
+async function write(
+  world: World,
+  id: string,
+  avatar: AvatarChange | undefined,
+  work: (queries: Queries) => Promise<{ row: typeof users.$inferSelect | undefined; contacts: Contact[] }>,
+): Promise<User> {
+  const transact = () =>
+    world.db.transaction(async (queries) => {
+      const { row, contacts } = await work(queries)
+      if (!row) throw new Error('the statement returned no row')
+      if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
+      return { row, contacts }
+    })
+  const { row, contacts } = await forgetting(world, id, () =>
+    isNew(avatar) ? avatarWrites(transact) : transact(),
+  )
+  return toUser(
+    { ...row, created_at: row.createdAt, updated_at: row.updatedAt, contacts },
+    world.avatarBaseUrl,
+  )
+}
+
+/** Removes the user's cache entry after the commit, also where nobody knows whether it was one. */
+async function forgetting<T>(world: World, id: string, transact: () => Promise<T>): Promise<T> {
+  try {
+    const result = await transact()
+    await world.cache.forget(id)
+    return result
+  } catch (error) {
+    if (error instanceof ServiceError) {
+      if (error.code === 'unavailable') await world.cache.forget(id)
+      throw error
+    }
+    if (brokenUniqueConstraint(error) === 'users_username_folded')
+      throw new ServiceError('conflict', 'The username is taken.', {
+        faults: [{ pointer: '/username', message: 'is taken' }],
+        cause: error,
+      })
+    throw error
+  }
+}
+
+// Two statements: a sub-select for the contacts would see them as they were before the wait for the lock.
+async function lockUser(queries: Queries, id: string): Promise<StoredUser> {
+  const [row] = await queries.select().from(users).where(eq(users.id, id)).for('update')
+  if (!row) throw noSuchUser()
+  const kept = await queries
+    .select({ id: contacts.id, contact_type: contacts.contactType, value: contacts.value })
+    .from(contacts)
+    .where(eq(contacts.userId, id))
+    .orderBy(asc(contacts.position))
+  return { ...row, contacts: kept }
+}
+
+/** A contact keeps its id when it is this user's; any other is given a new one. */
+async function storeContacts(
+  queries: Queries,
+  userId: string,
+  current: Contact[],
+  wanted: ContactInput[],
+): Promise<Contact[]> {
+  const known = new Set(current.map((contact) => contact.id))
+  const next = wanted.map(({ id, contact_type, value }) => ({
+    id: id !== undefined && known.has(id) ? id : uuidv7(),
+    contact_type,
+    value,
+  }))
+  if (JSON.stringify(next) === JSON.stringify(current)) return current
+  if (current.length > 0) await queries.delete(contacts).where(eq(contacts.userId, userId))
+  if (next.length > 0)
+    await queries.insert(contacts).values(
+      next.map(({ id, contact_type, value }, position) => ({
+        id,
+        userId,
+        position,
+        contactType: contact_type,
+        value,
+      })),
+    )
+  return next
+}
+
+function columns(draft: Draft) {
+  return {
+    username: draft.username,
+    usernameFolded: fold(draft.username),
+    name: draft.name,
+    nameFolded: sortKey(draft.name),
+    passwordHash: draft.passwordHash,
+    status: draft.status,
+    searchText: searchText([draft.username, draft.name, ...draft.contacts.map(({ value }) => value)]),
+  }
+}
+
+async function readAvatar(avatar: string | null): Promise<AvatarChange> {
+  if (avatar === null || !avatar.startsWith('data:')) return avatar
+  const bytes = decodeBase64Image(avatar, 'data-uri')
+  if (!bytes) throw invalid({ pointer: '/avatar', message: 'must be a base64 data URI of an image' })
+  return toAvatar(bytes)
+}
+
+function isNew(avatar: AvatarChange | undefined): avatar is NewAvatar {
+  return typeof avatar === 'object' && avatar !== null
+}
+
+function avatarKey(id: string, avatar: AvatarChange): string | null {
+  return isNew(avatar) ? avatarKeyOf(id, avatar) : avatar
+}
+
+function avatarKeyOf(id: string, avatar: NewAvatar): string {
+  return `avatars/${id}/${avatar.sha256}.webp`
+}
+
+/**
+ * Removes an object that the user's row no longer names. The row stays locked meanwhile: an upload of
+ * the same image again stores the same key, and must not lose it. What cannot be removed now is an
+ * orphan for the daily job.
+ */
+async function removeAvatar(world: World, id: string, key: string): Promise<void> {
+  try {
+    await avatarWrites(() =>
+      world.db.transaction(async (queries) => {
+        const [row] = await queries
+          .select({ avatar: users.avatar })
+          .from(users)
+          .where(eq(users.id, id))
+          .for('update')
+        if (row?.avatar !== key) await world.avatars.remove(key)
+      }),
+    )
+  } catch (error) {
+    world.logger.warn('an avatar that is no longer used could not be removed', { user_id: id, error })
+  }
+}
+
+function refuseOtherId(id: string, sent: string | undefined): void {
+  if (sent !== undefined && sent !== id) throw invalid({ pointer: '/id', message: "must be the path's id" })
+}
+
+function refuseRepeatedContacts(sent: ContactInput[] | null | undefined): void {
+  const seen = new Set<string>()
+  const faults: Fault[] = []
+  for (const [at, { id }] of (sent ?? []).entries()) {
+    if (id === undefined) continue
+    if (seen.has(id)) faults.push({ pointer: `/contacts/${at}/id`, message: 'is given twice' })
+    seen.add(id)
+  }
+  if (faults.length > 0) throw invalid(...faults)
+}
+
+function foreignAvatar(): ServiceError {
+  return invalid({
+    pointer: '/avatar',
+    message: "must be an image as a data URI, the user's present path, or null",
+  })
+}
+
+function versionMismatch(version: number): ServiceError {
+  return new ServiceError(
+    'version_mismatch',
+    `The user has changed since; the present version is ${version}.`,
+    {
+      version,
+    },
+  )
+}

@@ -1,0 +1,157 @@
+// The cache's interface, the same for both places; and the service on a real Redis that fails.
+import { randomUUID } from 'node:crypto'
+import { afterAll, describe, expect, inject, it } from 'vitest'
+import { type Cache, openProcessCache, unknownEntry } from '../src/connection/cache.ts'
+import { openRedisCache } from '../src/connection/redis-cache.ts'
+import type { User } from '../src/model/user.ts'
+import { startRedis } from './support/redis.ts'
+import { realServices, startService } from './support/service.ts'
+import { until } from './support/wait.ts'
+
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const entry = (version: number) => Buffer.from(`${version}\n{"v":${version}}`)
+
+describe.each([
+  ['in the process', () => openProcessCache()],
+  ['in Redis', () => openRedisCache(inject('redisUrl'), quiet)],
+])('the cache %s', (_place, open) => {
+  const cache: Cache = open()
+  afterAll(() => cache.close())
+
+  const lease = async (id: string): Promise<string> => {
+    const place = await until('the cache to answer', async () => {
+      const place = await cache.read(id)
+      return place.kind === 'bypass' ? undefined : place
+    })
+    if (place.kind !== 'miss') throw new Error(`expected a miss, not a ${place.kind}`)
+    return place.lease
+  }
+
+  it('stores what was loaded under a lease, and gives it back as it was', async () => {
+    const id = randomUUID()
+    expect(await cache.fill(id, await lease(id), entry(3))).toEqual(entry(3))
+    expect(await cache.read(id)).toEqual({ kind: 'hit', entry: entry(3) })
+  })
+
+  it('refuses what was loaded before a removal', async () => {
+    const id = randomUUID()
+    const early = await lease(id)
+    await cache.forget(id)
+    expect(await cache.fill(id, early, entry(1))).toBeUndefined()
+    expect(await cache.fill(id, await lease(id), entry(2))).toEqual(entry(2))
+    expect(await cache.fill(id, early, entry(1))).toEqual(entry(2))
+  })
+
+  it('refuses an old lease also when another reader has a new one', async () => {
+    const id = randomUUID()
+    const early = await lease(id)
+    await cache.forget(id)
+    const late = await lease(id)
+    expect(late).not.toBe(early)
+    expect(await cache.fill(id, early, entry(1))).toBeUndefined()
+    expect(await cache.fill(id, late, entry(2))).toEqual(entry(2))
+  })
+
+  it('gives readers of one missing key the same lease, and the later one the entry of the first', async () => {
+    const id = randomUUID()
+    const [one, other] = [await lease(id), await lease(id)]
+    expect(one).toBe(other)
+    await cache.fill(id, one, entry(1))
+    expect(await cache.fill(id, other, entry(1))).toEqual(entry(1))
+  })
+
+  it('removes an entry, and an unknown id that has been remembered', async () => {
+    const id = randomUUID()
+    for (const stored of [entry(1), unknownEntry()]) {
+      await cache.fill(id, await lease(id), stored)
+      await cache.forget(id)
+      expect((await cache.read(id)).kind).toBe('miss')
+      await cache.forget(id)
+    }
+  })
+})
+
+describe('a service on Redis and S3', async () => {
+  const first = await startService({ env: realServices() })
+  const second = await startService({ env: realServices(), beside: first })
+
+  it('answers from the cache what another instance has filled', async () => {
+    const user = await first.makeUser()
+    expect((await first.call('GET', `/user/${user.id}`)).headers.get('x-cache')).toBe('miss')
+    const answer = await second.call('GET', `/user/${user.id}`)
+    expect([answer.headers.get('x-cache'), answer.body.username]).toEqual(['hit', user.username])
+  })
+
+  it('shows every kind of change on every instance at once', async () => {
+    const user = await first.makeUser({ contacts: [{ contact_type: 'PHONE', value: '1' }] })
+    const image = await png()
+    const changes: [string, string, object][] = [
+      ['PATCH', `/user/${user.id}`, { json: { name: 'changed' } }],
+      ['PATCH', `/user/${user.id}`, { json: { contacts: [{ contact_type: 'WORK', value: '2' }] } }],
+      ['POST', `/upload/${user.id}`, { body: image, headers: { 'content-type': 'image/png' } }],
+      ['PUT', `/user/${user.id}`, { json: { username: user.username } }],
+    ]
+    for (const [at, [method, path, options]] of changes.entries()) {
+      await second.call('GET', `/user/${user.id}`)
+      expect((await first.call(method, path, options)).status).toBe(200)
+      for (const { call } of [first, second])
+        expect((await call('GET', `/user/${user.id}`)).body.version).toBe(at + 2)
+    }
+    await first.call('DELETE', `/user/${user.id}`)
+    expect((await second.call('GET', `/user/${user.id}`)).status).toBe(404)
+  })
+
+  it('loads a cold key once however many read it', async () => {
+    const user = await first.makeUser()
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () => first.call('GET', `/user/${user.id}`)),
+    )
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+})
+
+describe('a service whose Redis fails', () => {
+  it('reads and writes without it, and trusts it again only when nothing old can be in it', async () => {
+    let redis = await startRedis()
+    const { call, makeUser, connections } = await startService({ env: { REDIS_URL: redis.url } })
+    const user: User = await makeUser()
+    await call('GET', `/user/${user.id}`)
+    expect((await call('GET', `/user/${user.id}`)).headers.get('x-cache')).toBe('hit')
+
+    // Stopped, not killed: it keeps the entry of version 1 and will answer it again.
+    redis.process.kill('SIGSTOP')
+    const written = await call('PATCH', `/user/${user.id}`, { json: { name: 'while it was away' } })
+    expect([written.status, written.body.version]).toEqual([200, 2])
+    const read = await call('GET', `/user/${user.id}`)
+    expect([read.status, read.body.version, read.headers.get('x-cache')]).toEqual([200, 2, 'bypass'])
+
+    redis.process.kill('SIGCONT')
+    await until('the cache to be used again', async () => {
+      const answer = await call('GET', `/user/${user.id}`)
+      expect(answer.body.version).toBe(2)
+      return answer.headers.get('x-cache') === 'hit'
+    })
+
+    await redis.kill()
+    expect((await call('GET', `/user/${user.id}`)).body.version).toBe(2)
+    expect((await call('PATCH', `/user/${user.id}`, { json: {} })).body.version).toBe(3)
+    redis = await startRedis({ port: redis.port })
+    afterAll(redis.kill)
+    await until('the cache to be used again', async () => {
+      const answer = await call('GET', `/user/${user.id}`)
+      expect(answer.body.version).toBe(3)
+      return answer.headers.get('x-cache') === 'hit'
+    })
+    await connections.cache.check()
+  })
+})
+
+async function png(): Promise<Uint8Array<ArrayBuffer>> {
+  const { default: sharp } = await import('sharp')
+  return new Uint8Array(
+    await sharp({ create: { width: 9, height: 9, channels: 3, background: '#468' } })
+      .png()
+      .toBuffer(),
+  )
+}

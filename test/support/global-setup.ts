@@ -1,0 +1,54 @@
+// What the whole run shares: one PostgreSQL with a migrated template database, one Redis, one S3.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { startEmbeddedPostgres } from '../../src/connection/embedded-postgres.ts'
+import { migrate } from '../../src/connection/migrations.ts'
+import { startRedis } from './redis.ts'
+import { startS3 } from './s3.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A database from which `freshDatabase` makes others. */
+    postgresUrl: string
+    redisUrl: string
+    s3Env: Record<string, string>
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const undo: (() => Promise<unknown>)[] = []
+  const teardown = async () => {
+    for (const step of undo.reverse()) await step()
+  }
+  try {
+    const directory = await mkdtemp(join(tmpdir(), 'user-directory-postgres-'))
+    undo.push(() => rm(directory, { recursive: true, force: true }))
+    const postgres = await startEmbeddedPostgres(directory, { durable: false })
+    undo.push(postgres.stop)
+    await makeTemplate(postgres.url)
+
+    const redis = process.env.REDIS_URL ? undefined : await startRedis()
+    if (redis) undo.push(redis.kill)
+    const s3 = await startS3()
+    undo.push(s3.stop)
+
+    project.provide('postgresUrl', postgres.url)
+    project.provide('redisUrl', redis?.url ?? process.env.REDIS_URL ?? '')
+    project.provide('s3Env', s3.env)
+    return teardown
+  } catch (error) {
+    await teardown()
+    throw error
+  }
+}
+
+async function makeTemplate(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query('CREATE DATABASE template_directory')
+  await client.end()
+  await migrate(Object.assign(new URL(url), { pathname: '/template_directory' }).href)
+}

@@ -1,0 +1,137 @@
+// The service as a test sees it: a real Node server on its own database, spoken to over HTTP.
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, inject } from 'vitest'
+import type { Logger } from '../../src/connection/logger.ts'
+import { type Connections, openConnections } from '../../src/connection/open.ts'
+import { readSettings } from '../../src/connection/settings.ts'
+import { openTokenVerifier } from '../../src/connection/token-verifier.ts'
+import { startNodeServer } from '../../src/handler/node-server.ts'
+import type { User } from '../../src/model/user.ts'
+import { freshDatabase } from './database.ts'
+import { type Issuer, startIssuer } from './issuer.ts'
+
+export type LogLine = { level: string; message: string; fields: Record<string, unknown> }
+
+export type Answer<T = unknown> = { status: number; headers: Headers; body: T; text: string }
+
+export type CallOptions = {
+  /** The administrator's when absent; null sends none. */
+  token?: string | null
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  json?: unknown
+  /** Sent as it is. */
+  body?: string | Uint8Array<ArrayBuffer> | FormData
+}
+
+export type Service = {
+  url: string
+  databaseUrl: string
+  connections: Connections
+  issuer: Issuer
+  tokens: { admin: string; reader: string }
+  /** What has been logged so far. */
+  log: LogLine[]
+  call<T = User>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>
+  /** Creates a user that no other test has. */
+  makeUser(fields?: Record<string, unknown>): Promise<User>
+  close(): Promise<void>
+}
+
+/** A username that no other test uses. */
+export function uniqueName(prefix = 'user'): string {
+  return `${prefix}.${randomBytes(6).toString('hex')}`
+}
+
+/**
+ * Starts a service and closes it when the test file ends.
+ * @param env settings that differ from the embedded defaults; `beside` shares another service's database
+ *   and issuer
+ */
+export async function startService(
+  options: { env?: Record<string, string>; beside?: Service; databaseUrl?: string } = {},
+): Promise<Service> {
+  const databaseUrl = options.databaseUrl ?? options.beside?.databaseUrl ?? (await freshDatabase())
+  const directory = await mkdtemp(join(tmpdir(), 'user-directory-test-'))
+  const issuer = options.beside?.issuer ?? (await startIssuer())
+  const log: LogLine[] = []
+  const write =
+    (level: string) =>
+    (message: string, fields: Record<string, unknown> = {}) =>
+      void log.push({ level, message, fields })
+  const logger: Logger = {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+  }
+
+  const settings = readSettings({ ...options.env }, directory)
+  const connections = openConnections({ ...settings, databaseUrl }, logger)
+  const server = await startNodeServer(connections, openTokenVerifier(issuer.rules), {
+    port: 0,
+    host: '127.0.0.1',
+  })
+  const url = `http://127.0.0.1:${server.port}`
+  await connections.cache.check()
+
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      await server.close()
+      await connections.close()
+      if (!options.beside) await issuer.close()
+      await rm(directory, { recursive: true, force: true })
+    })()
+    return closing
+  }
+  afterAll(close)
+
+  const tokens = options.beside?.tokens ?? {
+    admin: await issuer.token({ username: uniqueName('admin'), 'cognito:groups': ['admins'] }),
+    reader: await issuer.token({ username: uniqueName('reader'), 'cognito:groups': ['readers'] }),
+  }
+  const call = async <T = User>(
+    method: string,
+    path: string,
+    options: CallOptions = {},
+  ): Promise<Answer<T>> => {
+    const { token = tokens.admin, headers = {}, json, body } = options
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        ...(token !== null && { authorization: `Bearer ${token}` }),
+        ...(json !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(json !== undefined ? { body: JSON.stringify(json) } : body !== undefined && { body }),
+      redirect: 'manual',
+    })
+    const text = await response.text()
+    const isJson = text !== '' && response.headers.get('content-type')?.includes('json')
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (isJson ? JSON.parse(text) : text) as T,
+      text,
+    }
+  }
+  const makeUser = async (fields: Record<string, unknown> = {}): Promise<User> => {
+    const answer = await call('POST', '/user', {
+      json: { username: uniqueName(), password: 'a-good-password', ...fields },
+    })
+    if (answer.status !== 201) throw new Error(`a user could not be made: ${answer.status} ${answer.text}`)
+    return answer.body
+  }
+  return { url, databaseUrl, connections, issuer, tokens, log, call, makeUser, close }
+}
+
+/** Settings that put real servers in the place of the embedded parts. */
+export function realServices(): Record<string, string> {
+  // The AWS SDK reads its own variables from the process.
+  Object.assign(process.env, inject('s3Env'))
+  return { REDIS_URL: inject('redisUrl'), ...inject('s3Env') }
+}
