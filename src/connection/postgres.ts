@@ -30,7 +30,7 @@ export type Database = {
 const connectionsMax = 10
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
 const connectMsMax = 1_000
-const queryMsMax = 1_700
+const queryMsMax = 1_500
 // The requests that may wait for a connection. Each holds a parsed request, so some tens of megabytes.
 const waitingMax = 20_000
 // After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.

@@ -1,0 +1,256 @@
+// The Node server as a process: started, used and stopped as a person or a supervisor would.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { until } from './support/wait.ts'
+
+type Run = {
+  process: ChildProcess
+  output(): string
+  exit: Promise<number | null>
+  url: string
+  port: number
+}
+
+const entry = resolve('src/handler/server.ts')
+
+/** A folder for `.data` that nobody else may enter, as a checkout under /root is. */
+async function privateFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'user-directory-server-'))
+  expect((await stat(folder)).mode & 0o777).toBe(0o700)
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  await new Promise((done) => server.close(done))
+  return port
+}
+
+async function run(
+  cwd: string,
+  env: Record<string, string> = {},
+  script = entry,
+  ...options: string[]
+): Promise<Run> {
+  const port = Number(env.PORT ?? (await freePort()))
+  const child = spawn(process.execPath, [script, ...options], {
+    cwd,
+    env: { PATH: process.env.PATH ?? '', PORT: String(port), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk))
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk))
+  const exit = new Promise<number | null>((done) => child.once('exit', done))
+  onTestFinished(async () => {
+    if (child.exitCode === null) child.kill('SIGTERM')
+    await exit
+  })
+  return { process: child, output: () => output, exit, url: `http://127.0.0.1:${port}`, port }
+}
+
+async function started(server: Run): Promise<string> {
+  await until(
+    'the server to start',
+    () => {
+      if (server.process.exitCode !== null) throw new Error(`it stopped:\n${server.output()}`)
+      return server.output().includes('"message":"started"')
+    },
+    30_000,
+  )
+  return /^TOKEN=(\S+)$/m.exec(server.output())?.[1] ?? ''
+}
+
+function get(server: Run, path: string, token: string): Promise<Response> {
+  return fetch(server.url + path, { headers: { authorization: `Bearer ${token}` } })
+}
+
+describe('the server with nothing configured', () => {
+  it('makes sample users with avatars, prints a token that works, and keeps its data over a restart', async () => {
+    const folder = await privateFolder()
+    const first = await run(folder)
+    const token = await started(first)
+    expect(first.output()).toContain(`/user?limit=3'`)
+    const list = await get(first, '/user?count=exact&limit=200', token)
+    const { items, total } = (await list.json()) as { items: { avatar_url: string | null }[]; total: number }
+    expect(total).toBe(100)
+    const pictured = items.filter(({ avatar_url }) => avatar_url)
+    expect(pictured).toHaveLength(100)
+    const avatar = await fetch(pictured[0]?.avatar_url ?? '')
+    expect(Object.fromEntries(avatar.headers)).toMatchObject({
+      'content-type': 'image/webp',
+      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; sandbox",
+    })
+    const created = await fetch(`${first.url}/user`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ username: 'kept', password: 'a-good-password' }),
+    })
+    expect(created.status).toBe(201)
+    first.process.kill('SIGTERM')
+    expect(await first.exit).toBe(0)
+
+    const second = await run(folder, { PORT: String(first.port) })
+    await started(second)
+    // The first start's token too: the issuer's key is kept.
+    const found = (await (await get(second, '/user?username=KEPT&count=exact', token)).json()) as {
+      total: number
+    }
+    expect(found.total).toBe(1)
+  })
+
+  it('refuses to start beside a running one, says so, and leaves that one alone', async () => {
+    const folder = await privateFolder()
+    const first = await run(folder)
+    const token = await started(first)
+    const second = await run(folder)
+    expect(await second.exit).toBe(1)
+    expect(second.output()).toMatch(/already running/)
+    expect((await get(first, '/user?limit=1', token)).status).toBe(200)
+  })
+
+  it('of two that start at the same moment exactly one wins', async () => {
+    const folder = await privateFolder()
+    const both = await Promise.all([run(folder), run(folder)])
+    const loser = await Promise.race(both.map((server) => server.exit.then(() => server)))
+    expect(loser.output()).toMatch(/already running/)
+    const winner = both.find((server) => server !== loser)
+    expect(await started(winner as Run)).not.toBe('')
+  })
+
+  it('takes over what a killed server left behind', async () => {
+    const folder = await privateFolder()
+    const first = await run(folder)
+    await started(first)
+    first.process.kill('SIGKILL')
+    await first.exit
+    const second = await run(folder)
+    const token = await started(second)
+    expect((await get(second, '/user?limit=1', token)).status).toBe(200)
+  })
+
+  it('runs beside another checkout’s server', async () => {
+    const [one, other] = [await run(await privateFolder()), await run(await privateFolder())]
+    const tokens = [await started(one), await started(other)]
+    expect((await get(one, '/user?limit=1', tokens[0] ?? '')).status).toBe(200)
+    expect((await get(other, '/user?limit=1', tokens[1] ?? '')).status).toBe(200)
+    // Each has its own issuer.
+    expect((await get(one, '/user?limit=1', tokens[1] ?? '')).status).toBe(401)
+  })
+
+  it('finishes the requests that are under way when it is told to stop', async () => {
+    const server = await run(await privateFolder())
+    const token = await started(server)
+    const requests = Array.from({ length: 40 }, (_, at) =>
+      fetch(`${server.url}/user`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ username: `late.${at}`, password: 'a-good-password' }),
+      }),
+    )
+    // Once one has been answered all of them have arrived; hashing keeps the others busy.
+    await Promise.race(requests)
+    server.process.kill('SIGTERM')
+    const answers = await Promise.all(requests)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+    expect(await server.exit).toBe(0)
+  })
+
+  it('serves the page and the document of the API', async () => {
+    const server = await run(await privateFolder())
+    await started(server)
+    const page = await fetch(`${server.url}/docs`)
+    const html = await page.text()
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+    // Everything that the page loads comes from this server.
+    const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? '')
+    expect(parts.length).toBeGreaterThan(3)
+    for (const part of parts) expect([part, (await fetch(server.url + part)).status]).toEqual([part, 200])
+    const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+      openapi: string
+      paths: object
+    }
+    expect([document.openapi, Object.keys(document.paths)]).toEqual([
+      '3.1.0',
+      ['/user', '/user/{id}', '/upload/{id}'],
+    ])
+  })
+})
+
+describe('a start that cannot succeed', () => {
+  it('names a port that is taken, and stops what it had started', async () => {
+    const folder = await privateFolder()
+    const taken = createServer()
+    await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done))
+    onTestFinished(() => new Promise((done) => taken.close(() => done())))
+    const { port } = taken.address() as AddressInfo
+    const server = await run(folder, { PORT: String(port) })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain(`Port ${port} is taken`)
+    await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
+  })
+
+  it('names every setting that is wrong', async () => {
+    const server = await run(await privateFolder(), {
+      PORT: '99999',
+      DATABASE_URL: 'mysql://root:secret@x/y',
+      LOG_LEVEL: 'loud',
+    })
+    expect(await server.exit).toBe(1)
+    for (const name of ['PORT', 'DATABASE_URL', 'LOG_LEVEL']) expect(server.output()).toContain(name)
+    expect(server.output()).not.toContain('secret')
+  })
+
+  it('refuses the embedded parts in production, by name', async () => {
+    const server = await run(await privateFolder(), { NODE_ENV: 'production' })
+    expect(await server.exit).toBe(1)
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'AVATAR_BUCKET', 'COGNITO_USER_POOL_ID'])
+      expect(server.output()).toContain(name)
+  })
+
+  it('asks for a migration where the configured database has none, and never migrates it by itself', async () => {
+    const { inject } = await import('vitest')
+    const server = await run(await privateFolder(), { DATABASE_URL: inject('postgresUrl') })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain('npm run migrate')
+  })
+})
+
+describe('the commands', () => {
+  it('seed and token work beside a running server and leave it alone', async () => {
+    const folder = await privateFolder()
+    const server = await run(folder)
+    await started(server)
+    const seed = await run(folder, { PORT: String(server.port) }, resolve('src/cli/seed.ts'), '250')
+    expect(await seed.exit).toBe(0)
+    expect(seed.output()).toContain('250 users')
+    const token = await run(
+      folder,
+      { PORT: String(server.port) },
+      resolve('src/cli/token.ts'),
+      '--group',
+      'readers',
+    )
+    expect(await token.exit).toBe(0)
+    const list = await get(server, '/user?count=exact', token.output().trim())
+    expect(((await list.json()) as { total: number }).total).toBe(350)
+  })
+
+  it('seed works without a server, and refuses what is no number', async () => {
+    const folder = await privateFolder()
+    const seed = await run(folder, {}, resolve('src/cli/seed.ts'), '3')
+    expect(await seed.exit).toBe(0)
+    await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
+    const wrong = await run(folder, {}, resolve('src/cli/seed.ts'), '-3')
+    expect([await wrong.exit, wrong.output()]).toEqual([1, expect.stringContaining('How many users?')])
+  })
+})
