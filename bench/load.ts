@@ -1,0 +1,57 @@
+// A load generator that costs little beside what it measures: raw keep-alive sockets, one request at a
+// time on each, responses told apart by their Content-Length.
+import { connect } from 'node:net'
+
+export type Load = {
+  perSecond: number
+  p50Ms: number
+  p99Ms: number
+  /** Answers whose status was not 2xx. */
+  bad: number
+}
+
+/**
+ * @param next the bytes of the next request, head and body
+ */
+export async function load(
+  target: { port: number; connections: number; seconds: number },
+  next: () => string,
+): Promise<Load> {
+  const latenciesMs: number[] = []
+  let bad = 0
+  const startedAt = performance.now()
+  const endAt = startedAt + target.seconds * 1_000
+  await Promise.all(Array.from({ length: target.connections }, () => drive()))
+  const seconds = (performance.now() - startedAt) / 1_000
+  latenciesMs.sort((a, b) => a - b)
+  const percentile = (share: number) => latenciesMs[Math.floor((latenciesMs.length - 1) * share)] ?? 0
+  return { perSecond: latenciesMs.length / seconds, p50Ms: percentile(0.5), p99Ms: percentile(0.99), bad }
+
+  function drive(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port: target.port, host: '127.0.0.1', noDelay: true })
+      let sentAt = 0
+      let pending: Buffer = Buffer.alloc(0)
+      const send = (): void => {
+        sentAt = performance.now()
+        if (sentAt >= endAt) socket.end()
+        else socket.write(next())
+      }
+      socket.on('connect', send)
+      socket.on('data', (chunk: Buffer) => {
+        pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
+        const headEnd = pending.indexOf('\r\n\r\n')
+        if (headEnd === -1) return
+        const head = pending.toString('latin1', 0, headEnd)
+        const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
+        if (pending.length < headEnd + 4 + length) return
+        pending = pending.subarray(headEnd + 4 + length)
+        latenciesMs.push(performance.now() - sentAt)
+        if (head[9] !== '2') bad++
+        send()
+      })
+      socket.on('close', () => resolve())
+      socket.on('error', reject)
+    })
+  }
+}
