@@ -14,7 +14,8 @@ export type Logger = {
 
 /** The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs. */
 export function openLogger(level: Settings['logLevel']): Logger & { flush(): void } {
-  const destination = pino.destination({ fd: 1, sync: true })
+  // Written in the background, many lines at a time: a write for each would cost more than a cached read.
+  const destination = pino.destination({ fd: 1, sync: false })
   const lines = pino(
     {
       level,

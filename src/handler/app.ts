@@ -12,9 +12,9 @@ import { createCallerLookup } from '../services/callers.ts'
 import { createUserReader } from '../services/users/read.ts'
 import type { World } from '../services/users/record.ts'
 import { mediaType, parseJson, readBytes } from './body.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, Reply } from './endpoint.ts'
 import { readIfMatch } from './preconditions.ts'
-import { problemResponse } from './problem.ts'
+import { commonHeaders, problemResponse } from './problem.ts'
 import { avatarEndpoints } from './routes/avatars.ts'
 import { userEndpoints } from './routes/users.ts'
 
@@ -43,7 +43,7 @@ export function createApp(world: World, identify: Identify, extend: (app: App) =
     id: string,
     bindings: unknown,
     log: RequestLog,
-  ): Promise<Response> => {
+  ): Promise<Reply> => {
     const caller = await identifyCaller(request, bindings)
     log.caller = caller.role
     authorize(caller, definition.action, id === '' ? undefined : id)
@@ -97,8 +97,6 @@ export function createApp(world: World, identify: Identify, extend: (app: App) =
     context.set('log', log)
     context.set('requestId', requestId)
     await next()
-    context.header('X-Request-Id', requestId)
-    context.header('X-Content-Type-Options', 'nosniff')
     world.logger.info('request', {
       request_id: requestId,
       method: context.req.method,
@@ -110,12 +108,25 @@ export function createApp(world: World, identify: Identify, extend: (app: App) =
   })
 
   for (const definition of endpoints) {
-    app.on(definition.method, definition.path.replace('{id}', ':id'), (context) => {
+    const route = `${definition.method} ${definition.path}`
+    app.on(definition.method, definition.path.replace('{id}', ':id'), async (context) => {
       const log = context.get('log')
-      log.route = `${definition.method} ${definition.path}`
-      return handle(definition, context.req.raw, context.req.param('id') ?? '', context.env, log)
+      log.route = route
+      const id = context.req.param('id') ?? ''
+      const { status = 200, headers, body } = await handle(definition, context.req.raw, id, context.env, log)
+      // Made once, from plain objects: a Response that is changed later costs as much as the rest of a read.
+      return new Response(body ?? null, {
+        status,
+        headers: { ...headers, ...commonHeaders(context.get('requestId')) },
+      })
     })
   }
+
+  app.use(async (context, next) => {
+    for (const [name, value] of Object.entries(commonHeaders(context.get('requestId'))))
+      context.header(name, value)
+    await next()
+  })
   extend(app)
 
   app.notFound((context) => {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import type { Context } from 'hono'
 
 const page = `<!doctype html>
 <html lang="en">
@@ -41,23 +42,19 @@ const files: Record<string, string> = {
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-export function docsPage(): Response {
-  return new Response(page, {
-    headers: {
-      'Content-Type': 'text/html; charset=utf-8',
-      'Content-Security-Policy': policy,
-      'Referrer-Policy': 'no-referrer',
-    },
+export function docsPage(context: Context): Response {
+  return context.body(page, 200, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Security-Policy': policy,
+    'Referrer-Policy': 'no-referrer',
   })
 }
 
-/** @returns undefined when the page has no such file */
-export async function docsFile(name: string): Promise<Response | undefined> {
-  if (name === 'start.js') return new Response(start, { headers: { 'Content-Type': 'text/javascript' } })
+export async function docsFile(context: Context, name: string): Promise<Response> {
+  if (name === 'start.js') return context.body(start, 200, { 'Content-Type': 'text/javascript' })
   const type = Object.hasOwn(files, name) ? files[name] : undefined
-  if (!type) return undefined
+  if (!type) return context.notFound()
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-  return new Response(await readFile(join(folder, name)), {
-    headers: { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' },
-  })
+  const file = await readFile(join(folder, name))
+  return context.body(file, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' })
 }

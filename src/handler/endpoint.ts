@@ -48,10 +48,20 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   answers: Answer[]
   /** Statuses besides those that every endpoint may answer. */
   problems: number[]
-  handle(call: Call<Query, Body>): Promise<Response>
+  handle(call: Call<Query, Body>): Promise<Reply>
+}
+
+/** What is answered. The app adds what all answers have, and makes one Response of it. */
+export type Reply = {
+  status?: number
+  headers?: Record<string, string>
+  body?: string | Uint8Array<ArrayBuffer>
 }
 
 /** Keeps the types of an endpoint's query and body together, then forgets them so that all fit one list. */
 export function endpoint<Query = undefined, Body = undefined>(definition: Endpoint<Query, Body>): Endpoint {
   return definition as unknown as Endpoint
 }
+
+/** Users' data is for its reader alone, and is asked for again each time; its ETag makes that cheap. */
+export const jsonHeaders = { 'Content-Type': 'application/json', 'Cache-Control': 'private, no-cache' }

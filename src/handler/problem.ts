@@ -45,20 +45,26 @@ export const problemSchema = z.object({
   ),
 })
 
+/** What every answer says. */
+export function commonHeaders(requestId: string): Record<string, string> {
+  return { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
+}
+
 /** @param error anything thrown; what is not a ServiceError is answered as 500 without its text */
 export function problemResponse(error: unknown, requestId: string): Response {
   const known = error instanceof ServiceError ? error : undefined
   const code = known?.code ?? 'internal'
   const { status, title } = problems[code]
-  const headers = new Headers({
+  const headers: Record<string, string> = {
+    ...commonHeaders(requestId),
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
-  })
-  if (known?.retryAfterSeconds !== undefined) headers.set('Retry-After', String(known.retryAfterSeconds))
-  if (known?.allow !== undefined) headers.set('Allow', known.allow)
-  if (known?.version !== undefined) headers.set('ETag', `"${known.version}"`)
+  }
+  if (known?.retryAfterSeconds !== undefined) headers['Retry-After'] = String(known.retryAfterSeconds)
+  if (known?.allow !== undefined) headers.Allow = known.allow
+  if (known?.version !== undefined) headers.ETag = `"${known.version}"`
   // RFC 6750, section 3. The same for every token that is not taken: nothing tells why.
-  if (code === 'unauthenticated') headers.set('WWW-Authenticate', 'Bearer realm="user-directory"')
+  if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer realm="user-directory"'
   const document: z.infer<typeof problemSchema> = {
     type: `urn:problem:${code.replaceAll('_', '-')}`,
     title,

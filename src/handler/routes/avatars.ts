@@ -5,7 +5,7 @@ import { avatarBytesMax, decodeBase64Image } from '../../services/image.ts'
 import { avatarUrl } from '../../services/users/record.ts'
 import { uploadAvatar } from '../../services/users/write.ts'
 import { mediaType, parseJson, readBytes } from '../body.ts'
-import { endpoint } from '../endpoint.ts'
+import { endpoint, jsonHeaders } from '../endpoint.ts'
 
 const uploadBody = z.strictObject({
   image_data: z
@@ -36,13 +36,7 @@ export const avatarEndpoints = [
       const user = await uploadAvatar(world, caller, id, ifMatch, await readImage(request))
       const path = user.avatar ?? ''
       const answer = { file_path: path, avatar_url: avatarUrl(path, world.avatarBaseUrl) }
-      return new Response(JSON.stringify(answer), {
-        headers: {
-          'Content-Type': 'application/json',
-          'Cache-Control': 'private, no-cache',
-          ETag: `"${user.version}"`,
-        },
-      })
+      return { headers: { ...jsonHeaders, ETag: `"${user.version}"` }, body: JSON.stringify(answer) }
     },
   }),
 ]

@@ -32,22 +32,19 @@ export function addNodeRoutes(
     return context.json(openApiDocument())
   })
 
-  app.get('/docs', () => docsPage())
-  app.get('/docs/:file', async (context) => (await docsFile(context.req.param('file'))) ?? context.notFound())
+  app.get('/docs', docsPage)
+  app.get('/docs/:file', (context) => docsFile(context, context.req.param('file')))
 
   app.get('/avatars/:user/:file', async (context) => {
     const key = `avatars/${context.req.param('user')}/${context.req.param('file')}`
     const bytes = await connections.avatars.read(key)
     if (!bytes) return context.notFound()
-    return new Response(Buffer.from(bytes), {
-      headers: {
-        'Content-Type': 'image/webp',
-        'Content-Length': String(bytes.byteLength),
-        // The path holds the hash of the content.
-        'Cache-Control': 'public, max-age=31536000, immutable',
-        'Content-Security-Policy': "default-src 'none'; sandbox",
-        'Cross-Origin-Resource-Policy': 'cross-origin',
-      },
+    return context.body(Buffer.from(bytes), 200, {
+      'Content-Type': 'image/webp',
+      // The path holds the hash of the content.
+      'Cache-Control': 'public, max-age=31536000, immutable',
+      'Content-Security-Policy': "default-src 'none'; sandbox",
+      'Cross-Origin-Resource-Policy': 'cross-origin',
     })
   })
 

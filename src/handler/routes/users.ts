@@ -4,7 +4,7 @@ import { listQuery } from '../../model/listing.ts'
 import { createUserBody, patchUserBody, replaceUserBody, type User, userSchema } from '../../model/user.ts'
 import { listUsers } from '../../services/users/list.ts'
 import { createUser, eraseUser, patchUser, replaceUser } from '../../services/users/write.ts'
-import { endpoint } from '../endpoint.ts'
+import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
 import { isNotModified } from '../preconditions.ts'
 
 // An avatar of 5 MB in base64, and room for the other fields.
@@ -17,13 +17,12 @@ const pageSchema = z.object({
   total_is: z.optional(z.enum(['exact', 'estimate'])),
 })
 
-const privately = { 'Content-Type': 'application/json', 'Cache-Control': 'private, no-cache' }
-
-function userResponse(status: number, user: User, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify(user), {
+function userReply(status: number, user: User, headers: Record<string, string> = {}): Reply {
+  return {
     status,
-    headers: { ...privately, ETag: `"${user.version}"`, ...headers },
-  })
+    headers: { ...jsonHeaders, ETag: `"${user.version}"`, ...headers },
+    body: JSON.stringify(user),
+  }
 }
 
 export const userEndpoints = [
@@ -40,7 +39,7 @@ export const userEndpoints = [
     problems: [409, 413, 415, 422],
     handle: async ({ world, body }) => {
       const user = await createUser(world, body)
-      return userResponse(201, user, { Location: `/user/${user.id}` })
+      return userReply(201, user, { Location: `/user/${user.id}` })
     },
   }),
 
@@ -55,13 +54,13 @@ export const userEndpoints = [
     problems: [],
     handle: async ({ world, query, request }) => {
       const page = await listUsers(world, query)
-      const headers = new Headers(privately)
+      const headers: Record<string, string> = { ...jsonHeaders }
       if (page.next_cursor !== null) {
         const next = new URL(request.url).searchParams
         next.set('cursor', page.next_cursor)
-        headers.set('Link', `</user?${next}>; rel="next"`)
+        headers.Link = `</user?${next}>; rel="next"`
       }
-      return new Response(JSON.stringify(page), { headers })
+      return { headers, body: JSON.stringify(page) }
     },
   }),
 
@@ -80,9 +79,13 @@ export const userEndpoints = [
     handle: async ({ reader, id, request, log }) => {
       const { version, json, cache } = await reader.get(id)
       log.cache = cache
-      const headers = { 'Cache-Control': 'private, no-cache', ETag: `"${version}"`, 'X-Cache': cache }
-      if (isNotModified(request, version)) return new Response(null, { status: 304, headers })
-      return new Response(json, { headers: { ...headers, 'Content-Type': 'application/json' } })
+      const headers = {
+        'Cache-Control': jsonHeaders['Cache-Control'],
+        ETag: `"${version}"`,
+        'X-Cache': cache,
+      }
+      if (isNotModified(request, version)) return { status: 304, headers }
+      return { headers: { ...headers, 'Content-Type': jsonHeaders['Content-Type'] }, body: json }
     },
   }),
 
@@ -99,7 +102,7 @@ export const userEndpoints = [
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
     handle: async ({ world, caller, id, ifMatch, body }) =>
-      userResponse(200, await replaceUser(world, caller, id, ifMatch, body)),
+      userReply(200, await replaceUser(world, caller, id, ifMatch, body)),
   }),
 
   endpoint({
@@ -118,7 +121,7 @@ export const userEndpoints = [
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
     handle: async ({ world, caller, id, ifMatch, body }) =>
-      userResponse(200, await patchUser(world, caller, id, ifMatch, body)),
+      userReply(200, await patchUser(world, caller, id, ifMatch, body)),
   }),
 
   endpoint({
@@ -132,7 +135,7 @@ export const userEndpoints = [
     problems: [404, 412],
     handle: async ({ world, id, ifMatch }) => {
       await eraseUser(world, id, ifMatch)
-      return new Response(null, { status: 204 })
+      return { status: 204 }
     },
   }),
 ]
