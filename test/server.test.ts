@@ -4,7 +4,11 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import type { User } from '../src/model/user.ts'
+import { freshDatabase } from './support/database.ts'
+import { startIssuer } from './support/issuer.ts'
+import { realServices, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
 type Run = {
@@ -186,6 +190,59 @@ describe('the server with nothing configured', () => {
   })
 })
 
+describe('two servers on real PostgreSQL, Redis and S3', () => {
+  it('share everything: what one writes, stores or blocks the other shows, serves and refuses', async () => {
+    const issuer = await startIssuer()
+    onTestFinished(issuer.close)
+    const env = {
+      DATABASE_URL: await freshDatabase(),
+      ...realServices(),
+      AVATAR_BASE_URL: 'https://cdn.example.com/',
+      JWT_ISSUER: issuer.rules.issuer,
+      JWT_JWKS_URI: issuer.rules.jwksUri,
+      JWT_AUDIENCE: issuer.rules.audience.join(),
+    }
+    const folder = await privateFolder()
+    const [one, other] = [await run(folder, env), await run(folder, env)]
+    await Promise.all([started(one), started(other)])
+    const admin = await issuer.token({ username: 'admin', 'cognito:groups': ['admins'] })
+    const send = async (server: Run, method: string, path: string, body?: unknown) => {
+      const response = await fetch(server.url + path, {
+        method,
+        headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+      return { status: response.status, headers: response.headers, user: (await response.json()) as User }
+    }
+    const pixel =
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=='
+    const username = uniqueName()
+    const created = await send(one, 'POST', '/user', {
+      username,
+      password: 'a-good-password',
+      avatar: `data:image/png;base64,${pixel}`,
+    })
+    expect(created.status).toBe(201)
+    expect(created.user.avatar_url).toBe(`https://cdn.example.com/${created.user.avatar}`)
+    const path = `/user/${created.user.id}`
+    expect((await send(other, 'GET', path)).user).toEqual(created.user)
+    expect((await send(one, 'GET', path)).headers.get('x-cache')).toBe('hit')
+    const avatar = await fetch(`${other.url}/${created.user.avatar}`)
+    expect([avatar.status, avatar.headers.get('content-type')]).toEqual([200, 'image/webp'])
+
+    const token = await issuer.token({ username })
+    for (const server of [one, other]) expect((await get(server, path, token)).status).toBe(200)
+    expect((await send(one, 'PATCH', path, { status: 'BLOCKED' })).status).toBe(200)
+    expect((await send(other, 'GET', path)).user.status).toBe('BLOCKED')
+    for (const server of [one, other])
+      await until(
+        'the blocked token to be refused',
+        async () => (await get(server, path, token)).status === 401,
+        1_000,
+      )
+  })
+})
+
 describe('a start that cannot succeed', () => {
   it('names a port that is taken, and stops what it had started', async () => {
     const folder = await privateFolder()
@@ -218,7 +275,6 @@ describe('a start that cannot succeed', () => {
   })
 
   it('asks for a migration where the configured database has none, and never migrates it by itself', async () => {
-    const { inject } = await import('vitest')
     const server = await run(await privateFolder(), { DATABASE_URL: inject('postgresUrl') })
     expect(await server.exit).toBe(1)
     expect(server.output()).toContain('npm run migrate')

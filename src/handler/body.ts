@@ -33,6 +33,7 @@ export function mediaType(request: Request): string {
  * @throws ServiceError `invalid`
  */
 export function parseJson<T>(bytes: Uint8Array, schema: Schema<T>): T {
+  if (hasTooManyParts(bytes)) throw invalid({ pointer: '', message: 'has too many fields and items' })
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -51,4 +52,17 @@ export function parseJson<T>(bytes: Uint8Array, schema: Schema<T>): T {
   if ('faults' in checked) throw invalid(...structure.faults, ...checked.faults)
   if (structure.faults.length > 0) throw invalid(...structure.faults)
   return checked.value
+}
+
+// Parsed, JSON can take forty times its size in memory, unless it is mostly long strings. Only an avatar makes
+// a valid body large, and base64 holds none of these: this is more than fifty contacts can be written with.
+const structuralBytes = [0x2c, 0x5b, 0x7b] // , [ {
+const partsMax = 20_000
+
+function hasTooManyParts(bytes: Uint8Array): boolean {
+  let parts = 0
+  for (const byte of structuralBytes)
+    for (let at = bytes.indexOf(byte); at !== -1; at = bytes.indexOf(byte, at + 1))
+      if (++parts > partsMax) return true
+  return false
 }
