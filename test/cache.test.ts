@@ -1,19 +1,29 @@
 // The cache's interface, the same for both places; and the service on a real Redis that fails.
 import { randomUUID } from 'node:crypto'
-import { afterAll, describe, expect, inject, it } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { afterAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { type Cache, openProcessCache, unknownEntry } from '../src/connection/cache.ts'
+import { openPostgres } from '../src/connection/postgres.ts'
 import { openRedisCache } from '../src/connection/redis-cache.ts'
 import type { User } from '../src/model/user.ts'
+import { freshDatabase } from './support/database.ts'
+import { startProxy } from './support/proxy.ts'
 import { startRedis } from './support/redis.ts'
-import { realServices, startService } from './support/service.ts'
+import { realServices, type Service, startService } from './support/service.ts'
 import { until } from './support/wait.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const entry = (version: number) => Buffer.from(`${version}\n{"v":${version}}`)
 
+const db = openPostgres(await freshDatabase(), quiet)
+afterAll(db.close)
+
 describe.each([
   ['in the process', () => openProcessCache()],
-  ['in Redis', () => openRedisCache(inject('redisUrl'), quiet)],
+  ['in Redis', () => openRedisCache(inject('redisUrl'), db, quiet)],
 ])('the cache %s', (_place, open) => {
   const cache: Cache = open()
   afterAll(() => cache.close())
@@ -36,7 +46,7 @@ describe.each([
   it('refuses what was loaded before a removal', async () => {
     const id = randomUUID()
     const early = await lease(id)
-    await cache.forget(id)
+    await cache.forget(id, undefined)
     expect(await cache.fill(id, early, entry(1))).toBeUndefined()
     expect(await cache.fill(id, await lease(id), entry(2))).toEqual(entry(2))
     expect(await cache.fill(id, early, entry(1))).toEqual(entry(2))
@@ -45,7 +55,7 @@ describe.each([
   it('refuses an old lease also when another reader has a new one', async () => {
     const id = randomUUID()
     const early = await lease(id)
-    await cache.forget(id)
+    await cache.forget(id, undefined)
     const late = await lease(id)
     expect(late).not.toBe(early)
     expect(await cache.fill(id, early, entry(1))).toBeUndefined()
@@ -64,9 +74,9 @@ describe.each([
     const id = randomUUID()
     for (const stored of [entry(1), unknownEntry()]) {
       await cache.fill(id, await lease(id), stored)
-      await cache.forget(id)
+      await cache.forget(id, undefined)
       expect((await cache.read(id)).kind).toBe('miss')
-      await cache.forget(id)
+      await cache.forget(id, undefined)
     }
   })
 })
@@ -112,12 +122,19 @@ describe('a service on Redis and S3', async () => {
 })
 
 describe('a service whose Redis fails', () => {
+  const hits = async ({ call }: Service, user: User, version: number) =>
+    until('the cache to be used again', async () => {
+      const answer = await call('GET', `/user/${user.id}`)
+      expect(answer.body.version).toBe(version)
+      return answer.headers.get('x-cache') === 'hit'
+    })
+
   it('reads and writes without it, and trusts it again only when nothing old can be in it', async () => {
-    let redis = await startRedis()
-    const { call, makeUser, connections } = await startService({ env: { REDIS_URL: redis.url } })
-    const user: User = await makeUser()
-    await call('GET', `/user/${user.id}`)
-    expect((await call('GET', `/user/${user.id}`)).headers.get('x-cache')).toBe('hit')
+    const redis = await startRedis()
+    const service = await startService({ env: { REDIS_URL: redis.url } })
+    const { call } = service
+    const user: User = await service.makeUser()
+    await hits(service, user, 1)
 
     // Stopped, not killed: it keeps the entry of version 1 and will answer it again.
     redis.process.kill('SIGSTOP')
@@ -125,27 +142,72 @@ describe('a service whose Redis fails', () => {
     expect([written.status, written.body.version]).toEqual([200, 2])
     const read = await call('GET', `/user/${user.id}`)
     expect([read.status, read.body.version, read.headers.get('x-cache')]).toEqual([200, 2, 'bypass'])
-
     redis.process.kill('SIGCONT')
-    await until('the cache to be used again', async () => {
-      const answer = await call('GET', `/user/${user.id}`)
-      expect(answer.body.version).toBe(2)
-      return answer.headers.get('x-cache') === 'hit'
-    })
+    await hits(service, user, 2)
 
     await redis.kill()
     expect((await call('GET', `/user/${user.id}`)).body.version).toBe(2)
     expect((await call('PATCH', `/user/${user.id}`, { json: {} })).body.version).toBe(3)
-    redis = await startRedis({ port: redis.port })
-    afterAll(redis.kill)
-    await until('the cache to be used again', async () => {
-      const answer = await call('GET', `/user/${user.id}`)
-      expect(answer.body.version).toBe(3)
-      return answer.headers.get('x-cache') === 'hit'
+    const again = await startRedis({ port: redis.port })
+    onTestFinished(again.kill)
+    await hits(service, user, 3)
+  })
+
+  it('never looks at what Redis has read back from an old dump', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'redis-dump-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const first = await startRedis({ options: ['--dir', folder] })
+    const service = await startService({ env: { REDIS_URL: first.url } })
+    const user = await service.makeUser()
+    await hits(service, user, 1)
+    const client = new Redis(first.url)
+    await client.save()
+    client.disconnect()
+    // Removed from the cache in the ordinary way, and no record of it is left.
+    await service.call('PATCH', `/user/${user.id}`, { json: { name: 'newer than the dump' } })
+    await until('the record to be taken back', async () => (await recorded(service)) === 0)
+    await first.kill()
+
+    const second = await startRedis({ port: first.port, options: ['--dir', folder] })
+    onTestFinished(second.kill)
+    const restored = new Redis(second.url)
+    expect(await restored.dbsize()).toBeGreaterThan(0)
+    restored.disconnect()
+    await hits(service, user, 2)
+  })
+
+  it('works off what a writer that was cut off from Redis has recorded', async () => {
+    const redis = await startRedis()
+    onTestFinished(redis.kill)
+    const proxy = await startProxy({ host: '127.0.0.1', port: redis.port })
+    onTestFinished(proxy.close)
+    const reader = await startService({ env: { REDIS_URL: redis.url } })
+    const writer = await startService({
+      env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` },
+      beside: reader,
     })
-    await connections.cache.check()
+    const user = await reader.makeUser()
+    await hits(reader, user, 1)
+
+    await proxy.refuse()
+    const written = await writer.call('PATCH', `/user/${user.id}`, { json: { name: 'changed' } })
+    expect([written.status, written.body.version]).toEqual([200, 2])
+    expect(await recorded(reader)).toBeGreaterThan(0)
+    await until(
+      'the reader to show it',
+      async () => (await reader.call('GET', `/user/${user.id}`)).body.version === 2,
+    )
+    await hits(reader, user, 2)
+    await until('the record to be gone', async () => (await recorded(reader)) === 0)
   })
 })
+
+async function recorded({ connections }: Service): Promise<number> {
+  const rows = await connections.db.query((queries) =>
+    queries.execute<{ count: number }>('SELECT count(*)::int FROM cache_invalidations'),
+  )
+  return rows.rows[0]?.count ?? -1
+}
 
 async function png(): Promise<Uint8Array<ArrayBuffer>> {
   const { default: sharp } = await import('sharp')

@@ -9,6 +9,7 @@
 // never succeed. Memcached at Facebook works like this (Nishtala et al., NSDI 2013, section 3.2.1).
 // It assumes that one Redis primary decides on each key.
 import { LRUCache } from 'lru-cache'
+import type { Queries } from './postgres.ts'
 
 /** A user's version, a line feed, and the JSON that is answered; version 0 for an id that is unknown. */
 export type Entry = Buffer
@@ -28,8 +29,13 @@ export type Cache = {
    *   undefined when a write came in between
    */
   fill(id: string, lease: string, entry: Entry): Promise<Entry | undefined>
-  /** Removes what is stored and ends every lease. Never throws; what could not be removed is tried again. */
-  forget(id: string): Promise<void>
+  /**
+   * Records, in a write's transaction, that the user must be removed. Where removing cannot fail, nothing.
+   * @returns what to hand to `forget` after the commit
+   */
+  note(queries: Queries, id: string): Promise<number | undefined>
+  /** Removes what is stored and ends every lease. Never throws; what could not be removed will be. */
+  forget(id: string, noted: number | undefined): Promise<void>
   /** Rejects unless the cache answers now. */
   check(): Promise<void>
   close(): Promise<void>
@@ -79,6 +85,7 @@ export function openProcessCache(): Cache {
       places.set(id, entry, { ttl: isUnknown(entry) ? unknownTtlMs : entryTtlMs() })
       return entry
     },
+    note: async () => undefined,
     forget: async (id) => void places.delete(id),
     check: async () => {},
     close: async () => places.clear(),

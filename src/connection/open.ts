@@ -21,7 +21,7 @@ export type Connections = {
 /** @param settings with `databaseUrl` filled in: the entry has started the embedded PostgreSQL if it is needed */
 export function openConnections(settings: Settings & { databaseUrl: string }, logger: Logger): Connections {
   const db = openPostgres(settings.databaseUrl, logger)
-  const cache = settings.redisUrl ? openRedisCache(settings.redisUrl, logger) : openProcessCache()
+  const cache = settings.redisUrl ? openRedisCache(settings.redisUrl, db, logger) : openProcessCache()
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
@@ -32,7 +32,9 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
     avatarBaseUrl: settings.avatarBaseUrl,
     logger,
     close: async () => {
-      await Promise.allSettled([db.close(), cache.close(), avatars.close()])
+      // The cache takes its last records back first.
+      await Promise.allSettled([cache.close(), avatars.close()])
+      await db.close()
     },
   }
 }

@@ -1,22 +1,37 @@
-// The cache in Redis or Valkey, over TLS with rediss://. The protocol is told in cache.ts.
+// The cache in Redis or Valkey, over TLS with rediss://. The protocol of leases is told in cache.ts; here
+// is what makes it hold when Redis fails.
+//
+// - A write records in its own transaction what it must remove from the cache, and takes the record back
+//   when it has. Every process looks for records that are left, removes what they name, and deletes them: so
+//   a writer that died, or could not reach Redis, is caught up with within some two seconds.
+// - A process that has failed to reach Redis trusts nothing in it until it answers again and all records
+//   that are left have been worked off.
+// - Keys carry the server's run id, which is another after each restart and on each replica: what a
+//   restarted Redis read from an old dump, or a replica had not yet heard, is never looked at.
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import { inArray, sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
+import { cacheInvalidations } from '../model/tables.ts'
 import { type Cache, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
 import type { Logger } from './logger.ts'
+import type { Database } from './postgres.ts'
 
 // Raised whenever the stored form changes, so that two versions of the service can run side by side.
-const prefix = 'user-directory:1:user:'
+const prefix = 'user-directory:1'
 // What begins a lease; an entry begins with a digit.
 const leaseMark = 'L'.charCodeAt(0)
 
 // Answers far slower than this are slower than the database.
 const commandMsMax = 250
-// After this many failures in a row the cache is left alone for a while, so that a read does not pay for it.
+// After this many failures in a row the cache is left alone, so that reads do not pay for it.
 const failuresMax = 3
-const restMs = 500
-const retryForgetMs = 200
+const retryMs = 200
 const checkMsMax = 1_000
+const sweepMs = 1_000
+const sweepRowsMax = 1_000
+// Records that are taken back together. More than this are left to the sweep.
+const doneMax = 10_000
 
 // Leaves what another reader has put there, entry or lease, and answers it.
 const readScript = `
@@ -33,7 +48,7 @@ if place == ARGV[1] then
 end
 return place`
 
-export function openRedisCache(url: string, logger: Logger): Cache {
+export function openRedisCache(url: string, db: Database, logger: Logger): Cache {
   const redis = new Redis(url, {
     // Waiting in a queue for a Redis that is away would be slower than the database.
     enableOfflineQueue: false,
@@ -49,48 +64,102 @@ export function openRedisCache(url: string, logger: Logger): Cache {
       fill: { lua: fillScript, numberOfKeys: 1 },
     },
   })
+
+  /** Undefined while nothing in the cache is trusted. */
+  let runId: string | undefined
+  /** Counts connections: what was learnt of one says nothing of the next. */
+  let connections = 0
   let failures = 0
-  let restUntil = 0
+  let isClosed = false
+  let isRecovering = false
+  const done: number[] = []
+
+  const key = (id: string, run: string): string => `${prefix}:${run}:user:${id}`
+
+  const distrust = (reason: unknown): void => {
+    if (runId !== undefined) logger.warn('the cache is bypassed', { error: reason })
+    runId = undefined
+    if (!isRecovering) void recover()
+  }
+
+  const recover = async (): Promise<void> => {
+    isRecovering = true
+    while (runId === undefined && !isClosed) {
+      try {
+        if (redis.status === 'ready') {
+          const connection = connections
+          const [, run] = /^run_id:(\w+)/m.exec(await redis.info('server')) ?? []
+          if (run === undefined) throw new Error('the cache does not tell its run_id')
+          while ((await workOff(run, 0)) === sweepRowsMax);
+          if (connection !== connections) continue
+          failures = 0
+          runId = run
+          logger.info('the cache is in use')
+          break
+        }
+      } catch (error) {
+        logger.debug('the cache is not usable yet', { error })
+      }
+      await pause(retryMs, undefined, { ref: false })
+    }
+    isRecovering = false
+  }
+
+  /** Does what recorded invalidations ask for. @returns how many there were, at most `sweepRowsMax` */
+  const workOff = async (run: string, ageMs: number): Promise<number> => {
+    const left = await db.query((queries) =>
+      queries
+        .select({ id: cacheInvalidations.id, userId: cacheInvalidations.userId })
+        .from(cacheInvalidations)
+        .where(
+          sql`${cacheInvalidations.createdAt} <= clock_timestamp() - ${ageMs} * interval '1 millisecond'`,
+        )
+        .orderBy(cacheInvalidations.id)
+        .limit(sweepRowsMax),
+    )
+    if (left.length === 0) return 0
+    await redis.unlink(left.map(({ userId }) => key(userId, run)))
+    await takeBack(left.map(({ id }) => id))
+    return left.length
+  }
+
+  const takeBack = (ids: number[]): Promise<unknown> =>
+    db.query((queries) => queries.delete(cacheInvalidations).where(inArray(cacheInvalidations.id, ids)))
+
+  const sweep = async (): Promise<void> => {
+    if (done.length > 0) await takeBack(done.splice(0))
+    if (runId !== undefined) await workOff(runId, sweepMs)
+  }
+  const sweeps = setInterval(() => {
+    sweep().catch((error: unknown) => logger.debug('the sweep of invalidations failed', { error }))
+  }, sweepMs).unref()
+
   redis.on('error', (error) => logger.debug('the cache connection failed', { error }))
+  // Another server may be behind the next connection, or the same one restarted.
+  redis.on('close', () => {
+    connections++
+    if (!isClosed) distrust(new Error('the connection to the cache was lost'))
+  })
+  distrust(undefined)
 
-  // What a write could not remove. Until all of it is gone this process trusts nothing in the cache.
-  const stale = new Set<string>()
-  let retry: NodeJS.Timeout | undefined
-
-  const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    if (performance.now() < restUntil) return undefined
+  const attempt = async <T>(work: (run: string) => Promise<T>): Promise<T | undefined> => {
+    const run = runId
+    if (run === undefined) return undefined
     try {
-      const result = await work()
+      const result = await work(run)
       failures = 0
       return result
     } catch (error) {
-      if (++failures >= failuresMax) {
-        restUntil = performance.now() + restMs
-        if (failures === failuresMax) logger.warn('the cache is bypassed', { error })
-      }
+      if (++failures >= failuresMax) distrust(error)
       return undefined
     }
   }
 
-  const forgetStale = async (): Promise<void> => {
-    retry = undefined
-    for (const id of [...stale].slice(0, 1_000)) {
-      const done = await redis.del(prefix + id).catch(() => undefined)
-      if (done === undefined) break
-      stale.delete(id)
-    }
-    if (stale.size > 0) retry = setTimeout(() => void forgetStale(), retryForgetMs).unref()
-  }
-
   return {
     read: async (id) => {
-      if (stale.size > 0) return { kind: 'bypass' }
-      const place = await attempt(async () => {
-        const found = await redis.getBuffer(prefix + id)
-        return (
-          found ??
-          ((await call(redis, 'leaseBuffer', [prefix + id, `L${randomUUID()}`, leaseTtlMs])) as Buffer)
-        )
+      const place = await attempt(async (run) => {
+        const found = await redis.getBuffer(key(id, run))
+        return found ?? call(redis, 'leaseBuffer', [key(id, run), `L${randomUUID()}`, leaseTtlMs])
       })
       if (!place) return { kind: 'bypass' }
       if (place[0] === leaseMark) return { kind: 'miss', lease: place.toString('latin1') }
@@ -98,23 +167,39 @@ export function openRedisCache(url: string, logger: Logger): Cache {
     },
     fill: async (id, lease, entry) => {
       const ttlMs = Math.round(isUnknown(entry) ? unknownTtlMs : entryTtlMs())
-      const place = await attempt(() => call(redis, 'fillBuffer', [prefix + id, lease, entry, ttlMs]))
-      return place instanceof Buffer && place[0] !== leaseMark ? place : undefined
+      const place = await attempt((run) => call(redis, 'fillBuffer', [key(id, run), lease, entry, ttlMs]))
+      return place && place[0] !== leaseMark ? place : undefined
     },
-    forget: async (id) => {
-      // No rest is kept here: a write must try.
-      const done = await redis.del(prefix + id).catch(() => undefined)
-      if (done !== undefined) return
-      stale.add(id)
-      logger.warn('an entry could not be removed from the cache; it will be', { user_id: id })
-      retry ??= setTimeout(() => void forgetStale(), retryForgetMs).unref()
+    note: async (queries, id) => {
+      const [row] = await queries
+        .insert(cacheInvalidations)
+        .values({ userId: id })
+        .returning({ id: cacheInvalidations.id })
+      return row?.id
+    },
+    forget: async (id, noted) => {
+      const run = runId
+      // While nothing is trusted here, nothing has to be waited for: the record is worked off before it is.
+      if (run === undefined) return
+      try {
+        await redis.unlink(key(id, run))
+        if (noted !== undefined && done.length < doneMax) done.push(noted)
+      } catch (error) {
+        distrust(error)
+      }
     },
     check: async () => {
-      if (redis.status !== 'ready') await once(redis, 'ready', { signal: AbortSignal.timeout(checkMsMax) })
+      const giveUpAt = performance.now() + checkMsMax
+      while (runId === undefined) {
+        if (performance.now() > giveUpAt) throw new Error('the cache is not in use')
+        await pause(10)
+      }
       await redis.ping()
     },
     close: async () => {
-      clearTimeout(retry)
+      isClosed = true
+      clearInterval(sweeps)
+      if (done.length > 0) await takeBack(done.splice(0)).catch(() => {})
       redis.disconnect()
     },
   }
@@ -125,10 +210,10 @@ function call(
   redis: Redis,
   command: 'leaseBuffer' | 'fillBuffer',
   values: (string | number | Buffer)[],
-): Promise<unknown> {
+): Promise<Buffer | null> {
   const scripts = redis as unknown as Record<
     typeof command,
-    (...values: (string | number | Buffer)[]) => Promise<unknown>
+    (...values: (string | number | Buffer)[]) => Promise<Buffer | null>
   >
   return scripts[command](...values)
 }

@@ -2,6 +2,7 @@
 // search that the API accepts has an index here.
 import { sql } from 'drizzle-orm'
 import {
+  bigint,
   check,
   customType,
   index,
@@ -77,3 +78,13 @@ export const contacts = pgTable(
     check('contacts_position_bounded', sql`${contacts.position} BETWEEN 0 AND 49`),
   ],
 )
+
+/**
+ * What a write must have removed from the cache, recorded in the write's own transaction, so that it is
+ * done also when the writer dies or cannot reach the cache. Rows live for moments.
+ */
+export const cacheInvalidations = pgTable('cache_invalidations', {
+  id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  userId: uuid('user_id').notNull(),
+  createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
+})

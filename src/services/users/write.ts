@@ -137,17 +137,15 @@ export async function uploadAvatar(
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
 export async function eraseUser(world: World, id: string, ifMatch: IfMatch | undefined): Promise<void> {
-  const avatar = await forgetting(world, id, () =>
-    world.db.transaction(async (queries) => {
-      const [erased] = await queries
-        .delete(users)
-        .where(and(eq(users.id, id), Array.isArray(ifMatch) ? inArray(users.version, ifMatch) : undefined))
-        .returning({ avatar: users.avatar })
-      if (erased) return erased.avatar
-      const [row] = await queries.select({ version: users.version }).from(users).where(eq(users.id, id))
-      throw row ? versionMismatch(row.version) : noSuchUser()
-    }),
-  )
+  const avatar = await commit(world, id, async (queries) => {
+    const [erased] = await queries
+      .delete(users)
+      .where(and(eq(users.id, id), Array.isArray(ifMatch) ? inArray(users.version, ifMatch) : undefined))
+      .returning({ avatar: users.avatar })
+    if (erased) return erased.avatar
+    const [row] = await queries.select({ version: users.version }).from(users).where(eq(users.id, id))
+    throw row ? versionMismatch(row.version) : noSuchUser()
+  })
   if (avatar !== null) await removeAvatar(world, id, avatar)
 }
 
@@ -190,10 +188,7 @@ async function change(
   return user
 }
 
-/**
- * The transaction of a write, with its new avatar stored before the commit and the cache told after it.
- * The avatar comes last in the transaction, so that a write that is refused stores nothing.
- */
+/** Commits a write; its new avatar is stored last before that, so that a write that is refused stores nothing. */
 async function write(
   world: World,
   id: string,
@@ -201,32 +196,33 @@ async function write(
   work: (queries: Queries) => Promise<{ row: typeof users.$inferSelect | undefined; contacts: Contact[] }>,
 ): Promise<User> {
   const transact = () =>
-    world.db.transaction(async (queries) => {
+    commit(world, id, async (queries) => {
       const { row, contacts } = await work(queries)
       if (!row) throw new Error('the statement returned no row')
       if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
       return { row, contacts }
     })
-  const { row, contacts } = await forgetting(world, id, () =>
-    isNew(avatar) ? avatarWrites(transact) : transact(),
-  )
+  const { row, contacts } = await (isNew(avatar) ? avatarWrites(transact) : transact())
   return toUser(
     { ...row, created_at: row.createdAt, updated_at: row.updatedAt, contacts },
     world.avatarBaseUrl,
   )
 }
 
-/** Removes the user's cache entry after the commit, also where nobody knows whether it was one. */
-async function forgetting<T>(world: World, id: string, transact: () => Promise<T>): Promise<T> {
+/** A write's transaction, with the removal of the user's cache entry recorded in it and done after it. */
+async function commit<T>(world: World, id: string, work: (queries: Queries) => Promise<T>): Promise<T> {
+  let noted: number | undefined
   try {
-    const result = await transact()
-    await world.cache.forget(id)
+    const result = await world.db.transaction(async (queries) => {
+      const result = await work(queries)
+      noted = await world.cache.note(queries, id)
+      return result
+    })
+    await world.cache.forget(id, noted)
     return result
   } catch (error) {
-    if (error instanceof ServiceError) {
-      if (error.code === 'unavailable') await world.cache.forget(id)
-      throw error
-    }
+    // Nobody knows whether it was committed. If it was, so was the record, which is left to be worked off.
+    if (error instanceof ServiceError && error.code === 'unavailable') await world.cache.forget(id, undefined)
     if (brokenUniqueConstraint(error) === 'users_username_folded')
       throw new ServiceError('conflict', 'The username is taken.', {
         faults: [{ pointer: '/username', message: 'is taken' }],
