@@ -8,6 +8,6 @@ import { runCommand } from './command.ts'
 await runCommand(async () => {
   const settings = readSettings(process.env, resolve('.data'))
   if (settings.databaseUrl) await migrate(settings.databaseUrl)
-  else await (await prepareDatabase(settings, false)).close()
+  else await (await prepareDatabase(settings)).close()
   process.stdout.write('The schema is up to date.\n')
 })

@@ -16,7 +16,7 @@ await runCommand(async () => {
     throw new Error(`How many users? A whole number from 1 to ${countMax}, such as: npm run seed -- 10000`)
   if (process.env.NODE_ENV === 'production') throw new Error('Sample users are not for production.')
   const settings = readSettings(process.env, resolve('.data'))
-  const prepared = await prepareDatabase(settings, false)
+  const prepared = await prepareDatabase(settings)
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, openLogger('warn'))
   const startedAt = performance.now()
   try {

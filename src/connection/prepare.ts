@@ -1,6 +1,7 @@
 // What has to run beside the service before it can be opened: the embedded PostgreSQL when no database
 // is configured, and the schema.
 import { join } from 'node:path'
+import type { Logger } from './logger.ts'
 import { migrate, schemaState } from './migrations.ts'
 import type { Settings } from './settings.ts'
 
@@ -13,11 +14,11 @@ export type Prepared = {
 }
 
 /**
- * @param isServer whether this process is the checkout's one server
+ * @param serverLogger given when this process is the checkout's one server
  * @throws Error that says what to do: when a server is running already, or the configured database's
  *   schema is not up to date (a server never migrates a database that it does not own)
  */
-export async function prepareDatabase(settings: Settings, isServer: boolean): Promise<Prepared> {
+export async function prepareDatabase(settings: Settings, serverLogger?: Logger): Promise<Prepared> {
   if (settings.databaseUrl) {
     if ((await schemaState(settings.databaseUrl)) !== 'current')
       throw new Error("The database's schema is not up to date. Run: npm run migrate")
@@ -25,7 +26,8 @@ export async function prepareDatabase(settings: Settings, isServer: boolean): Pr
   }
   const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
   const embedded = await startEmbeddedPostgres(join(settings.dataDirectory, 'postgres'), {
-    exclusive: isServer,
+    exclusive: serverLogger !== undefined,
+    ...(serverLogger && { log: (message) => serverLogger.warn(message) }),
   })
   try {
     const isNew = (await schemaState(embedded.url)) === 'none'

@@ -14,7 +14,7 @@ const sampleUsers = 100
 async function main(): Promise<void> {
   const settings = readSettings(process.env, resolve('.data'))
   const logger = openLogger(settings.logLevel)
-  const prepared = await prepareDatabase(settings, true)
+  const prepared = await prepareDatabase(settings, logger)
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
 
   let server: NodeServer | undefined
