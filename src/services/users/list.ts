@@ -6,6 +6,7 @@ import { invalid } from '../../model/errors.ts'
 import type { ListQuery, Sort } from '../../model/listing.ts'
 import { fold, searchPatterns } from '../../model/text.ts'
 import type { User } from '../../model/user.ts'
+import { textFault } from '../../model/validate.ts'
 import { toUser, type UserRow, userColumns, type World } from './record.ts'
 
 export type Page = {
@@ -48,7 +49,7 @@ export async function listUsers({ db, avatarBaseUrl }: World, query: ListQuery):
     const last = page.at(-1)
     return {
       items: page.map((row) => toUser(readRow(row), avatarBaseUrl)),
-      next_cursor: rows.length > query.limit && last ? writeCursor([last.key, last.id], query) : null,
+      next_cursor: rows.length > query.limit && last ? writeCursor(positionOf(last, query), query) : null,
       ...(query.count !== 'none' && (await count(queries, filters, query.count))),
     }
   })
@@ -132,7 +133,7 @@ function pageStatement(
     collected AS MATERIALIZED (SELECT u.id, ${column} AS key FROM users u ${where()} LIMIT ${collectedMax + 1}),
     size AS MATERIALIZED (SELECT count(*) <= ${collectedMax} AS fits FROM collected),`
   return sql`WITH ${isAligned ? sql`` : collected} page AS MATERIALIZED (${page})
-    SELECT ${sql.raw(userColumns)}, page.key::text FROM page JOIN users u ON u.id = page.id
+    SELECT ${sql.raw(userColumns)}, page.key::text AS key FROM page JOIN users u ON u.id = page.id
     ORDER BY page.key ${direction}, page.id ${direction}`
 }
 
@@ -163,6 +164,13 @@ function readRow(row: UserRow): UserRow {
 /** The sort's value and the id of a page's last row. */
 type Position = [key: string, id: string]
 
+function positionOf(row: UserRow & { key: string }, query: ListQuery): Position {
+  // As text a timestamp would depend on the session's settings.
+  if (query.sort.endsWith('created_at')) return [new Date(row.created_at).toISOString(), row.id]
+  if (query.sort.endsWith('updated_at')) return [new Date(row.updated_at).toISOString(), row.id]
+  return [row.key, row.id]
+}
+
 // A cursor says nothing secret and grants nothing: its checksum is there so that one that was changed, or
 // that belongs to another query, is refused instead of answering a page nobody asked for.
 function writeCursor(position: Position, query: ListQuery): string {
@@ -182,6 +190,7 @@ function checksum(payload: Uint8Array, query: ListQuery): Buffer {
     .subarray(0, checksumBytes)
 }
 
+const instantPattern = /^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 function readCursor(cursor: string, query: ListQuery): Position {
@@ -203,7 +212,9 @@ function readCursor(cursor: string, query: ListQuery): Position {
   if (!Array.isArray(position) || position.length !== 2) throw refused
   const [key, id]: unknown[] = position
   if (typeof key !== 'string' || typeof id !== 'string' || !uuidPattern.test(id)) throw refused
-  if (query.sort.endsWith('_at') ? Number.isNaN(Date.parse(key)) : key.includes('\0') || !key.isWellFormed())
-    throw refused
+  const isKey = query.sort.endsWith('_at')
+    ? instantPattern.test(key) && !Number.isNaN(Date.parse(key))
+    : textFault(key) === undefined
+  if (!isKey) throw refused
   return [key, id]
 }
