@@ -1,9 +1,11 @@
 // The Node server as a process: started, used and stopped as a person or a supervisor would.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import pg from 'pg'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
 import { freshDatabase } from './support/database.ts'
@@ -282,6 +284,30 @@ describe('a start that cannot succeed', () => {
 })
 
 describe('the commands', () => {
+  it('migrate makes the schema of a configured database, again and again, and warns where searches would be slow', async () => {
+    const admin = new pg.Client({ connectionString: inject('postgresUrl') })
+    await admin.connect()
+    const name = `test_${randomBytes(6).toString('hex')}`
+    onTestFinished(async () => {
+      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await admin.end()
+    })
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template0 LC_CTYPE 'C'`)
+    const url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
+    for (const round of [1, 2]) {
+      const migrate = await run(await privateFolder(), { DATABASE_URL: url }, resolve('src/cli/migrate.ts'))
+      expect([round, await migrate.exit]).toEqual([round, 0])
+      expect(migrate.output()).toMatch(/The schema is up to date\..*LC_CTYPE/s)
+    }
+    const usual = await run(
+      await privateFolder(),
+      { DATABASE_URL: await freshDatabase() },
+      resolve('src/cli/migrate.ts'),
+    )
+    await usual.exit
+    expect(usual.output()).toBe('The schema is up to date.\n')
+  })
+
   it('seed and token work beside a running server and leave it alone', async () => {
     const folder = await privateFolder()
     const server = await run(folder)

@@ -7,7 +7,7 @@ import { runCommand } from './command.ts'
 
 await runCommand(async () => {
   const settings = readSettings(process.env, resolve('.data'))
-  if (settings.databaseUrl) await migrate(settings.databaseUrl)
-  else await (await prepareDatabase(settings)).close()
-  process.stdout.write('The schema is up to date.\n')
+  const warnings = settings.databaseUrl ? await migrate(settings.databaseUrl) : []
+  if (!settings.databaseUrl) await (await prepareDatabase(settings)).close()
+  process.stdout.write(`${['The schema is up to date.', ...warnings].join('\n')}\n`)
 })

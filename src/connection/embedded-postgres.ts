@@ -61,6 +61,9 @@ export type EmbeddedOptions = {
 }
 
 /** The cluster of one checkout, and how its processes are run. */
+/** A locale that each system has, and in which letters of every script are letters. */
+const unicodeLocales: Partial<Record<NodeJS.Platform, string>> = { darwin: 'en_US.UTF-8', win32: 'en-US' }
+
 type Cluster = {
   home: string
   data: string
@@ -317,10 +320,11 @@ async function initialise(cluster: Cluster): Promise<void> {
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // Letters are told by Unicode, whatever the machine's locale: trigrams of any script are indexed.
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
       '--locale=C',
+      // What pg_trgm, up to PostgreSQL 18, takes for a letter is decided by the C library's locale alone.
+      `--lc-ctype=${unicodeLocales[process.platform] ?? 'C.UTF-8'}`,
       ...(durable ? [] : ['--no-sync']),
     ])
     await run(command, options, { ...identity, cwd: home, timeout: startMsMax })

@@ -9,8 +9,11 @@ const folder = fileURLToPath(new URL('../../migrations', import.meta.url))
 // Any number that nothing else in the database uses.
 const lockKey = 7_301_442
 
-/** Safe to run from several processes at once: they take turns, and the later ones find nothing to do. */
-export async function migrate(databaseUrl: string): Promise<void> {
+/**
+ * Safe to run from several processes at once: they take turns, and the later ones find nothing to do.
+ * @returns what its owner should know about the database, in sentences
+ */
+export async function migrate(databaseUrl: string): Promise<string[]> {
   const client = new pg.Client({
     connectionString: databaseUrl,
     connectionTimeoutMillis: 10_000,
@@ -22,6 +25,14 @@ export async function migrate(databaseUrl: string): Promise<void> {
   try {
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
     await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
+    const { rows } = await client.query<{ isUnicode: boolean }>(
+      `SELECT cardinality(show_trgm('高橋')) > 0 AS "isUnicode"`,
+    )
+    return rows[0]?.isUnicode
+      ? []
+      : [
+          "The database's LC_CTYPE takes ASCII letters only for letters: searches for others will be slow. Make the database with one of UTF-8, such as C.UTF-8.",
+        ]
   } finally {
     await client.end()
   }

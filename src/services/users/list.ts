@@ -19,12 +19,12 @@ export type Page = {
 /** Words that a search may have: each costs a look into the index. */
 const searchWordsMax = 16
 
-// Matches up to this many are collected and sorted, a few milliseconds; more are met soon enough on a
-// walk along the sort's index.
+// Matches up to this many are collected and sorted, or counted for `count=estimate`: some ten milliseconds.
 const collectedMax = 10_000
 
-// Counted for real up to here by `count=estimate`.
-const countedMax = 1_000
+// Rows that may be looked at one by one, some hundred milliseconds: more matches than are collected are met
+// on a walk this long along the sort's index, unless they sit at its far end.
+const lookedAtMax = 50_000
 
 const sortColumns: Record<string, { column: SQL; type: SQL }> = {
   created_at: { column: sql`u.created_at`, type: sql`timestamptz` },
@@ -40,17 +40,17 @@ export async function listUsers({ db, avatarBaseUrl }: World, query: ListQuery):
     throw invalid({ parameter: 'search', message: `must have at most ${searchWordsMax} different words` })
   const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query)
   const order = orderOf(query.sort)
-  const { filters, isAligned } = filtersOf(query, patterns)
+  const chosen = filtersOf(query, patterns)
 
   return db.query(async (queries) => {
-    const statement = pageStatement(order, filters, isAligned, after, query.limit + 1)
+    const statement = pageStatement(order, chosen, after, query.limit + 1)
     const { rows } = await queries.execute<UserRow & { key: string }>(statement)
     const page = rows.slice(0, query.limit)
     const last = page.at(-1)
     return {
       items: page.map((row) => toUser(readRow(row), avatarBaseUrl)),
       next_cursor: rows.length > query.limit && last ? writeCursor(positionOf(last, query), query) : null,
-      ...(query.count !== 'none' && (await count(queries, filters, query.count))),
+      ...(query.count !== 'none' && (await count(queries, allOf(chosen), query.count))),
     }
   })
 }
@@ -64,11 +64,17 @@ function orderOf(sort: Sort): Order {
   return { ...column, direction: isDescending ? sql`DESC` : sql`ASC`, beyond: isDescending ? sql`<` : sql`>` }
 }
 
-/**
- * The WHERE clause. `isAligned` says that the sort's index serves it whole, so that a walk along that
- * index meets matches only.
- */
-function filtersOf(query: ListQuery, patterns: string[]): { filters: SQL[]; isAligned: boolean } {
+/** What is asked of a user. */
+type Chosen = {
+  /** Conditions on `users u`. */
+  filters: SQL[]
+  /** A condition that one of the user's contacts, `contacts c`, must meet. */
+  contact: SQL | undefined
+  /** The sort's index serves all of it, so that a walk along that index meets matches only. */
+  isAligned: boolean
+}
+
+function filtersOf(query: ListQuery, patterns: string[]): Chosen {
   const filters: SQL[] = []
   let isAligned = true
   const add = (filter: SQL, alignedWith?: string) => {
@@ -82,59 +88,92 @@ function filtersOf(query: ListQuery, patterns: string[]): { filters: SQL[]; isAl
   if (query.updated_before) add(sql`u.updated_at < ${query.updated_before.toISOString()}`, 'updated_at')
   if (query.username !== undefined) add(sql`u.username_folded = ${fold(query.username)}`)
   if (query.ids !== undefined) add(sql`u.id = ANY(${sql.param(query.ids)}::uuid[])`)
-  if (query.contact !== undefined || query.contact_type !== undefined)
-    add(
-      sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${sql.join(
-        [
-          ...(query.contact === undefined ? [] : [sql`c.value = ${query.contact}`]),
-          ...(query.contact_type === undefined ? [] : [sql`c.contact_type = ${query.contact_type}`]),
-        ],
-        sql` AND `,
-      )})`,
-    )
   for (const pattern of patterns) add(sql`u.search_text LIKE ${pattern}`)
-  return { filters, isAligned }
+  const contact = [
+    ...(query.contact === undefined ? [] : [sql`c.value = ${query.contact}`]),
+    ...(query.contact_type === undefined ? [] : [sql`c.contact_type = ${query.contact_type}`]),
+  ]
+  return contact.length === 0
+    ? { filters, contact: undefined, isAligned }
+    : { filters, contact: sql.join(contact, sql` AND `), isAligned: false }
+}
+
+function allOf({ filters, contact }: Chosen): SQL[] {
+  return contact === undefined
+    ? filters
+    : [...filters, sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${contact})`]
+}
+
+function whereOf(conditions: SQL[]): SQL {
+  return conditions.length === 0 ? sql`` : sql`WHERE ${sql.join(conditions, sql` AND `)}`
 }
 
 /** Exported for the test that asks PostgreSQL for the plans. */
 export function listStatement(query: ListQuery): SQL {
-  const { filters, isAligned } = filtersOf(query, searchPatterns(query.search ?? ''))
   const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query)
-  return pageStatement(orderOf(query.sort), filters, isAligned, after, query.limit + 1)
+  const chosen = filtersOf(query, searchPatterns(query.search ?? ''))
+  return pageStatement(orderOf(query.sort), chosen, after, query.limit + 1)
 }
 
 /**
  * One page. Where the sort's index serves the filters too, it is walked. Where not, PostgreSQL would have
  * to choose between that walk, slow when the matches sit at its far end, and collecting all matches,
- * slow when they are many; it chooses by guessing how they are spread. So they are collected up to a
- * bound, and the walk is taken only when there are more.
+ * slow when they are many; it chooses by guessing how they are spread. So nothing is guessed: the matches
+ * are collected up to a bound; when there are more, they are looked for on a bounded walk; and only when
+ * that does not fill the page are they collected whatever their number.
  */
 function pageStatement(
   { column, type, direction, beyond }: Order,
-  filters: SQL[],
-  isAligned: boolean,
+  chosen: Chosen,
   after: Position | undefined,
   limit: number,
 ): SQL {
-  const conditions = after
-    ? [...filters, sql`(${column}, u.id) ${beyond} (${after[0]}::${type}, ${after[1]}::uuid)`]
-    : filters
-  const where = (more: SQL[] = []) => {
-    const all = [...more, ...conditions]
-    return all.length === 0 ? sql`` : sql`WHERE ${sql.join(all, sql` AND `)}`
-  }
-  const walk = (more: SQL[] = []) =>
-    sql`SELECT u.id, ${column} AS key FROM users u ${where(more)} ORDER BY ${column} ${direction}, u.id ${direction} LIMIT ${limit}`
-  const page = isAligned
-    ? walk()
-    : sql`(SELECT id, key FROM collected WHERE (SELECT fits FROM size) ORDER BY key ${direction}, id ${direction} LIMIT ${limit})
-        UNION ALL (${walk([sql`NOT (SELECT fits FROM size)`])})`
-  const collected = sql`
-    collected AS MATERIALIZED (SELECT u.id, ${column} AS key FROM users u ${where()} LIMIT ${collectedMax + 1}),
-    size AS MATERIALIZED (SELECT count(*) <= ${collectedMax} AS fits FROM collected),`
-  return sql`WITH ${isAligned ? sql`` : collected} page AS MATERIALIZED (${page})
+  const filters = allOf(chosen)
+  const rest = after ? [sql`(${column}, u.id) ${beyond} (${after[0]}::${type}, ${after[1]}::uuid)`] : []
+  const row = sql`u.id, ${column} AS key`
+  const walk = (conditions: SQL[], columns: SQL, rows: number) =>
+    sql`SELECT ${columns} FROM users u ${whereOf(conditions)} ORDER BY ${column} ${direction}, u.id ${direction} LIMIT ${rows}`
+  const first = sql`ORDER BY key ${direction}, id ${direction} LIMIT ${limit}`
+
+  const page = chosen.isAligned
+    ? sql`page AS MATERIALIZED (${walk([...filters, ...rest], row, limit)})`
+    : sql`
+    ${collected(chosen, row, rest)},
+    near AS MATERIALIZED (
+      SELECT ${row} FROM (${walk([sql`NOT (SELECT fits FROM size)`, ...rest], sql`u.*`, lookedAtMax)}) u
+      ${whereOf(filters)} ORDER BY ${column} ${direction}, u.id ${direction} LIMIT ${limit}
+    ),
+    reach AS MATERIALIZED (SELECT (SELECT fits FROM size) OR count(*) = ${limit} AS suffices FROM near),
+    page AS MATERIALIZED (
+      (SELECT id, key FROM collected WHERE (SELECT fits FROM size) ${first})
+      UNION ALL SELECT id, key FROM near WHERE (SELECT suffices FROM reach)
+      UNION ALL (SELECT id, key FROM (
+        -- OFFSET keeps PostgreSQL from taking the sort's index all the same.
+        SELECT ${row} FROM users u ${whereOf([sql`NOT (SELECT suffices FROM reach)`, ...filters, ...rest])} OFFSET 0
+      ) AS matches ${first})
+    )`
+  return sql`WITH ${page}
     SELECT ${sql.raw(userColumns)}, page.key::text AS key FROM page JOIN users u ON u.id = page.id
     ORDER BY page.key ${direction}, page.id ${direction}`
+}
+
+/** `collected`: matches; `size`: whether they are all. Where few contacts match, only their users are looked at. */
+function collected({ filters, contact, isAligned }: Chosen, row: SQL, rest: SQL[]): SQL {
+  const conditions = [...allOf({ filters, contact, isAligned }), ...rest]
+  const bound = collectedMax + 1
+  if (contact === undefined)
+    return sql`
+    collected AS MATERIALIZED (SELECT ${row} FROM users u ${whereOf(conditions)} LIMIT ${bound}),
+    size AS MATERIALIZED (SELECT count(*) < ${bound} AS fits FROM collected)`
+  const areFew = sql`(SELECT count(*) <= ${lookedAtMax} FROM holders)`
+  const held = sql`u.id = ANY(ARRAY(SELECT id FROM holders))`
+  return sql`
+    holders AS MATERIALIZED (SELECT c.user_id AS id FROM contacts c WHERE ${contact} LIMIT ${lookedAtMax + 1}),
+    collected AS MATERIALIZED (
+      SELECT ${row} FROM users u ${whereOf([areFew, held, ...filters, ...rest])}
+      UNION ALL (SELECT ${row} FROM users u ${whereOf([sql`NOT ${areFew}`, ...conditions])} LIMIT ${bound})
+    ),
+    size AS MATERIALIZED (SELECT ${areFew} OR count(*) < ${bound} AS fits FROM collected)`
 }
 
 async function count(
@@ -142,14 +181,14 @@ async function count(
   filters: SQL[],
   how: 'estimate' | 'exact',
 ): Promise<{ total: number; total_is: 'exact' | 'estimate' }> {
-  const matching = sql`FROM users u ${filters.length === 0 ? sql`` : sql`WHERE ${sql.join(filters, sql` AND `)}`}`
+  const matching = sql`FROM users u ${whereOf(filters)}`
   const counted = await queries.execute<{ total: number }>(
     how === 'exact'
       ? sql`SELECT count(*)::int AS total ${matching}`
-      : sql`SELECT count(*)::int AS total FROM (SELECT 1 ${matching} LIMIT ${countedMax + 1}) AS matches`,
+      : sql`SELECT count(*)::int AS total FROM (SELECT 1 ${matching} LIMIT ${collectedMax + 1}) AS matches`,
   )
   const total = counted.rows[0]?.total ?? 0
-  if (how === 'exact' || total <= countedMax) return { total, total_is: 'exact' }
+  if (how === 'exact' || total <= collectedMax) return { total, total_is: 'exact' }
   const { rows } = await queries.execute<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
     sql`EXPLAIN (FORMAT JSON) SELECT 1 ${matching}`,
   )
