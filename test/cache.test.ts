@@ -10,6 +10,7 @@ import { openPostgres } from '../src/connection/postgres.ts'
 import { openRedisCache } from '../src/connection/redis-cache.ts'
 import type { User } from '../src/model/user.ts'
 import { freshDatabase } from './support/database.ts'
+import { png } from './support/picture.ts'
 import { startProxy } from './support/proxy.ts'
 import { startRedis } from './support/redis.ts'
 import { realServices, type Service, startService } from './support/service.ts'
@@ -207,13 +208,4 @@ async function recorded({ connections }: Service): Promise<number> {
     queries.execute<{ count: number }>('SELECT count(*)::int FROM cache_invalidations'),
   )
   return rows.rows[0]?.count ?? -1
-}
-
-async function png(): Promise<Uint8Array<ArrayBuffer>> {
-  const { default: sharp } = await import('sharp')
-  return new Uint8Array(
-    await sharp({ create: { width: 9, height: 9, channels: 3, background: '#468' } })
-      .png()
-      .toBuffer(),
-  )
 }
