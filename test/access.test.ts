@@ -43,9 +43,9 @@ const callers = {
     return issuer.token({ username: target.username.toUpperCase() })
   },
   'an administrator': async () => issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] }),
-  'a machine with users/write': async () => issuer.token({ scope: 'other users/write' }),
+  'a machine with users/write': async () => issuer.machineToken('other users/write'),
   'a reader': async () => issuer.token({ username: uniqueName(), 'cognito:groups': ['x', 'readers'] }),
-  'a machine with users/read': async () => issuer.token({ scope: 'users/read' }),
+  'a machine with users/read': async () => issuer.machineToken('users/read'),
   'the user': async (target: User) => issuer.token({ username: target.username }),
   'the user, by an identity token': async ({ username }: User) =>
     issuer.token({ 'cognito:username': username, token_use: 'id', aud: 'test-client', client_id: undefined }),
@@ -57,7 +57,9 @@ const callers = {
   'a person without a record': async () => issuer.token({ username: uniqueName() }),
   'a person whose app asked for users/write': async () =>
     issuer.token({ username: uniqueName(), scope: 'users/write users/read' }),
-  'a machine without a scope of ours': async () => issuer.token({ scope: 'users/writer users users/write2' }),
+  'a machine without a scope of ours': async () => issuer.machineToken('users/writer users users/write2'),
+  'a nameless person whose app asked for users/write': async () => issuer.token({ scope: 'users/write' }),
+  'a nameless person who says to be a machine': async () => issuer.token({ sub: '', scope: 'users/write' }),
   'a member of groups with like names': async () =>
     issuer.token({
       username: uniqueName(),

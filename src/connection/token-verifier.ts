@@ -5,10 +5,14 @@ import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import { LRUCache } from 'lru-cache'
 import { unavailable } from '../model/errors.ts'
 
-/** What a valid token says. A machine's token has no username. */
+/** What a valid token says. */
 export type Claims = {
   username: string | undefined
   groups: string[]
+  /**
+   * What a machine client was granted; empty for a person's token: whom an app asked for `users/write` is
+   * no administrator by it.
+   */
   scopes: string[]
 }
 
@@ -30,6 +34,8 @@ export type TokenRules = {
 }
 
 const fetchMsMax = 1_500
+// How long a key counts after the issuer has withdrawn it. A new one is fetched when a token names it.
+const keysMsMax = 3_600_000
 // About 1.5 KB each. A token costs 61 µs to check and next to nothing to look up.
 const tokensMax = 10_000
 
@@ -64,8 +70,19 @@ export function openTokenVerifier(rules: TokenRules): TokenVerifier {
   )
   const seen = new LRUCache<string, Claims>({ max: tokensMax, ttlAutopurge: false })
 
+  let refreshAt = performance.now() + keysMsMax
+  const refreshKeys = (): void => {
+    refreshAt = performance.now() + keysMsMax
+    // Until they are had the old ones go on: a token is not refused because its issuer cannot be reached.
+    verifier.hydrate().then(
+      () => seen.clear(),
+      () => {},
+    )
+  }
+
   return {
     verify: async (token) => {
+      if (performance.now() > refreshAt) refreshKeys()
       // The key is the whole token, signature included: a changed one is another.
       const known = seen.get(token)
       if (known) return known
@@ -101,10 +118,12 @@ function isForUs(payload: Record<string, unknown>, audience: string[]): boolean 
 function readClaims(payload: Record<string, unknown>): Claims {
   const username = payload.username ?? payload['cognito:username']
   const groups = payload['cognito:groups']
+  // RFC 9068, section 2.2: where no person is involved, the subject is the client.
+  const isMachine = username === undefined && payload.sub !== undefined && payload.sub === payload.client_id
   return {
     username: typeof username === 'string' && username !== '' ? username : undefined,
     groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
-    scopes: typeof payload.scope === 'string' ? payload.scope.split(' ') : [],
+    scopes: isMachine && typeof payload.scope === 'string' ? payload.scope.split(' ') : [],
   }
 }
 

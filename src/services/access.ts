@@ -25,15 +25,10 @@ const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
   none: { any: [], own: [] },
 }
 
-/**
- * The strongest role that a token gives. A scope counts for machine clients only, whose tokens have no
- * username: a person whom an app asked for `users/write` is no administrator by it.
- */
-export function roleOf(claims: Claims, ownsRecord: boolean): Role {
-  const isMachine = claims.username === undefined
-  if (claims.groups.includes('admins') || (isMachine && claims.scopes.includes('users/write'))) return 'admin'
-  if (claims.groups.includes('readers') || (isMachine && claims.scopes.includes('users/read')))
-    return 'reader'
+/** The strongest role that a token gives. */
+export function roleOf({ groups, scopes }: Claims, ownsRecord: boolean): Role {
+  if (groups.includes('admins') || scopes.includes('users/write')) return 'admin'
+  if (groups.includes('readers') || scopes.includes('users/read')) return 'reader'
   return ownsRecord ? 'user' : 'none'
 }
 

@@ -1,17 +1,23 @@
 // A token issuer for tests: its own key pair, a JWKS over HTTP, tokens of Cognito's shape, good and bad.
 import { randomUUID } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
+import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTHeaderParameters, SignJWT } from 'jose'
 import type { TokenRules } from '../../src/connection/token-verifier.ts'
 
-const clientId = 'test-client'
+export const clientId = 'test-client'
 
 export type Issuer = {
   rules: TokenRules
   publicJwk: JWK
   /** A valid access token; `claims` and `header` replace its parts, undefined removes one. */
-  token(claims?: JWTPayload, header?: { kid?: string }): Promise<string>
+  token(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>
+  /** A machine client's token. */
+  machineToken(scope: string): Promise<string>
+  /** What the JWKS holds; a test may change it. */
+  keys: JWK[]
+  /** Answers for the JWKS when set. */
+  answer: ((response: ServerResponse) => void) | undefined
   fetches(): number
   close(): Promise<void>
 }
@@ -20,23 +26,33 @@ export async function startIssuer(): Promise<Issuer> {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
   const kid = randomUUID()
   const publicJwk = { ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }
+  const privateJwk = await exportJWK(privateKey)
   let fetches = 0
   const server = createServer((_request, response) => {
     fetches++
+    if (issuer.answer) return issuer.answer(response)
     response.setHeader('Content-Type', 'application/json')
-    response.end(JSON.stringify({ keys: [publicJwk] }))
+    response.end(JSON.stringify({ keys: issuer.keys }))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const issuer = `http://127.0.0.1:${port}/pool`
-  return {
-    rules: { issuer, jwksUri: `${issuer}/.well-known/jwks.json`, audience: [clientId], tokenUse: 'required' },
+  const url = `http://127.0.0.1:${port}/pool`
+  const issuer: Issuer = {
+    rules: {
+      issuer: url,
+      jwksUri: `${url}/.well-known/jwks.json`,
+      audience: [clientId],
+      tokenUse: 'required',
+    },
     publicJwk,
+    keys: [publicJwk],
+    answer: undefined,
     fetches: () => fetches,
-    token: (claims = {}, header = {}) => {
+    token: async (claims = {}, header = {}) => {
       const now = Math.floor(Date.now() / 1000)
+      const alg = header.alg ?? 'RS256'
       return new SignJWT({
-        iss: issuer,
+        iss: url,
         sub: randomUUID(),
         token_use: 'access',
         client_id: clientId,
@@ -45,13 +61,15 @@ export async function startIssuer(): Promise<Issuer> {
         jti: randomUUID(),
         ...claims,
       })
-        .setProtectedHeader({ alg: 'RS256', kid, ...header })
-        .sign(privateKey)
+        .setProtectedHeader({ kid, ...header, alg })
+        .sign(await importJWK(privateJwk, alg))
     },
+    machineToken: (scope) => issuer.token({ sub: clientId, scope }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
       }),
   }
+  return issuer
 }
