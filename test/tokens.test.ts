@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { exportSPKI, importJWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { cognitoRules, openTokenVerifier } from '../src/connection/token-verifier.ts'
+import { atEnd } from './support/cleanup.ts'
 import { clientId, startIssuer } from './support/issuer.ts'
 import { startService, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
@@ -225,7 +226,7 @@ describe("the issuer's keys", () => {
     const service = await startService()
     expect((await service.call('GET', '/user')).status).toBe(200)
     const next = await startIssuer()
-    afterAll(next.close)
+    atEnd(next.close)
     service.issuer.keys = [...service.issuer.keys, next.publicJwk]
     const token = await next.token({ ...admin, iss: service.issuer.rules.issuer })
     expect((await service.call('GET', '/user', { token })).status).toBe(200)
@@ -257,7 +258,7 @@ describe("the issuer's keys", () => {
 
   it('that the issuer has withdrawn count for an hour at most', async () => {
     const issuer = await startIssuer()
-    afterAll(issuer.close)
+    atEnd(issuer.close)
     const verifier = openTokenVerifier(issuer.rules)
     const token = await issuer.token(admin)
     const { kid: _, ...other } = issuer.publicJwk

@@ -1,16 +1,17 @@
 // A database of its own for each test file.
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
+import { atEnd } from './cleanup.ts'
 
 // One copy of the template at a time: PostgreSQL refuses to copy what another session uses.
 const copyKey = 7_301_450
 
-/** A migrated database with nothing in it, dropped when the test file ends. */
+/** A migrated database with nothing in it, dropped when the test or the file ends. */
 export async function freshDatabase(): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`
   await administrate('SELECT pg_advisory_lock($1)', `CREATE DATABASE ${name} TEMPLATE template_directory`)
-  afterAll(() => administrate(undefined, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+  atEnd(() => administrate(undefined, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
   return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
 }
 

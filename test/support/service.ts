@@ -3,13 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
 import type { Logger } from '../../src/connection/logger.ts'
 import { type Connections, openConnections } from '../../src/connection/open.ts'
 import { readSettings } from '../../src/connection/settings.ts'
 import { openTokenVerifier } from '../../src/connection/token-verifier.ts'
 import { startNodeServer } from '../../src/handler/node-server.ts'
 import type { User } from '../../src/model/user.ts'
+import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { type Issuer, startIssuer } from './issuer.ts'
 
@@ -47,7 +48,7 @@ export function uniqueName(prefix = 'user'): string {
 }
 
 /**
- * Starts a service and closes it when the test file ends.
+ * Starts a service and closes it when the test or the file ends.
  * @param env settings that differ from the embedded defaults; `beside` shares another service's database
  *   and issuer
  */
@@ -88,7 +89,7 @@ export async function startService(
     })()
     return closing
   }
-  afterAll(close)
+  atEnd(close)
 
   const tokens = options.beside?.tokens ?? {
     admin: await issuer.token({ username: uniqueName('admin'), 'cognito:groups': ['admins'] }),
