@@ -1,11 +1,11 @@
 // Avatars: what is taken, what is refused and with which code, and what is left of an image afterwards.
 import { createHash } from 'node:crypto'
-import { crc32, deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { ServiceError } from '../src/model/errors.ts'
 import { avatarBytesMax, decodeBase64Image, toAvatar } from '../src/services/image.ts'
+import { pngThatClaims } from './support/picture.ts'
 
 const formats = ['png', 'jpeg', 'webp', 'gif', 'avif'] as const
 
@@ -52,29 +52,6 @@ function webpChunks(bytes: Uint8Array): string[] {
   for (let at = 12; at < file.length; at += 8 + file.readUInt32LE(at + 4) + (file.readUInt32LE(at + 4) % 2))
     names.push(file.toString('latin1', at, at + 4))
   return names
-}
-
-function pngChunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data])
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(data.length)
-  const sum = Buffer.alloc(4)
-  sum.writeUInt32BE(crc32(body))
-  return Buffer.concat([length, body, sum])
-}
-
-/** A PNG whose header claims a size and whose pixels are few. */
-function pngThatClaims(width: number, height: number): Buffer {
-  const header = Buffer.alloc(13)
-  header.writeUInt32BE(width, 0)
-  header.writeUInt32BE(height, 4)
-  header.set([8, 2], 8)
-  return Buffer.concat([
-    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
-    pngChunk('IHDR', header),
-    pngChunk('IDAT', deflateSync(Buffer.alloc(100))),
-    pngChunk('IEND', Buffer.alloc(0)),
-  ])
 }
 
 /** A well-formed progressive JPEG of 8 × 8 pixels whose coefficients are sent in `scans` scans, at most 883. */

@@ -3,20 +3,26 @@ import { invalid, ServiceError } from '../model/errors.ts'
 import { check, structuralFaults } from '../model/validate.ts'
 import type { Schema } from './endpoint.ts'
 
-/** @throws ServiceError `too_large` as soon as the bound is passed; the rest is not read */
+/** @throws ServiceError `too_large` as soon as the bound is passed; the rest is not read. `unsupported_media_type` */
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const coding = request.headers.get('content-encoding') ?? 'identity'
+  if (coding.toLowerCase() !== 'identity')
+    throw new ServiceError('unsupported_media_type', 'A body with a Content-Encoding is not taken.')
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > bytesMax) throw tooLarge(bytesMax)
   if (!request.body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let length = 0
-  // Leaving the loop by a throw cancels the stream.
-  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
-    length += chunk.byteLength
+  // Not `for await`, which would cancel the stream, and with it the connection, before the answer is sent.
+  // The server closes it soon after.
+  const reader = request.body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return Buffer.concat(chunks, length)
+    length += value.byteLength
     if (length > bytesMax) throw tooLarge(bytesMax)
-    chunks.push(chunk)
+    chunks.push(value)
   }
-  return Buffer.concat(chunks, length)
 }
 
 function tooLarge(bytesMax: number): ServiceError {

@@ -63,8 +63,6 @@ export function problemResponse(error: unknown, requestId: string): Response {
   if (known?.retryAfterSeconds !== undefined) headers['Retry-After'] = String(known.retryAfterSeconds)
   if (known?.allow !== undefined) headers.Allow = known.allow
   if (known?.version !== undefined) headers.ETag = `"${known.version}"`
-  // The rest of the body is not waited for.
-  if (code === 'too_large') headers.Connection = 'close'
   // RFC 6750, section 3. The same for every token that is not taken: nothing tells why.
   if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer realm="user-directory"'
   const document: z.infer<typeof problemSchema> = {

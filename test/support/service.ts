@@ -34,6 +34,8 @@ export type Service = {
   connections: Connections
   issuer: Issuer
   tokens: { admin: string; reader: string }
+  /** Where avatars are kept, unless in a bucket. */
+  avatarDirectory: string
   /** What has been logged so far. */
   log: LogLine[]
   call<T = User>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>
@@ -127,7 +129,8 @@ export async function startService(
     if (answer.status !== 201) throw new Error(`a user could not be made: ${answer.status} ${answer.text}`)
     return answer.body
   }
-  return { url, databaseUrl, connections, issuer, tokens, log, call, makeUser, close }
+  const avatarDirectory = join(directory, 'avatars')
+  return { url, databaseUrl, avatarDirectory, connections, issuer, tokens, log, call, makeUser, close }
 }
 
 /** Settings that put real servers in the place of the embedded parts. */

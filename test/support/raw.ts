@@ -1,0 +1,75 @@
+// Requests that `fetch` would not send: paths as they are written, bodies that lie about their length or
+// do not end.
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+
+export type RawAnswer = {
+  status: number
+  headers: IncomingMessage['headers']
+  text: string
+  sentBytes: number
+}
+
+export type RawRequest = {
+  method?: string
+  path: string
+  headers?: Record<string, string>
+  /** Written whole, unless the answer comes first. */
+  body?: Uint8Array | string
+  /** Chunks of 64 KiB that are sent until an answer comes or `bytesMax` have been taken. */
+  endless?: { bytesMax: number }
+}
+
+export function sendRaw(
+  base: string,
+  { method = 'GET', path, headers = {}, body, endless }: RawRequest,
+): Promise<RawAnswer> {
+  const { hostname, port } = new URL(base)
+  return new Promise((resolve, reject) => {
+    let sentBytes = 0
+    let answered = false
+    const outgoing = request(
+      { hostname, port, method, path, headers, agent: new Agent({ keepAlive: true }) },
+      (incoming) => {
+        answered = true
+        const chunks: Buffer[] = []
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+        const done = () => {
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            text: Buffer.concat(chunks).toString(),
+            sentBytes,
+          })
+          outgoing.destroy()
+        }
+        incoming.on('end', done)
+        incoming.on('error', done)
+      },
+    )
+    // What is still being sent when the server closes fails; the answer has been read by then, or will be.
+    outgoing.on('error', (error) => answered || reject(error))
+    if (endless)
+      pump(
+        outgoing,
+        endless.bytesMax,
+        () => answered,
+        (bytes) => (sentBytes += bytes),
+      )
+    else outgoing.end(body)
+  })
+}
+
+function pump(
+  outgoing: ClientRequest,
+  bytesMax: number,
+  isAnswered: () => boolean,
+  sent: (bytes: number) => number,
+): void {
+  const chunk = Buffer.alloc(64 * 1024, ' ')
+  const next = (): void => {
+    while (!isAnswered() && sent(chunk.length) < bytesMax)
+      if (!outgoing.write(chunk)) return void outgoing.once('drain', next)
+    if (!isAnswered()) outgoing.end()
+  }
+  next()
+}
