@@ -2,11 +2,12 @@
 // them hangs on a database's locale.
 
 /**
- * Text as it is compared without regard to case: NFKC, then Unicode's full case mappings up and down
- * (which unify ß and SS), with the final sigma made an ordinary one. Folding twice changes nothing.
+ * Text as it is compared without regard to case: NFKC, then Unicode's full case mappings down, up and down
+ * again (which unify ẞ, ß and SS), with the final sigma made an ordinary one. Folding twice changes nothing.
  */
 export function fold(text: string): string {
-  return text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC').replaceAll('ς', 'σ')
+  const lower = text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
+  return lower.normalize('NFKC').replaceAll('ς', 'σ')
 }
 
 /** What text is sorted by: its folding, cut where an index entry would grow too long (NFKC can expand). */
