@@ -11,6 +11,7 @@ import { openAvatarBucket } from '../src/connection/avatar-bucket.ts'
 import { openAvatarDirectory } from '../src/connection/avatar-directory.ts'
 import type { AvatarStore } from '../src/connection/avatar-store.ts'
 import { ServiceError } from '../src/model/errors.ts'
+import { freePort } from './support/port.ts'
 
 const bucket = 'avatars-of-the-test'
 const newKey = (user: string = randomUUID()) => `avatars/${user}/${randomBytes(32).toString('hex')}.webp`
@@ -318,13 +319,6 @@ async function silentServer(): Promise<number> {
     server.close()
   })
   return listen(server)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function listen(server: Server): Promise<number> {

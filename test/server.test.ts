@@ -10,6 +10,7 @@ import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
 import { freshDatabase } from './support/database.ts'
 import { startIssuer } from './support/issuer.ts'
+import { freePort } from './support/port.ts'
 import { realServices, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
@@ -29,14 +30,6 @@ async function privateFolder(): Promise<string> {
   expect((await stat(folder)).mode & 0o777).toBe(0o700)
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   return folder
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
-  await new Promise((done) => server.close(done))
-  return port
 }
 
 async function run(

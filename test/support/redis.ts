@@ -1,11 +1,11 @@
 // A real Redis (or Valkey) for tests: one on the PATH, or the distribution's, or a container.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
+import { freePort } from './port.ts'
 import { until } from './wait.ts'
 
 const run = promisify(execFile)
@@ -198,12 +198,4 @@ function hasServer(folder: string): Promise<boolean> {
 async function findContainer(): Promise<Server> {
   await run('docker', ['pull', image], { timeout: 300_000 })
   return { command: 'docker', options: ['run', '--rm', '--network=host', image, 'valkey-server'] }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
-  await new Promise((done) => server.close(done))
-  return port
 }
