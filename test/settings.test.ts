@@ -104,6 +104,11 @@ describe('a start is refused, by name, for', () => {
     expect(() => read(production)).not.toThrow()
   })
 
+  it('what is missing together with what is wrong', () => {
+    const { DATABASE_URL: _, ...rest } = production
+    expect(() => read({ ...rest, REDIS_URL: 'x' })).toThrow(/REDIS_URL must .*DATABASE_URL is required/s)
+  })
+
   it('all faults at once, none with its value', () => {
     let message = ''
     try {

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { exportSPKI, importJWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { cognitoRules, openTokenVerifier } from '../src/connection/token-verifier.ts'
+import { tokenRules } from '../src/connection/claims.ts'
+import { openTokenVerifier } from '../src/connection/token-verifier.ts'
 import { atEnd } from './support/cleanup.ts'
 import { clientId, startIssuer } from './support/issuer.ts'
 import { startService, uniqueName } from './support/service.ts'
@@ -36,6 +37,14 @@ describe('a token is taken', () => {
     ['one that has become valid', { ...admin, nbf: now() - 5 }],
   ])('%s', async (_name, claims) => {
     expect((await ask(await issuer.token(claims))).status).toBe(200)
+  })
+
+  it.each([
+    ['a group is a text', { 'cognito:groups': 'admins' }],
+    ['a group is in another claim', { groups: ['admins'] }],
+    ['a group has another’s name in its own', { 'cognito:groups': ['readers,admins', ' admins', 'admins '] }],
+  ])('but gives no role where %s', async (_name, claims) => {
+    expect((await ask(await issuer.token({ username: uniqueName(), ...claims }))).status).toBe(403)
   })
 
   it('of a machine client', async () => {
@@ -287,10 +296,21 @@ describe("the issuer's keys", () => {
 })
 
 it('a Cognito pool’s issuer and keys are where Cognito has them', () => {
-  expect(cognitoRules('eu-west-1_AbCdEfGhI', ['one', 'two'])).toEqual({
+  expect(
+    tokenRules({ kind: 'cognito', userPoolId: 'eu-west-1_AbCdEfGhI', clientIds: ['one', 'two'] }),
+  ).toEqual({
     issuer: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI',
     jwksUri: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI/.well-known/jwks.json',
     audience: ['one', 'two'],
     tokenUse: 'required',
   })
+})
+
+it('the open routes answer without a token and say nothing of any user', async () => {
+  const { username } = await service.makeUser()
+  for (const path of ['/health', '/ready', '/openapi.json', '/docs']) {
+    const answer = await call('GET', path, { token: null })
+    expect([path, answer.status]).toEqual([path, 200])
+    expect(answer.text).not.toContain(username)
+  }
 })

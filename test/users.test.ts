@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { User } from '../src/model/user.ts'
 import { startService, uniqueName } from './support/service.ts'
+import { until } from './support/wait.ts'
 
 const service = await startService()
 const { call, makeUser } = service
@@ -346,8 +347,9 @@ describe('routes', () => {
   it('logs one line a request with its route, status and caller', async () => {
     const user: User = await makeUser()
     const { headers } = await call('GET', `/user/${user.id}`)
-    const lines = service.log.filter(({ fields }) => fields.request_id === headers.get('x-request-id'))
-    expect(lines).toEqual([
+    const lines = () => service.log.filter(({ fields }) => fields.request_id === headers.get('x-request-id'))
+    await until('the line', () => lines().length > 0)
+    expect(lines()).toEqual([
       {
         level: 'info',
         message: 'request',

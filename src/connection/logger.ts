@@ -12,10 +12,16 @@ export type Logger = {
   error(message: string, fields?: Fields): void
 }
 
-/** The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs. */
-export function openLogger(level: Settings['logLevel']): Logger & { flush(): void } {
-  // Written in the background, many lines at a time: a write for each would cost more than a cached read.
-  const destination = pino.destination({ fd: 1, sync: false })
+/**
+ * The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs.
+ * @param options.sync each line is written at once: a function is frozen as soon as it has answered
+ */
+export function openLogger(
+  level: Settings['logLevel'],
+  { sync = false }: { sync?: boolean } = {},
+): Logger & { flush(): void } {
+  // Else in the background, many lines at a time: a write for each would cost more than a cached read.
+  const destination = pino.destination({ fd: 1, sync })
   const lines = pino(
     {
       level,

@@ -45,7 +45,6 @@ const list = z.pipe(
 )
 
 const environment = z.object({
-  NODE_ENV: z.optional(z.string()),
   PORT: z.optional(
     z.string().check(
       z.refine((text: string) => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535, {
@@ -99,7 +98,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     faults.push('JWT_ISSUER cannot be used together with COGNITO_USER_POOL_ID')
 
   // What is meant for a laptop must not come up in production because a variable was forgotten.
-  if (value.NODE_ENV === 'production') {
+  if (given.NODE_ENV === 'production') {
     need('DATABASE_URL', 'with NODE_ENV=production')
     need('REDIS_URL', 'with NODE_ENV=production')
     need('AVATAR_BUCKET', 'with NODE_ENV=production')

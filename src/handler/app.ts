@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { routePath } from 'hono/route'
-import type { Claims } from '../connection/token-verifier.ts'
+import type { Claims } from '../connection/claims.ts'
 import { type Fault, invalid, ServiceError } from '../model/errors.ts'
 import { uuid } from '../model/user.ts'
 import { type Checked, check, textFault } from '../model/validate.ts'

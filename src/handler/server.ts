@@ -1,11 +1,12 @@
 // The entry of the Node server: opens everything, listens, and closes it all again on a signal.
 import { resolve } from 'node:path'
+import { tokenRules } from '../connection/claims.ts'
 import { openLocalIssuer } from '../connection/local-issuer.ts'
 import { openLogger } from '../connection/logger.ts'
 import { openConnections } from '../connection/open.ts'
 import { type Prepared, prepareDatabase } from '../connection/prepare.ts'
 import { readSettings, type Settings } from '../connection/settings.ts'
-import { cognitoRules, openTokenVerifier, type TokenRules } from '../connection/token-verifier.ts'
+import { openTokenVerifier } from '../connection/token-verifier.ts'
 import { seedSamples } from '../services/samples.ts'
 import { type NodeServer, startNodeServer } from './node-server.ts'
 
@@ -46,11 +47,10 @@ async function main(): Promise<void> {
       process.stdout.write(`First start: making ${sampleUsers} sample users …\n`)
       await seedSamples(connections, sampleUsers, '')
     }
+    const { tokens } = settings
     const issuer =
-      settings.tokens.kind === 'local'
-        ? await openLocalIssuer(settings.dataDirectory, settings.port)
-        : undefined
-    const verifier = openTokenVerifier(issuer?.rules ?? tokenRules(settings))
+      tokens.kind === 'local' ? await openLocalIssuer(settings.dataDirectory, settings.port) : undefined
+    const verifier = openTokenVerifier(issuer?.rules ?? tokenRules(tokens))
     // The local issuer's key is this checkout's: nobody else on the network has business with it.
     const host = issuer ? '127.0.0.1' : undefined
     server = await startNodeServer(
@@ -70,12 +70,6 @@ async function main(): Promise<void> {
     await stop()
     throw error
   }
-}
-
-function tokenRules({ tokens }: Settings): TokenRules {
-  if (tokens.kind === 'cognito') return cognitoRules(tokens.userPoolId, tokens.clientIds)
-  if (tokens.kind === 'issuer') return { ...tokens, tokenUse: 'optional' }
-  throw new Error('the local issuer has its own rules')
 }
 
 function greeting(settings: Settings, prepared: Prepared, token: string | undefined): string {

@@ -1,5 +1,5 @@
 // Who may do what: the one place where it is decided. What is not allowed here is refused.
-import type { Claims } from '../connection/token-verifier.ts'
+import type { Claims } from '../connection/claims.ts'
 import { ServiceError } from '../model/errors.ts'
 
 const actions = [

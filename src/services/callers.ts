@@ -1,8 +1,8 @@
 // Finds the record of the person behind a token, so that a blocked user's token is refused.
 import { eq } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
+import type { Claims } from '../connection/claims.ts'
 import type { Connections } from '../connection/open.ts'
-import type { Claims } from '../connection/token-verifier.ts'
 import { users } from '../model/tables.ts'
 import { fold } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'

@@ -1,18 +1,23 @@
-// The service as a test sees it: a real Node server on its own database, spoken to over HTTP.
+// The service as a test sees it: a real Node server on its own database, spoken to over HTTP; or the built
+// function behind a gateway.
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { decodeJwt } from 'jose'
 import { inject } from 'vitest'
 import type { Logger } from '../../src/connection/logger.ts'
 import { type Connections, openConnections } from '../../src/connection/open.ts'
 import { readSettings } from '../../src/connection/settings.ts'
 import { openTokenVerifier } from '../../src/connection/token-verifier.ts'
+import type { GatewayAnswer } from '../../src/handler/gateway-event.ts'
 import { startNodeServer } from '../../src/handler/node-server.ts'
 import type { User } from '../../src/model/user.ts'
+import { buildApi } from '../../tools/build-api.ts'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { type Issuer, startIssuer } from './issuer.ts'
+import { httpEvent, restEvent, startFunction } from './lambda.ts'
 
 export type LogLine = { level: string; message: string; fields: Record<string, unknown> }
 
@@ -44,6 +49,14 @@ export type Service = {
   close(): Promise<void>
 }
 
+type Entry = 'node' | 'rest' | 'http'
+let entry: Entry = 'node'
+
+/** Lets the services that are started from now on be the API's function behind a gateway. */
+export function useEntry(chosen: Entry): void {
+  entry = chosen
+}
+
 /** A username that no other test uses. */
 export function uniqueName(prefix = 'user'): string {
   return `${prefix}.${randomBytes(6).toString('hex')}`
@@ -72,13 +85,12 @@ export async function startService(
     error: write('error'),
   }
 
-  const settings = readSettings({ ...options.env }, directory)
-  const connections = openConnections({ ...settings, databaseUrl }, logger)
-  const server = await startNodeServer(connections, openTokenVerifier(issuer.rules), {
-    port: 0,
-    host: '127.0.0.1',
-  })
-  const url = `http://127.0.0.1:${server.port}`
+  const env = { ...(entry !== 'node' && realServices()), ...options.env }
+  const connections = openConnections({ ...readSettings(env, directory), databaseUrl }, logger)
+  const server =
+    entry === 'node'
+      ? await startNode(connections, issuer)
+      : await startLambda(entry, { ...env, DATABASE_URL: databaseUrl }, issuer, log)
   await connections.cache.check()
 
   let closing: Promise<void> | undefined
@@ -103,7 +115,7 @@ export async function startService(
     options: CallOptions = {},
   ): Promise<Answer<T>> => {
     const { token = tokens.admin, headers = {}, json, body } = options
-    const response = await fetch(url + path, {
+    const response = await server.send(path, {
       method,
       headers: {
         ...(token !== null && { authorization: `Bearer ${token}` }),
@@ -130,7 +142,73 @@ export async function startService(
     return answer.body
   }
   const avatarDirectory = join(directory, 'avatars')
-  return { url, databaseUrl, avatarDirectory, connections, issuer, tokens, log, call, makeUser, close }
+  return {
+    url: server.url,
+    databaseUrl,
+    avatarDirectory,
+    connections,
+    issuer,
+    tokens,
+    log,
+    call,
+    makeUser,
+    close,
+  }
+}
+
+type Server = {
+  /** Empty where nothing listens. */
+  url: string
+  send(path: string, init: RequestInit): Promise<Response>
+  close(): Promise<void>
+}
+
+async function startNode(connections: Connections, { rules }: Issuer): Promise<Server> {
+  const server = await startNodeServer(connections, openTokenVerifier(rules), { port: 0, host: '127.0.0.1' })
+  const url = `http://127.0.0.1:${server.port}`
+  return { url, send: (path, init) => fetch(url + path, init), close: server.close }
+}
+
+/** The built package in an empty folder, behind a gateway whose authorizer checks tokens as API Gateway does. */
+async function startLambda(
+  kind: 'rest' | 'http',
+  env: Record<string, string>,
+  { rules }: Issuer,
+  log: LogLine[],
+): Promise<Server> {
+  const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
+  await buildApi(folder)
+  const settings = {
+    ...env,
+    NODE_ENV: 'production',
+    JWT_ISSUER: rules.issuer,
+    JWT_JWKS_URI: rules.jwksUri,
+    JWT_AUDIENCE: rules.audience.join(),
+  }
+  const { invoke, close } = await startFunction(folder, settings, (line) => {
+    const { level, message, timestamp: _, service: __, ...fields } = JSON.parse(line)
+    log.push({ level: level.toLowerCase(), message, fields })
+  })
+  const verifier = openTokenVerifier(rules)
+  const claimsOf = async (request: Request) => {
+    const [, token = ''] = /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
+    return (await verifier.verify(token)) && decodeJwt(token)
+  }
+  return {
+    url: '',
+    send: async (path, init) => {
+      const request = new Request(`https://gateway${path}`, init)
+      const claims = await claimsOf(request)
+      const answer = (await invoke(
+        await (kind === 'rest' ? restEvent(request, claims) : httpEvent(request, claims)),
+      )) as GatewayAnswer
+      return new Response(answer.body || null, { status: answer.statusCode, headers: answer.headers })
+    },
+    close: async () => {
+      await close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 /** Settings that put real servers in the place of the embedded parts. */

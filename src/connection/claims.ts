@@ -1,0 +1,65 @@
+// What a token must say to be taken, and what is read from it: the same whether this program has checked
+// its signature or API Gateway has.
+import type { Settings } from './settings.ts'
+
+/** What a valid token says. */
+export type Claims = {
+  username: string | undefined
+  groups: string[]
+  /**
+   * What a machine client was granted; empty for a person's token: whom an app asked for `users/write` is
+   * no administrator by it.
+   */
+  scopes: string[]
+}
+
+export type TokenRules = {
+  issuer: string
+  jwksUri: string
+  /** The client ids (or audiences) whose tokens are taken. */
+  audience: string[]
+  /** Cognito marks what a token is for; another OpenID provider may not. */
+  tokenUse: 'required' | 'optional'
+}
+
+/** @throws Error for the local issuer, which has its own rules */
+export function tokenRules(tokens: Settings['tokens']): TokenRules {
+  if (tokens.kind === 'local') throw new Error('COGNITO_USER_POOL_ID (or JWT_ISSUER) is required')
+  if (tokens.kind === 'issuer') return { ...tokens, tokenUse: 'optional' }
+  const { userPoolId, clientIds } = tokens
+  const region = userPoolId.slice(0, userPoolId.indexOf('_'))
+  const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
+  return { issuer, jwksUri: `${issuer}/.well-known/jwks.json`, audience: clientIds, tokenUse: 'required' }
+}
+
+/** @returns undefined when the token is another issuer's, or not for us */
+export function acceptClaims(payload: Record<string, unknown>, rules: TokenRules): Claims | undefined {
+  const isTaken =
+    payload.iss === rules.issuer &&
+    isUseful(payload.token_use, rules.tokenUse) &&
+    isForUs(payload, rules.audience)
+  return isTaken ? readClaims(payload) : undefined
+}
+
+function isUseful(tokenUse: unknown, rule: TokenRules['tokenUse']): boolean {
+  return tokenUse === 'access' || tokenUse === 'id' || (tokenUse === undefined && rule === 'optional')
+}
+
+function isForUs(payload: Record<string, unknown>, audience: string[]): boolean {
+  const named =
+    payload.token_use === 'access' ? (payload.client_id ?? payload.aud) : (payload.aud ?? payload.client_id)
+  return (Array.isArray(named) ? named : [named]).some((name) => audience.includes(name as string))
+}
+
+/** Reads the claims that decide what a caller may do. */
+function readClaims(payload: Record<string, unknown>): Claims {
+  const username = payload.username ?? payload['cognito:username']
+  const groups = payload['cognito:groups']
+  // RFC 9068, section 2.2: where no person is involved, the subject is the client.
+  const isMachine = username === undefined && payload.sub !== undefined && payload.sub === payload.client_id
+  return {
+    username: typeof username === 'string' && username !== '' ? username : undefined,
+    groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
+    scopes: isMachine && typeof payload.scope === 'string' ? payload.scope.split(' ') : [],
+  }
+}

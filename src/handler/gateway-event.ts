@@ -1,0 +1,145 @@
+// Events of API Gateway, as requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+
+export type GatewayCall = {
+  request: Request
+  /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
+  claims: Record<string, unknown> | undefined
+}
+
+export type GatewayAnswer = {
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+  isBase64Encoded: false
+}
+
+type Texts = Record<string, string | undefined>
+type Lists = Record<string, string[] | undefined>
+type RestEvent = {
+  httpMethod: string
+  path: string
+  headers?: Texts | null
+  multiValueHeaders?: Lists | null
+  queryStringParameters?: Texts | null
+  multiValueQueryStringParameters?: Lists | null
+  body?: string | null
+  isBase64Encoded?: boolean
+  requestContext: { requestId?: string; authorizer?: { claims?: Record<string, unknown> } | null }
+}
+type HttpEvent = {
+  rawPath: string
+  rawQueryString?: string
+  headers?: Texts | null
+  body?: string | null
+  isBase64Encoded?: boolean
+  requestContext: {
+    requestId?: string
+    stage?: string
+    http: { method: string }
+    authorizer?: { jwt?: { claims?: Record<string, unknown> } } | null
+  }
+}
+
+/** @throws Error for an event that is neither; it names what came */
+export function readEvent(event: unknown): GatewayCall {
+  if (isRest(event)) {
+    const claims = event.requestContext.authorizer?.claims
+    // A list arrives as text, its members parted by commas.
+    return { request: restRequest(event), claims: claims && withGroups(claims, (text) => text.split(',')) }
+  }
+  if (isHttp(event)) {
+    const claims = event.requestContext.authorizer?.jwt?.claims
+    // A list arrives as text: [one two].
+    return {
+      request: httpRequest(event),
+      claims: claims && withGroups(claims, (text) => text.replace(/^\[|\]$/g, '').split(' ')),
+    }
+  }
+  const { source, 'detail-type': type } = Object(event) as Record<string, unknown>
+  throw new Error(
+    `This function answers API Gateway's proxy events (payload 1.0 and 2.0) only, not ${JSON.stringify(source ?? type ?? typeof event)}.`,
+  )
+}
+
+export async function toAnswer(response: Response): Promise<GatewayAnswer> {
+  return {
+    statusCode: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: await response.text(),
+    isBase64Encoded: false,
+  }
+}
+
+function isRest(event: unknown): event is RestEvent {
+  const { httpMethod, path, requestContext } = Object(event) as Partial<RestEvent>
+  return typeof httpMethod === 'string' && typeof path === 'string' && typeof requestContext === 'object'
+}
+
+function isHttp(event: unknown): event is HttpEvent {
+  const { rawPath, requestContext } = Object(event) as Partial<HttpEvent>
+  return typeof rawPath === 'string' && typeof requestContext?.http?.method === 'string'
+}
+
+function withGroups(claims: Record<string, unknown>, split: (text: string) => string[]) {
+  const groups = claims['cognito:groups']
+  return typeof groups === 'string' ? { ...claims, 'cognito:groups': split(groups) } : claims
+}
+
+function restRequest(event: RestEvent): Request {
+  const query = new URLSearchParams()
+  for (const [name, values] of Object.entries(
+    event.multiValueQueryStringParameters ?? toLists(event.queryStringParameters),
+  ))
+    for (const value of values ?? []) query.append(name, value)
+  const headers = readHeaders(
+    event.multiValueHeaders ?? toLists(event.headers),
+    event.requestContext.requestId,
+  )
+  return makeRequest(event.httpMethod, event.path, String(query), headers, event)
+}
+
+function httpRequest(event: HttpEvent): Request {
+  const { stage, http, requestId } = event.requestContext
+  const prefix = `/${stage}`
+  const path =
+    stage !== undefined && stage !== '$default' && event.rawPath.startsWith(`${prefix}/`)
+      ? event.rawPath.slice(prefix.length)
+      : event.rawPath
+  const headers = readHeaders(toLists(event.headers), requestId)
+  return makeRequest(http.method, path, event.rawQueryString ?? '', headers, event)
+}
+
+function toLists(values: Texts | null | undefined): Lists {
+  return Object.fromEntries(
+    Object.entries(values ?? {}).map(([name, value]) => [name, value === undefined ? undefined : [value]]),
+  )
+}
+
+function readHeaders(lists: Lists, requestId: string | undefined): Headers {
+  const headers = new Headers()
+  // As on a socket, where a header is bytes.
+  for (const [name, values] of Object.entries(lists))
+    for (const value of values ?? []) headers.append(name, Buffer.from(value).toString('latin1'))
+  // The gateway's own id, so that its access log and our lines name a request alike.
+  if (!headers.has('x-request-id') && requestId !== undefined) headers.set('x-request-id', requestId)
+  return headers
+}
+
+function makeRequest(
+  method: string,
+  path: string,
+  query: string,
+  headers: Headers,
+  { body, isBase64Encoded }: { body?: string | null; isBase64Encoded?: boolean },
+): Request {
+  const url = new URL('https://gateway')
+  // The setters encode what may not stand in a URL.
+  url.pathname = path
+  url.search = query
+  const bytes = typeof body === 'string' ? Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8') : undefined
+  // Of the bytes that there are, whatever the client has declared.
+  headers.delete('content-length')
+  const hasBody = bytes !== undefined && method !== 'GET' && method !== 'HEAD'
+  return new Request(url, { method, headers, ...(hasBody && { body: bytes }) })
+}

@@ -1,0 +1,44 @@
+// The entry of the API's function behind API Gateway. The gateway's authorizer has checked the caller's
+// token; what it says of it is in the event, and nothing that a client can set is.
+import { randomUUID } from 'node:crypto'
+import { acceptClaims, tokenRules } from '../connection/claims.ts'
+import { openLogger } from '../connection/logger.ts'
+import { openConnections } from '../connection/open.ts'
+import { readSettings } from '../connection/settings.ts'
+import { type App, createApp } from './app.ts'
+import { type GatewayAnswer, type GatewayCall, readEvent, toAnswer } from './gateway-event.ts'
+import { problemResponse } from './problem.ts'
+
+const logger = openLogger(process.env.LOG_LEVEL === 'debug' ? 'debug' : 'info', { sync: true })
+
+function open(): App {
+  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
+  const { databaseUrl } = settings
+  if (databaseUrl === undefined) throw new Error('DATABASE_URL is required')
+  const rules = tokenRules(settings.tokens)
+  const connections = openConnections({ ...settings, databaseUrl }, logger)
+  return createApp(connections, async (_request, bindings) => {
+    const { claims } = bindings as GatewayCall
+    return claims && acceptClaims(claims, rules)
+  })
+}
+
+let app: App | undefined
+try {
+  // While the function starts it has a whole core.
+  app = open()
+} catch {
+  // The next event tries again, and logs why it could not.
+}
+
+/** @throws Error for an event that is not API Gateway's */
+export async function handler(event: unknown): Promise<GatewayAnswer> {
+  const call = readEvent(event)
+  try {
+    app ??= open()
+  } catch (error) {
+    logger.error('the function cannot start', { error })
+    return toAnswer(problemResponse(error, randomUUID()))
+  }
+  return toAnswer(await app.fetch(call.request, call))
+}

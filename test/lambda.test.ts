@@ -1,0 +1,223 @@
+// The API's function beside what the API's own tests show of it: events, identities, and bad starts.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { GatewayAnswer } from '../src/handler/gateway-event.ts'
+import { buildApi } from '../tools/build-api.ts'
+import { freshDatabase } from './support/database.ts'
+import { clientId } from './support/issuer.ts'
+import { startFunction } from './support/lambda.ts'
+import { realServices, startService } from './support/service.ts'
+import { until } from './support/wait.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
+afterAll(() => rm(folder, { recursive: true, force: true }))
+await buildApi(folder)
+
+const issuer = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI'
+const env = {
+  ...realServices(),
+  NODE_ENV: 'production',
+  DATABASE_URL: await freshDatabase(),
+  COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEfGhI',
+  COGNITO_CLIENT_ID: `other,${clientId}`,
+}
+const lines: string[] = []
+const { invoke, close } = await startFunction(folder, env, (line) => lines.push(line))
+afterAll(close)
+
+const admin = {
+  iss: issuer,
+  sub: '7b1d',
+  token_use: 'access',
+  client_id: clientId,
+  username: 'root',
+  'cognito:groups': 'readers,admins',
+}
+
+/** What API Gateway sends for GET /user, with parts replaced. */
+function restEvent(
+  claims: Record<string, unknown> | undefined,
+  parts: Record<string, unknown> = {},
+): Record<string, unknown> {
+  return {
+    httpMethod: 'GET',
+    path: '/user',
+    headers: { Host: 'abc.execute-api.eu-west-1.amazonaws.com' },
+    multiValueHeaders: { Host: ['abc.execute-api.eu-west-1.amazonaws.com'] },
+    queryStringParameters: null,
+    multiValueQueryStringParameters: null,
+    body: null,
+    isBase64Encoded: false,
+    requestContext: {
+      requestId: 'c6af9ac6-7b61-11e6-9a41-93e8deadbeef',
+      stage: 'live',
+      ...(claims && { authorizer: { claims } }),
+    },
+    ...parts,
+  }
+}
+const send = async (event: unknown) => {
+  const answer = (await invoke(event)) as GatewayAnswer
+  return { ...answer, json: answer.body === '' ? undefined : JSON.parse(answer.body) }
+}
+const post = (body: string, parts: Record<string, unknown> = {}) =>
+  restEvent(admin, {
+    httpMethod: 'POST',
+    multiValueHeaders: { 'Content-Type': ['application/json'] },
+    body,
+    ...parts,
+  })
+
+describe('the caller', () => {
+  it('is who the authorizer says', async () => {
+    expect((await send(restEvent(admin))).statusCode).toBe(200)
+    const machine = {
+      iss: issuer,
+      sub: clientId,
+      client_id: clientId,
+      token_use: 'access',
+      scope: 'users/read',
+    }
+    expect((await send(restEvent(machine))).statusCode).toBe(200)
+  })
+
+  it.each([
+    ['says nothing', undefined],
+    ['says nothing of a token', {}],
+    ['is of another pool', { ...admin, iss: `${issuer}X` }],
+    ['took another client’s token', { ...admin, client_id: 'stranger' }],
+    ['took a token of another use', { ...admin, token_use: 'refresh' }],
+    ['does not tell the use', { ...admin, token_use: undefined }],
+  ])('is nobody when the authorizer %s', async (_name, claims) => {
+    const answer = await send(restEvent(claims))
+    expect([answer.statusCode, answer.json.type]).toEqual([401, 'urn:problem:unauthenticated'])
+  })
+
+  it('is nobody by a header, also by a token that is valid', async () => {
+    const service = await startService()
+    for (const headers of [
+      { Authorization: [`Bearer ${service.tokens.admin}`] },
+      {
+        'X-Amzn-Oidc-Identity': ['root'],
+        'X-User': ['root'],
+        'X-Apigateway-Claims': [JSON.stringify(admin)],
+      },
+    ])
+      expect((await send(restEvent(undefined, { multiValueHeaders: headers }))).statusCode).toBe(401)
+  })
+
+  it('of an HTTP API is read from its own place only', async () => {
+    const http = (authorizer: unknown) => ({
+      version: '2.0',
+      rawPath: '/user',
+      rawQueryString: '',
+      headers: {},
+      requestContext: { stage: '$default', http: { method: 'GET' }, authorizer },
+    })
+    const claims = { ...admin, 'cognito:groups': '[admins]' }
+    expect((await send(http({ jwt: { claims } }))).statusCode).toBe(200)
+    expect((await send(http({ claims }))).statusCode).toBe(401)
+    expect((await send(http({ lambda: claims }))).statusCode).toBe(401)
+  })
+})
+
+describe('an event', () => {
+  it('that brings its body in base64 is read', async () => {
+    const body = JSON.stringify({ username: 'grüße', password: 'a-good-password' })
+    const made = await send(post(Buffer.from(body).toString('base64'), { isBase64Encoded: true }))
+    expect([made.statusCode, made.json.username]).toEqual([201, 'grüße'])
+    expect(made.headers.location).toBe(`/user/${made.json.id}`)
+    const path = `/user/${made.json.id}`
+    const again = await send(
+      restEvent(admin, { path, multiValueHeaders: { 'If-None-Match': ['"9"', '"1"'] } }),
+    )
+    expect([again.statusCode, again.body]).toEqual([304, ''])
+    expect((await send(restEvent(admin, { path, httpMethod: 'DELETE' }))).statusCode).toBe(204)
+  })
+
+  it('whose parameters come twice says so', async () => {
+    const answer = await send(
+      restEvent(admin, {
+        queryStringParameters: { limit: '2' },
+        multiValueQueryStringParameters: { limit: ['1', '2'], search: ['50 % & more'] },
+      }),
+    )
+    expect(answer.statusCode).toBe(400)
+    expect(answer.json.errors).toEqual([{ parameter: 'limit', message: 'is given more than once' }])
+  })
+
+  it('without the lists of many values is read from the single ones', async () => {
+    const { multiValueHeaders: _, multiValueQueryStringParameters: __, ...event } = restEvent(admin)
+    expect((await send({ ...event, queryStringParameters: { limit: '0' } })).statusCode).toBe(400)
+  })
+
+  it.each(['/user/%2e%2e', '/user/../..', '/user/a b?c#d', '/user/%', '//evil.example/user', '/user/ü', ''])(
+    'whose path is %j leads nowhere',
+    async (path) => {
+      expect([400, 404]).toContain((await send(restEvent(admin, { path }))).statusCode)
+    },
+  )
+
+  it('is known in the log and the answer by the gateway’s request id', async () => {
+    const { headers } = await send(restEvent(admin))
+    expect(headers['x-request-id']).toBe('c6af9ac6-7b61-11e6-9a41-93e8deadbeef')
+    const line = await until('the line', () => lines.find((line) => line.includes('c6af9ac6-7b61')))
+    expect(JSON.parse(line)).toMatchObject({
+      level: 'INFO',
+      message: 'request',
+      route: 'GET /user',
+      caller: 'admin',
+    })
+  })
+
+  it.each([
+    [
+      'of EventBridge',
+      { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} },
+      /"aws\.events"/,
+    ],
+    ['of SQS', { Records: [{ eventSource: 'aws:sqs', body: '{}' }] }, /API Gateway/],
+    ['that is empty', {}, /API Gateway/],
+    ['that is null', null, /API Gateway/],
+    ['that is text', 'hello', /"string"/],
+  ])('%s is refused, and the next is served', async (_what, event, message) => {
+    await expect(invoke(event)).rejects.toThrow(message)
+    expect((await send(restEvent(admin))).statusCode).toBe(200)
+  })
+})
+
+describe('a function that cannot start', () => {
+  it('says in its log which settings are wrong, once an event, and none of their values', async () => {
+    const lines: string[] = []
+    const { DATABASE_URL: _, ...rest } = env
+    const broken = await startFunction(folder, { ...rest, REDIS_URL: 'secret-x' }, (line) => lines.push(line))
+    onTestFinished(broken.close)
+    for (let turn = 1; turn <= 2; turn++) {
+      const answer = (await broken.invoke(restEvent(admin))) as GatewayAnswer
+      expect(answer.statusCode).toBe(500)
+      expect(answer.body).not.toMatch(/DATABASE_URL|secret/)
+      await until('the line', () => lines.length === turn)
+      expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+        level: 'ERROR',
+        message: 'the function cannot start',
+        error: { message: expect.stringMatching(/REDIS_URL must .*DATABASE_URL is required/s) },
+      })
+    }
+    expect(lines.join()).not.toContain('secret-x')
+  })
+
+  it('whose database refuses it answers 503, and serves as soon as it does not', async () => {
+    const url = new URL(env.DATABASE_URL)
+    const service = await startFunction(
+      folder,
+      { ...env, DATABASE_URL: Object.assign(new URL(url), { password: 'wrong' }).href },
+      () => {},
+    )
+    onTestFinished(service.close)
+    const answer = (await service.invoke(restEvent(admin))) as GatewayAnswer
+    expect(answer.statusCode).toBe(503)
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
+  })
+})

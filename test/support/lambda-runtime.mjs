@@ -1,0 +1,29 @@
+// A Lambda runtime, as small as its protocol allows: asks for the next event, calls the handler, tells the
+// result. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+// node lambda-runtime.mjs /folder/of/the/package/index.js
+import { pathToFileURL } from 'node:url'
+
+const api = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`
+const tell = (path, value) => fetch(`${api}/${path}`, { method: 'POST', body: JSON.stringify(value) })
+const describe = (error) => ({
+  errorType: error?.name ?? 'Error',
+  errorMessage: error?.message ?? String(error),
+})
+
+let handler
+try {
+  handler = (await import(pathToFileURL(process.argv[2]).href)).handler
+} catch (error) {
+  await tell('init/error', describe(error))
+  process.exit(1)
+}
+for (;;) {
+  const next = await fetch(`${api}/invocation/next`)
+  const id = next.headers.get('lambda-runtime-aws-request-id')
+  const event = await next.json()
+  try {
+    await tell(`invocation/${id}/response`, (await handler(event, { awsRequestId: id })) ?? null)
+  } catch (error) {
+    await tell(`invocation/${id}/error`, describe(error))
+  }
+}

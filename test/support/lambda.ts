@@ -1,0 +1,188 @@
+// The API's function as AWS runs it: the built package in a folder of its own, fed by the runtime API.
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+
+type Invocation = { event: unknown; done: (result: unknown) => void; failed: (error: Error) => void }
+
+export type LambdaFunction = {
+  /** @throws Error with what the function threw */
+  invoke(event: unknown): Promise<unknown>
+  close(): Promise<void>
+}
+
+/**
+ * @param folder a built package; `index.js` exports `handler`
+ * @param onLine is told each line of standard output
+ */
+export async function startFunction(
+  folder: string,
+  env: Record<string, string>,
+  onLine: (line: string) => void,
+): Promise<LambdaFunction> {
+  const waiting: Invocation[] = []
+  const running = new Map<string, Invocation>()
+  let asking: ServerResponse | undefined
+
+  const give = (): void => {
+    if (!asking) return
+    const invocation = waiting.shift()
+    if (!invocation) return
+    const id = randomUUID()
+    running.set(id, invocation)
+    const response = asking
+    asking = undefined
+    response.setHeader('Lambda-Runtime-Aws-Request-Id', id)
+    response.end(JSON.stringify(invocation.event))
+  }
+
+  const server = createServer((request, response) => {
+    const [, id, what] = /invocation\/([^/]+)\/(response|error)$/.exec(request.url ?? '') ?? []
+    if (request.url?.endsWith('/invocation/next')) {
+      asking = response
+      give()
+      return
+    }
+    readJson(request).then(
+      (body) => {
+        const invocation = running.get(id ?? '')
+        running.delete(id ?? '')
+        if (what === 'response') invocation?.done(body)
+        else invocation?.failed(new Error((body as { errorMessage: string }).errorMessage))
+        response.writeHead(202).end()
+      },
+      () => response.writeHead(400).end(),
+    )
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+
+  const child = spawn(process.execPath, [resolve('test/support/lambda-runtime.mjs'), `${folder}/index.js`], {
+    cwd: folder,
+    // As on AWS: nothing of this process's environment.
+    env: { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = new Promise<void>((done) => child.once('exit', () => done()))
+  createInterface({ input: child.stdout }).on('line', onLine)
+  child.once('exit', () => {
+    for (const { failed } of [...running.values(), ...waiting]) failed(new Error('the function has ended'))
+  })
+
+  return {
+    invoke: (event) =>
+      new Promise((done, failed) => {
+        waiting.push({ event, done, failed })
+        give()
+      }),
+    close: async () => {
+      child.kill('SIGKILL')
+      await exited
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+    },
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return JSON.parse(Buffer.concat(chunks).toString())
+}
+
+/** The claims of a token that the gateway's authorizer has taken. */
+type TokenClaims = Record<string, unknown>
+
+/** As the authorizer tells them: all as text. */
+function asTexts(claims: TokenClaims, joinList: (members: unknown[]) => string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(claims).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? joinList(value) : String(value),
+    ]),
+  )
+}
+
+/** An event of a REST API, as API Gateway makes it of a request. */
+export async function restEvent(request: Request, claims: TokenClaims | undefined): Promise<unknown> {
+  const url = new URL(request.url)
+  const headers = Object.fromEntries(request.headers)
+  const query = (last: boolean) => {
+    const names = [...new Set(url.searchParams.keys())]
+    if (names.length === 0) return null
+    return Object.fromEntries(
+      names.map((name) => {
+        const values = url.searchParams.getAll(name)
+        return [name, last ? values.at(-1) : values]
+      }),
+    )
+  }
+  return {
+    resource: '/{proxy+}',
+    path: url.pathname,
+    httpMethod: request.method,
+    headers,
+    multiValueHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
+    queryStringParameters: query(true),
+    multiValueQueryStringParameters: query(false),
+    pathParameters: { proxy: url.pathname.slice(1) },
+    stageVariables: null,
+    ...(await bodyOf(request)),
+    requestContext: {
+      requestId: randomUUID(),
+      stage: 'live',
+      httpMethod: request.method,
+      path: `/live${url.pathname}`,
+      identity: { sourceIp: '192.0.2.1' },
+      ...(claims && {
+        authorizer: { claims: asTexts(claims, (members) => members.join(',')) },
+      }),
+    },
+  }
+}
+
+/** An event of an HTTP API in a stage with a name. */
+export async function httpEvent(request: Request, claims: TokenClaims | undefined): Promise<unknown> {
+  const url = new URL(request.url)
+  return {
+    version: '2.0',
+    routeKey: '$default',
+    rawPath: `/live${decoded(url.pathname)}`,
+    rawQueryString: url.search.slice(1),
+    headers: Object.fromEntries(request.headers),
+    ...(url.search && { queryStringParameters: Object.fromEntries(url.searchParams) }),
+    ...(await bodyOf(request)),
+    requestContext: {
+      requestId: randomUUID(),
+      stage: 'live',
+      http: {
+        method: request.method,
+        path: `/live${url.pathname}`,
+        protocol: 'HTTP/1.1',
+        sourceIp: '192.0.2.1',
+      },
+      ...(claims && {
+        authorizer: { jwt: { claims: asTexts(claims, (members) => `[${members.join(' ')}]`), scopes: null } },
+      }),
+    },
+  }
+}
+
+/** HTTP APIs hand paths on decoded, whatever the name of the field. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
+async function bodyOf(request: Request): Promise<{ body: string | null; isBase64Encoded: boolean }> {
+  if (!request.body) return { body: null, isBase64Encoded: false }
+  const bytes = Buffer.from(await request.arrayBuffer())
+  // The gateway tells text from bytes by the media types that it was told are binary.
+  const isText = /json/.test(request.headers.get('content-type') ?? '')
+  return { body: bytes.toString(isText ? 'utf8' : 'base64'), isBase64Encoded: !isText }
+}
