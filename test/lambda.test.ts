@@ -1,10 +1,10 @@
-// The API's function beside what the API's own tests show of it: events, identities, and bad starts.
+// The functions beside what the API's own tests show: events, identities, bad starts, and the daily job.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { GatewayAnswer } from '../src/handler/gateway-event.ts'
-import { buildApi } from '../tools/build-api.ts'
+import { buildFunctions } from '../tools/build-functions.ts'
 import { freshDatabase } from './support/database.ts'
 import { clientId } from './support/issuer.ts'
 import { startFunction } from './support/lambda.ts'
@@ -13,7 +13,7 @@ import { until } from './support/wait.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
 afterAll(() => rm(folder, { recursive: true, force: true }))
-await buildApi(folder)
+await buildFunctions(folder)
 
 const issuer = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI'
 const env = {
@@ -24,7 +24,7 @@ const env = {
   COGNITO_CLIENT_ID: `other,${clientId}`,
 }
 const lines: string[] = []
-const { invoke, close } = await startFunction(folder, env, (line) => lines.push(line))
+const { invoke, close } = await startFunction(join(folder, 'api.js'), env, (line) => lines.push(line))
 afterAll(close)
 
 const admin = {
@@ -192,7 +192,9 @@ describe('a function that cannot start', () => {
   it('says in its log which settings are wrong, once an event, and none of their values', async () => {
     const lines: string[] = []
     const { DATABASE_URL: _, ...rest } = env
-    const broken = await startFunction(folder, { ...rest, REDIS_URL: 'secret-x' }, (line) => lines.push(line))
+    const broken = await startFunction(join(folder, 'api.js'), { ...rest, REDIS_URL: 'secret-x' }, (line) =>
+      lines.push(line),
+    )
     onTestFinished(broken.close)
     for (let turn = 1; turn <= 2; turn++) {
       const answer = (await broken.invoke(restEvent(admin))) as GatewayAnswer
@@ -211,7 +213,7 @@ describe('a function that cannot start', () => {
   it('whose database refuses it answers 503, and serves as soon as it does not', async () => {
     const url = new URL(env.DATABASE_URL)
     const service = await startFunction(
-      folder,
+      join(folder, 'api.js'),
       { ...env, DATABASE_URL: Object.assign(new URL(url), { password: 'wrong' }).href },
       () => {},
     )
@@ -219,5 +221,23 @@ describe('a function that cannot start', () => {
     const answer = (await service.invoke(restEvent(admin))) as GatewayAnswer
     expect(answer.statusCode).toBe(503)
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
+  })
+})
+
+describe('the daily revalidation', () => {
+  it('tells what it has found, as a result and as metrics', async () => {
+    const lines: string[] = []
+    const job = await startFunction(join(folder, 'refresh.js'), env, (line) => lines.push(line))
+    onTestFinished(job.close)
+    const event = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }
+    expect(await job.invoke(event, 900_000)).toMatchObject({ isFinished: true, repaired: 0, dropped: 0 })
+    const line = await until('the line', () => lines.find((line) => line.includes('"_aws"')))
+    expect(JSON.parse(line)).toMatchObject({ message: 'revalidation', Job: 'revalidation', Finished: 1 })
+  })
+
+  it('fails when its time runs out, so that the schedule tries again', async () => {
+    const job = await startFunction(join(folder, 'refresh.js'), env, () => {})
+    onTestFinished(job.close)
+    await expect(job.invoke({}, 1_000)).rejects.toThrow('the next run goes on')
   })
 })

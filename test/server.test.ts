@@ -331,6 +331,22 @@ describe('the commands', () => {
     expect(((await list.json()) as { total: number }).total).toBe(350)
   })
 
+  it('refresh works beside a running server, and says what it has found', async () => {
+    const folder = await privateFolder()
+    const server = await run(folder)
+    await started(server)
+    const refresh = await run(folder, { PORT: String(server.port) }, resolve('src/cli/refresh.ts'))
+    expect(await refresh.exit).toBe(0)
+    expect(JSON.parse(refresh.output().trim())).toMatchObject({
+      message: 'revalidation',
+      Finished: 1,
+      Orphans: 0,
+    })
+    const refused = await run(folder, {}, resolve('src/cli/refresh.ts'), '--minutes', 'x')
+    expect(await refused.exit).toBe(1)
+    expect(refused.output()).toContain('--minutes')
+  })
+
   it('seed works without a server, and refuses what is no number', async () => {
     const folder = await privateFolder()
     const seed = await run(folder, {}, resolve('src/cli/seed.ts'), '3')

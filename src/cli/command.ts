@@ -8,3 +8,11 @@ export async function runCommand(work: () => Promise<void>): Promise<void> {
     process.exitCode = 1
   }
 }
+
+/** A bar on a terminal; nothing elsewhere. */
+export function showProgress(stored: number, count: number): void {
+  if (!process.stdout.isTTY) return
+  const done = Math.floor((stored / count) * 40)
+  const bar = '█'.repeat(done) + '░'.repeat(40 - done)
+  process.stdout.write(`\r${bar} ${stored} of ${count}${stored === count ? '\n' : ''}`)
+}

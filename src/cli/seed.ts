@@ -5,7 +5,7 @@ import { openConnections } from '../connection/open.ts'
 import { prepareDatabase } from '../connection/prepare.ts'
 import { readSettings } from '../connection/settings.ts'
 import { samplePassword, sampleSuffix, seedSamples } from '../services/samples.ts'
-import { runCommand } from './command.ts'
+import { runCommand, showProgress } from './command.ts'
 
 const countMax = 10_000_000
 
@@ -30,10 +30,3 @@ await runCommand(async () => {
     `${count} users in ${seconds.toFixed(1)} s, each with the password ${samplePassword}\n`,
   )
 })
-
-function showProgress(stored: number, count: number): void {
-  if (!process.stdout.isTTY) return
-  const done = Math.floor((stored / count) * 40)
-  const bar = '█'.repeat(done) + '░'.repeat(40 - done)
-  process.stdout.write(`\r${bar} ${stored} of ${count}${stored === count ? '\n' : ''}`)
-}

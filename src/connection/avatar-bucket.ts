@@ -85,6 +85,17 @@ export function openAvatarBucket(bucket: string, options: { forcePathStyle: bool
       await call((sdk, s3, limit) => s3.send(new sdk.DeleteObjectCommand(command), limit))
     },
     read: async (key) => (isAvatarKey(key) ? read(key) : undefined),
+    list: (after) =>
+      call(async (sdk, s3, limit) => {
+        const { Contents = [], IsTruncated } = await s3.send(
+          new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: 'avatars/', StartAfter: after }),
+          limit,
+        )
+        const found = Contents.flatMap(({ Key, LastModified }) =>
+          Key !== undefined && LastModified && isAvatarKey(Key) ? [{ key: Key, storedAt: LastModified }] : [],
+        )
+        return { found, next: IsTruncated ? Contents.at(-1)?.Key : undefined }
+      }),
     // Tells a bucket that answers from one that is missing or refuses us, by the permissions that reading
     // needs anyway.
     check: async () => {

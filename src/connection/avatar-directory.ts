@@ -1,12 +1,25 @@
 // Avatars in a directory: the embedded default. Several processes may share it.
 import { randomUUID } from 'node:crypto'
-import { access, constants, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { unavailable } from '../model/errors.ts'
-import { type AvatarStore, checkedKey, isAvatarKey } from './avatar-store.ts'
+import { type AvatarStore, checkedKey, isAvatarKey, type StoredAvatar } from './avatar-store.ts'
 
 // A user's folder may vanish between making it and writing into it, once for every removal under way.
 const attemptsMax = 10
+// A user has one avatar, or a few for a moment: listing ends at the user with whom there are this many.
+const listedMax = 1_000
 
 /** @param directory where `avatars/<user id>/<sha256>.webp` is kept; made on first use */
 export function openAvatarDirectory(directory: string): AvatarStore {
@@ -42,6 +55,24 @@ export function openAvatarDirectory(directory: string): AvatarStore {
         throw unavailable('The avatar store', error)
       }
     },
+    list: async (after) => {
+      try {
+        const users = (await readdir(join(directory, 'avatars')).catch(emptyIfMissing)).sort()
+        const found: StoredAvatar[] = []
+        for (const user of users.filter((user) => after === undefined || `avatars/${user}0` > after)) {
+          if (found.length >= listedMax) return { found, next: found.at(-1)?.key }
+          const files = (await readdir(join(directory, 'avatars', user)).catch(emptyIfMissing)).sort()
+          for (const key of files.map((file) => `avatars/${user}/${file}`).filter(isAvatarKey)) {
+            if (after !== undefined && key <= after) continue
+            const status = await stat(join(directory, key)).catch(() => undefined)
+            if (status) found.push({ key, storedAt: status.mtime })
+          }
+        }
+        return { found, next: undefined }
+      } catch (error) {
+        throw unavailable('The avatar store', error)
+      }
+    },
     check: async () => {
       try {
         await mkdir(directory, { recursive: true })
@@ -66,6 +97,11 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
       if (!isMissing(error) || attempt === attemptsMax) throw error
     }
   }
+}
+
+function emptyIfMissing(error: unknown): string[] {
+  if (isMissing(error)) return []
+  throw error
 }
 
 function isMissing(error: unknown): boolean {

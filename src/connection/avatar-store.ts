@@ -8,10 +8,18 @@ export type AvatarStore = {
   remove(key: string): Promise<void>
   /** Reads `key`, or undefined where there is none. Only the Node server's `/avatars` route reads. */
   read(key: string): Promise<Uint8Array | undefined>
+  /**
+   * The keys of stored objects in order, up to a thousand at a time.
+   * @param after a key of an earlier answer; the objects behind it are meant
+   * @throws ServiceError `unavailable`
+   */
+  list(after: string | undefined): Promise<{ found: StoredAvatar[]; next: string | undefined }>
   /** Rejects unless the store can be reached now. */
   check(): Promise<void>
   close(): Promise<void>
 }
+
+export type StoredAvatar = { key: string; storedAt: Date }
 
 /** Whether `key` is of the one form that this service makes; no other leads out of the avatars' place. */
 export function isAvatarKey(key: string): boolean {

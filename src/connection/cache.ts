@@ -36,10 +36,23 @@ export type Cache = {
   note(queries: Queries, id: string): Promise<number | undefined>
   /** Removes what is stored and ends every lease. Never throws; what could not be removed will be. */
   forget(id: string, noted: number | undefined): Promise<void>
+  /**
+   * The entries that all processes share, some thousand at a time, each at least once; nothing where they are
+   * this process's alone. Bounded in memory however many there are.
+   * @param from what an earlier answer gave as `next`
+   * @throws Error when the cache cannot be reached
+   */
+  walk(from: string | undefined): Promise<{ found: CachedVersion[]; next: string | undefined }>
+  /** The versions that are stored now; -1 where there is no entry. @throws Error when the cache cannot be reached */
+  versions(ids: string[]): Promise<number[]>
+  /** How many entries there are, about. */
+  size(): Promise<number>
   /** Rejects unless the cache answers now. */
   check(): Promise<void>
   close(): Promise<void>
 }
+
+export type CachedVersion = { id: string; version: number }
 
 /** An hour, give or take a tenth, so that entries made together do not expire together. */
 export function entryTtlMs(): number {
@@ -87,6 +100,9 @@ export function openProcessCache(): Cache {
     },
     note: async () => undefined,
     forget: async (id) => void places.delete(id),
+    walk: async () => ({ found: [], next: undefined }),
+    versions: async (ids) => ids.map(() => -1),
+    size: async () => 0,
     check: async () => {},
     close: async () => places.clear(),
   }

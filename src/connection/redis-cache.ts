@@ -33,6 +33,11 @@ const sweepRowsMax = 1_000
 // Records that are taken back together. More than this are left to the sweep.
 const doneMax = 10_000
 
+// Keys that one step of a walk looks at.
+const walkedMax = 1_000
+// A version has ten digits at most.
+const versionBytesMax = 10
+
 // Leaves what another reader has put there, entry or lease, and answers it.
 const readScript = `
 local place = redis.call('GET', KEYS[1])
@@ -155,6 +160,23 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     }
   }
 
+  const trusted = (): string => {
+    if (runId === undefined) throw new Error('the cache is not in use')
+    return runId
+  }
+
+  /** The first bytes of each place are enough: an entry begins with its version. */
+  const readVersions = async (run: string, ids: string[]): Promise<number[]> => {
+    const pipeline = redis.pipeline()
+    for (const id of ids) pipeline.getrange(key(id, run), 0, versionBytesMax)
+    const answers = (await pipeline.exec()) ?? []
+    return answers.map(([error, start]) => {
+      if (error) throw error
+      const end = String(start).indexOf('\n')
+      return end > 0 ? Number(String(start).slice(0, end)) : -1
+    })
+  }
+
   return {
     read: async (id) => {
       const place = await attempt(async (run) => {
@@ -188,6 +210,30 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         distrust(error)
       }
     },
+    walk: async (from) => {
+      const run = trusted()
+      // A cursor is good for the server that gave it: after a restart the walk begins anew.
+      const [fromRun, cursor = '0'] = from?.split(':') ?? []
+      const [next, keys] = await redis.scan(
+        fromRun === run ? cursor : '0',
+        'MATCH',
+        key('*', run),
+        'COUNT',
+        walkedMax,
+      )
+      const start = key('', run).length
+      const ids = keys.map((key) => key.slice(start))
+      const versions = await readVersions(run, ids)
+      return {
+        found: ids.flatMap((id, at) => {
+          const version = versions[at] ?? -1
+          return version === -1 ? [] : [{ id, version }]
+        }),
+        next: next === '0' ? undefined : `${run}:${next}`,
+      }
+    },
+    versions: (ids) => readVersions(trusted(), ids),
+    size: () => redis.dbsize(),
     check: async () => {
       const giveUpAt = performance.now() + checkMsMax
       while (runId === undefined) {

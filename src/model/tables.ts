@@ -7,6 +7,7 @@ import {
   customType,
   index,
   integer,
+  jsonb,
   pgTable,
   smallint,
   text,
@@ -87,4 +88,11 @@ export const cacheInvalidations = pgTable('cache_invalidations', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   userId: uuid('user_id').notNull(),
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
+})
+
+/** Where a job that walks much stopped, so that its next run goes on there. */
+export const jobCheckpoints = pgTable('job_checkpoints', {
+  job: text('job').primaryKey(),
+  state: jsonb('state').notNull(),
+  updatedAt: instant('updated_at').notNull().default(sql`clock_timestamp()`),
 })

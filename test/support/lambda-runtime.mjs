@@ -1,6 +1,6 @@
 // A Lambda runtime, as small as its protocol allows: asks for the next event, calls the handler, tells the
 // result. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-// node lambda-runtime.mjs /folder/of/the/package/index.js
+// node lambda-runtime.mjs /folder/of/the/package/api.js
 import { pathToFileURL } from 'node:url'
 
 const api = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`
@@ -8,6 +8,11 @@ const tell = (path, value) => fetch(`${api}/${path}`, { method: 'POST', body: JS
 const describe = (error) => ({
   errorType: error?.name ?? 'Error',
   errorMessage: error?.message ?? String(error),
+})
+
+const contextOf = (headers) => ({
+  awsRequestId: headers.get('lambda-runtime-aws-request-id'),
+  getRemainingTimeInMillis: () => Number(headers.get('lambda-runtime-deadline-ms')) - Date.now(),
 })
 
 let handler
@@ -22,7 +27,7 @@ for (;;) {
   const id = next.headers.get('lambda-runtime-aws-request-id')
   const event = await next.json()
   try {
-    await tell(`invocation/${id}/response`, (await handler(event, { awsRequestId: id })) ?? null)
+    await tell(`invocation/${id}/response`, (await handler(event, contextOf(next.headers))) ?? null)
   } catch (error) {
     await tell(`invocation/${id}/error`, describe(error))
   }

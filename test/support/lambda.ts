@@ -3,23 +3,31 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
-type Invocation = { event: unknown; done: (result: unknown) => void; failed: (error: Error) => void }
+type Invocation = {
+  event: unknown
+  timeoutMs: number
+  done: (result: unknown) => void
+  failed: (error: Error) => void
+}
 
 export type LambdaFunction = {
-  /** @throws Error with what the function threw */
-  invoke(event: unknown): Promise<unknown>
+  /**
+   * @param timeoutMs what the function is told that it has; 30 s when absent
+   * @throws Error with what the function threw
+   */
+  invoke(event: unknown, timeoutMs?: number): Promise<unknown>
   close(): Promise<void>
 }
 
 /**
- * @param folder a built package; `index.js` exports `handler`
+ * @param entry a built file that exports `handler`
  * @param onLine is told each line of standard output
  */
 export async function startFunction(
-  folder: string,
+  entry: string,
   env: Record<string, string>,
   onLine: (line: string) => void,
 ): Promise<LambdaFunction> {
@@ -36,6 +44,7 @@ export async function startFunction(
     const response = asking
     asking = undefined
     response.setHeader('Lambda-Runtime-Aws-Request-Id', id)
+    response.setHeader('Lambda-Runtime-Deadline-Ms', String(Date.now() + invocation.timeoutMs))
     response.end(JSON.stringify(invocation.event))
   }
 
@@ -59,8 +68,8 @@ export async function startFunction(
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
 
-  const child = spawn(process.execPath, [resolve('test/support/lambda-runtime.mjs'), `${folder}/index.js`], {
-    cwd: folder,
+  const child = spawn(process.execPath, [resolve('test/support/lambda-runtime.mjs'), entry], {
+    cwd: dirname(entry),
     // As on AWS: nothing of this process's environment.
     env: { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -72,9 +81,9 @@ export async function startFunction(
   })
 
   return {
-    invoke: (event) =>
+    invoke: (event, timeoutMs = 30_000) =>
       new Promise((done, failed) => {
-        waiting.push({ event, done, failed })
+        waiting.push({ event, timeoutMs, done, failed })
         give()
       }),
     close: async () => {

@@ -13,7 +13,7 @@ import { openTokenVerifier } from '../../src/connection/token-verifier.ts'
 import type { GatewayAnswer } from '../../src/handler/gateway-event.ts'
 import { startNodeServer } from '../../src/handler/node-server.ts'
 import type { User } from '../../src/model/user.ts'
-import { buildApi } from '../../tools/build-api.ts'
+import { buildFunctions } from '../../tools/build-functions.ts'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { type Issuer, startIssuer } from './issuer.ts'
@@ -177,7 +177,7 @@ async function startLambda(
   log: LogLine[],
 ): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
-  await buildApi(folder)
+  await buildFunctions(folder)
   const settings = {
     ...env,
     NODE_ENV: 'production',
@@ -185,7 +185,7 @@ async function startLambda(
     JWT_JWKS_URI: rules.jwksUri,
     JWT_AUDIENCE: rules.audience.join(),
   }
-  const { invoke, close } = await startFunction(folder, settings, (line) => {
+  const { invoke, close } = await startFunction(join(folder, 'api.js'), settings, (line) => {
     const { level, message, timestamp: _, service: __, ...fields } = JSON.parse(line)
     log.push({ level: level.toLowerCase(), message, fields })
   })

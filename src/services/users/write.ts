@@ -303,26 +303,29 @@ function avatarKeyOf(id: string, avatar: NewAvatar): string {
   return `avatars/${id}/${avatar.sha256}.webp`
 }
 
-/**
- * Removes an object that the user's row no longer names. The row stays locked meanwhile: an upload of
- * the same image again stores the same key, and must not lose it. What cannot be removed now is an
- * orphan for the daily job.
- */
+/** What cannot be removed now is an orphan for the daily job. */
 async function removeAvatar(world: World, id: string, key: string): Promise<void> {
   try {
-    await avatarWrites(() =>
-      world.db.transaction(async (queries) => {
-        const [row] = await queries
-          .select({ avatar: users.avatar })
-          .from(users)
-          .where(eq(users.id, id))
-          .for('update')
-        if (row?.avatar !== key) await world.avatars.remove(key)
-      }),
-    )
+    await avatarWrites(() => removeUnusedAvatar(world, id, key))
   } catch (error) {
     world.logger.warn('an avatar that is no longer used could not be removed', { user_id: id, error })
   }
+}
+
+/**
+ * Removes an object unless the user's row names it. The row stays locked meanwhile: an upload of the same
+ * image again stores the same key, and must not lose it.
+ * @throws ServiceError `unavailable`, `overloaded`
+ */
+export function removeUnusedAvatar(world: World, id: string, key: string): Promise<void> {
+  return world.db.transaction(async (queries) => {
+    const [row] = await queries
+      .select({ avatar: users.avatar })
+      .from(users)
+      .where(eq(users.id, id))
+      .for('update')
+    if (row?.avatar !== key) await world.avatars.remove(key)
+  })
 }
 
 function refuseOtherId(id: string, sent: string | undefined): void {

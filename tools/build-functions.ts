@@ -1,4 +1,4 @@
-// The API's function as a folder that Lambda takes: bundled code, and the native packages for its processor.
+// The functions as a folder that Lambda takes: bundled code, and the native packages for its processor.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,9 +12,9 @@ const natives = ['sharp', '@node-rs/argon2']
  * @param out a folder that is made or added to
  * @param platform the processor and system that it is for; this machine's when absent
  */
-export async function buildApi(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
+export async function buildFunctions(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
   const metafile = await bundle({
-    entryPoints: { index: 'src/handler/lambda.ts' },
+    entryPoints: { api: 'src/handler/lambda.ts', refresh: 'src/refresh-job/lambda.ts' },
     outdir: out,
     external: natives,
   })
@@ -49,7 +49,7 @@ function lockedNatives(): { root: object; packages: Packages } {
   const versions = natives.map((name) => [name, locked[`node_modules/${name}`]?.version])
   return {
     root: {
-      name: 'user-directory-api',
+      name: 'user-directory-functions',
       private: true,
       type: 'module',
       dependencies: Object.fromEntries(versions),

@@ -1,0 +1,27 @@
+// The entry of the function that EventBridge calls once a day.
+import { openLogger } from '../connection/logger.ts'
+import { openConnections } from '../connection/open.ts'
+import { readSettings } from '../connection/settings.ts'
+import { type Revalidation, revalidate } from '../services/revalidate.ts'
+
+// What is left for the last step and its checkpoint when the function's time runs out.
+const reserveMs = 20_000
+
+/** @throws Error when not everything could be walked in the time: the schedule's retry goes on there */
+export async function handler(
+  _event: unknown,
+  context: { getRemainingTimeInMillis(): number },
+): Promise<Revalidation> {
+  const logger = openLogger('info', { sync: true })
+  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
+  if (settings.databaseUrl === undefined) throw new Error('DATABASE_URL is required')
+  const stopAt = performance.now() + context.getRemainingTimeInMillis() - reserveMs
+  const connections = openConnections({ ...settings, databaseUrl: settings.databaseUrl }, logger)
+  try {
+    const result = await revalidate(connections, { stopAt })
+    if (!result.isFinished) throw new Error('The time ran out; the next run goes on where this one stopped.')
+    return result
+  } finally {
+    await connections.close()
+  }
+}

@@ -1,0 +1,179 @@
+// The daily revalidation: finds and mends what has drifted, whatever stops it, and finds nothing where the
+// cache's protocol was kept.
+import { randomUUID } from 'node:crypto'
+import { utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { User } from '../src/model/user.ts'
+import { type Revalidation, revalidate } from '../src/services/revalidate.ts'
+import { startRedis } from './support/redis.ts'
+import { type Service, startService } from './support/service.ts'
+
+/** A service on a Redis of its own, and a hand in that Redis. */
+async function start(): Promise<{ service: Service; redis: Redis; keyOf: (id: string) => Promise<string> }> {
+  const server = await startRedis()
+  onTestFinished(server.kill)
+  const service = await startService({ env: { REDIS_URL: server.url } })
+  const redis = new Redis(server.url)
+  onTestFinished(() => redis.disconnect())
+  const keyOf = async (id: string) => (await redis.keys(`*:user:${id}`))[0] ?? ''
+  return { service, redis, keyOf }
+}
+
+async function cached(service: Service, count: number): Promise<User[]> {
+  const users = await Promise.all(Array.from({ length: count }, () => service.makeUser()))
+  for (const { id } of users) await service.call('GET', `/user/${id}`)
+  return users
+}
+
+const counts = ({ durationMs: _, ...rest }: Revalidation) => rest
+const nothing = { scanned: 0, fresh: 0, repaired: 0, dropped: 0, orphans: 0, isFinished: true }
+
+describe('entries', () => {
+  it('that say what the database says are left as they are', async () => {
+    const { service } = await start()
+    const users = await cached(service, 30)
+    await service.call('GET', `/user/${randomUUID()}`)
+    expect(counts(await revalidate(service.connections))).toEqual({ ...nothing, scanned: 31, fresh: 31 })
+    for (const { id } of users)
+      expect((await service.call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('hit')
+  })
+
+  it('that have drifted are mended: old ones, those of erased users, and ids that are known by now', async () => {
+    const { service, redis, keyOf } = await start()
+    const [old, erased, fine, missed] = (await cached(service, 4)) as [User, User, User, User]
+    const forged = { ...old, name: 'from long ago', version: 0 }
+    await service.connections.db.query((queries) =>
+      queries.execute(`UPDATE users SET version = 7 WHERE id = '${old.id}'`),
+    )
+    await redis.set(await keyOf(old.id), `1\n${JSON.stringify(forged)}`)
+    await redis.set(await keyOf(missed.id), '0\n')
+    await service.connections.db.query((queries) =>
+      queries.execute(`DELETE FROM users WHERE id = '${erased.id}'`),
+    )
+
+    const result = await revalidate(service.connections)
+    expect(counts(result)).toEqual({ ...nothing, scanned: 4, fresh: 1, repaired: 2, dropped: 1 })
+    const read = async ({ id }: User) => {
+      const { status, headers, body } = await service.call('GET', `/user/${id}`)
+      return [status, headers.get('x-cache'), body.version]
+    }
+    expect(await read(old)).toEqual([200, 'miss', 7])
+    expect(await read(missed)).toEqual([200, 'miss', 1])
+    expect(await read(fine)).toEqual([200, 'hit', 1])
+    expect((await read(erased))[0]).toBe(404)
+    expect(service.log.filter(({ level }) => level === 'error')).toEqual([
+      expect.objectContaining({ fields: expect.objectContaining({ count: 3 }) as unknown }),
+    ])
+    expect(counts(await revalidate(service.connections))).toMatchObject({ fresh: 4, repaired: 0, dropped: 0 })
+  }, 60_000)
+
+  it('of users who are written all the while have not drifted', async () => {
+    const { service } = await start()
+    const users = await cached(service, 20)
+    let isOver = false
+    const writers = users.map(async ({ id }) => {
+      while (!isOver) {
+        await service.call('PATCH', `/user/${id}`, { json: { name: randomUUID() } })
+        await service.call('GET', `/user/${id}`)
+      }
+    })
+    for (let run = 0; run < 2; run++)
+      expect(await revalidate(service.connections)).toMatchObject({
+        repaired: 0,
+        dropped: 0,
+        isFinished: true,
+      })
+    isOver = true
+    await Promise.all(writers)
+  }, 60_000)
+})
+
+describe('a run that is stopped', () => {
+  it('is gone on with by the next, which sees what the first has not', async () => {
+    const { service, redis } = await start()
+    await cached(service, 10)
+    const [someKey = ''] = await redis.keys('*:user:*')
+    const prefix = someKey.slice(0, -36)
+    const pipeline = redis.pipeline()
+    // Ids that nobody has, remembered as such.
+    for (let at = 0; at < 5_000; at++) pipeline.set(`${prefix}${randomUUID()}`, '0\n')
+    await pipeline.exec()
+
+    const stopping = new AbortController()
+    const first = await revalidate(service.connections, {
+      signal: stopping.signal,
+      onProgress: () => stopping.abort(),
+    })
+    expect(first.isFinished).toBe(false)
+    expect(first.scanned).toBeLessThan(3_000)
+    const second = await revalidate(service.connections)
+    expect(second.isFinished).toBe(true)
+    // Each entry at least once in both together, and not all of them twice.
+    expect(second.scanned).toBeGreaterThanOrEqual(5_010)
+    expect(second.scanned).toBeLessThan(7_000)
+    // What was finished is begun anew.
+    expect((await revalidate(service.connections)).scanned).toBeGreaterThanOrEqual(5_010)
+  })
+
+  it('by its time says so, and two at once do no harm', async () => {
+    const { service } = await start()
+    await cached(service, 10)
+    expect((await revalidate(service.connections, { stopAt: performance.now() })).isFinished).toBe(false)
+    const both = await Promise.all([revalidate(service.connections), revalidate(service.connections)])
+    for (const run of both) expect(run).toMatchObject({ scanned: 10, fresh: 10, isFinished: true })
+  })
+
+  it('by a Redis that goes away fails, and the next one finishes', async () => {
+    const server = await startRedis()
+    const service = await startService({ env: { REDIS_URL: server.url } })
+    await cached(service, 3)
+    await server.kill()
+    await expect(revalidate(service.connections)).rejects.toThrow('cache')
+    const again = await startRedis({ port: server.port })
+    onTestFinished(again.kill)
+    await service.connections.cache.check().catch(() => service.connections.cache.check())
+    expect(await revalidate(service.connections)).toMatchObject({ isFinished: true })
+  })
+})
+
+describe('avatars', () => {
+  it('that no user has are removed when they are old, and no others', async () => {
+    const service = await startService()
+    const { avatars, db } = service.connections
+    const hashes = ['a', 'b', 'c'].map((digit) => digit.repeat(64))
+    const [used, old, young] = hashes as [string, string, string]
+    const user = await service.makeUser()
+    const keyOf = (id: string, hash: string) => `avatars/${id}/${hash}.webp`
+    const gone = randomUUID()
+    for (const key of [keyOf(user.id, used), keyOf(user.id, old), keyOf(user.id, young), keyOf(gone, old)])
+      await avatars.put(key, Buffer.from('x'))
+    await db.query((queries) =>
+      queries.execute(`UPDATE users SET avatar = '${keyOf(user.id, used)}' WHERE id = '${user.id}'`),
+    )
+    const yesterday = new Date(Date.now() - 86_400_000)
+    for (const key of [keyOf(user.id, used), keyOf(user.id, old), keyOf(gone, old)])
+      await utimes(join(service.avatarDirectory, key), yesterday, yesterday)
+
+    expect(counts(await revalidate(service.connections))).toEqual({ ...nothing, orphans: 2 })
+    expect(await avatars.read(keyOf(user.id, used))).toBeDefined()
+    expect(await avatars.read(keyOf(user.id, young))).toBeDefined()
+    expect(await avatars.read(keyOf(user.id, old))).toBeUndefined()
+    expect(await avatars.read(keyOf(gone, old))).toBeUndefined()
+  })
+})
+
+it('the log line is one that CloudWatch makes metrics of', async () => {
+  const service = await startService()
+  await revalidate(service.connections)
+  const line = service.log.find(({ message }) => message === 'revalidation')?.fields as {
+    _aws: { CloudWatchMetrics: { Metrics: { Name: string }[]; Dimensions: string[][] }[] }
+  }
+  const [metrics] = line._aws.CloudWatchMetrics
+  for (const name of [
+    ...(metrics?.Metrics ?? []).map(({ Name }) => Name),
+    ...(metrics?.Dimensions.flat() ?? []),
+  ])
+    expect(line).toHaveProperty(name)
+})
