@@ -8,6 +8,8 @@ import { buildFunctions } from '../tools/build-functions.ts'
 import { freshDatabase } from './support/database.ts'
 import { clientId } from './support/issuer.ts'
 import { startFunction } from './support/lambda.ts'
+import { startRedis } from './support/redis.ts'
+import { startS3 } from './support/s3.ts'
 import { realServices, startService } from './support/service.ts'
 import { until } from './support/wait.ts'
 
@@ -224,10 +226,16 @@ describe('a function that cannot start', () => {
   })
 })
 
-describe('the daily revalidation', () => {
+describe('the daily revalidation', async () => {
+  // What its database does not know it drops: it must not meet other tests' entries and objects.
+  const redis = await startRedis()
+  const s3 = await startS3()
+  afterAll(() => Promise.all([redis.kill(), s3.stop()]))
+  const own = { ...env, REDIS_URL: redis.url, ...s3.env }
+
   it('tells what it has found, as a result and as metrics', async () => {
     const lines: string[] = []
-    const job = await startFunction(join(folder, 'refresh.js'), env, (line) => lines.push(line))
+    const job = await startFunction(join(folder, 'refresh.js'), own, (line) => lines.push(line))
     onTestFinished(job.close)
     const event = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }
     expect(await job.invoke(event, 900_000)).toMatchObject({ isFinished: true, repaired: 0, dropped: 0 })
@@ -236,7 +244,7 @@ describe('the daily revalidation', () => {
   })
 
   it('fails when its time runs out, so that the schedule tries again', async () => {
-    const job = await startFunction(join(folder, 'refresh.js'), env, () => {})
+    const job = await startFunction(join(folder, 'refresh.js'), own, () => {})
     onTestFinished(job.close)
     await expect(job.invoke({}, 1_000)).rejects.toThrow('the next run goes on')
   })
