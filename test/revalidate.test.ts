@@ -162,6 +162,19 @@ describe('avatars', () => {
     expect(await avatars.read(keyOf(user.id, old))).toBeUndefined()
     expect(await avatars.read(keyOf(gone, old))).toBeUndefined()
   })
+
+  it('that are another database’s are left alone, unless somebody says that they are not', async () => {
+    const service = await startService()
+    const yesterday = new Date(Date.now() - 86_400_000)
+    const keys = Array.from({ length: 30 }, () => `avatars/${randomUUID()}/${'0'.repeat(64)}.webp`)
+    for (const key of keys) {
+      await service.connections.avatars.put(key, Buffer.from('x'))
+      await utimes(join(service.avatarDirectory, key), yesterday, yesterday)
+    }
+    await expect(revalidate(service.connections)).rejects.toThrow('Of 30 avatars 30 belong to no user')
+    for (const key of keys) expect(await service.connections.avatars.read(key)).toBeDefined()
+    expect((await revalidate(service.connections, { removeMost: true })).orphans).toBe(30)
+  })
 })
 
 it('the log line is one that CloudWatch makes metrics of', async () => {

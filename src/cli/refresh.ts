@@ -9,7 +9,12 @@ import { revalidate } from '../services/revalidate.ts'
 import { runCommand, showProgress } from './command.ts'
 
 await runCommand(async () => {
-  const { values } = parseArgs({ options: { minutes: { type: 'string', default: '15' } } })
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '15' },
+      'remove-most': { type: 'boolean', default: false },
+    },
+  })
   const minutes = Number(values.minutes)
   if (!(minutes > 0 && minutes <= 1_440)) throw new Error('--minutes must be more than 0 and at most 1440')
   const settings = readSettings(process.env, resolve('.data'))
@@ -22,6 +27,7 @@ await runCommand(async () => {
     const { isFinished } = await revalidate(connections, {
       stopAt: performance.now() + minutes * 60_000,
       signal: stopping.signal,
+      removeMost: values['remove-most'],
       onProgress: ({ scanned }, total) => showProgress(scanned, Math.max(scanned, total)),
     })
     if (!isFinished) throw new Error('Not finished; the next run goes on where this one stopped.')

@@ -35,6 +35,8 @@ type Options = {
   /** Told after each step. `total` is how many entries there are, about. */
   onProgress?: (state: State, total: number) => void
   signal?: AbortSignal
+  /** Removes orphans also where most avatars are some. */
+  removeMost?: boolean
 }
 
 const job = 'revalidation'
@@ -44,6 +46,8 @@ const graceMs = 4_000
 // Suspects that may wait for their second look: some ten megabytes.
 const suspectsMax = 50_000
 const mendedMax = 1_000
+// Among this many avatars or more it is no accident when most belong to nobody, but another database's bucket.
+const plausibleMin = 20
 // An upload stores its object before it commits.
 const orphanAgeMs = 3_600_000
 const fullStep = 200
@@ -71,7 +75,8 @@ export async function revalidate(world: World, options: Options = {}): Promise<R
 
   const pace = createPace()
   if (state.phase === 'entries') state = await walkEntries(world, state, isOver, step, pace)
-  if (state.phase === 'avatars') state = await walkAvatars(world, state, isOver, step, pace)
+  if (state.phase === 'avatars')
+    state = await walkAvatars(world, state, options.removeMost ?? false, isOver, step, pace)
   const isFinished = state.phase === 'avatars' && state.next === done
   if (isFinished)
     await world.db.query((queries) => queries.delete(jobCheckpoints).where(eq(jobCheckpoints.job, job)))
@@ -257,6 +262,7 @@ async function mend(world: World, suspects: Suspect[]): Promise<{ repaired: numb
 async function walkAvatars(
   world: World,
   from: State,
+  removeMost: boolean,
   isOver: () => boolean,
   step: (state: State, isLast?: boolean) => Promise<void>,
   pace: Pace,
@@ -278,6 +284,10 @@ async function walkAvatars(
       )
       const used = new Set(rows.map(({ avatar }) => avatar))
       const orphans = old.filter(({ key }) => !used.has(key))
+      if (!removeMost && old.length >= plausibleMin && orphans.length > old.length / 2)
+        throw new Error(
+          `Of ${old.length} avatars ${orphans.length} belong to no user of this database. Is it the avatars' own? If so: npm run refresh -- --remove-most`,
+        )
       for (const { key } of orphans) await removeUnusedAvatar(world, userOf(key), key)
       state = { ...state, next, orphans: state.orphans + orphans.length }
       return found.length
