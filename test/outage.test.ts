@@ -1,5 +1,6 @@
 // PostgreSQL out of reach: a quick and clear no, and recovery without a restart.
-import { afterAll, describe, expect, it } from 'vitest'
+import pg from 'pg'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { freshDatabase } from './support/database.ts'
 import { startProxy } from './support/proxy.ts'
 import { startService } from './support/service.ts'
@@ -53,4 +54,30 @@ describe.each([
     expect((await call('PATCH', `/user/${user.id}`, { json: { name: 'after' } })).body.version).toBe(2)
     expect((await call('GET', '/ready')).status).toBe(200)
   })
+})
+
+it('a connection that breaks between two statements fails its request alone', async () => {
+  const { db } = service.connections
+  const admin = new pg.Client({ connectionString: direct.href })
+  await admin.connect()
+  onTestFinished(() => admin.end())
+  for (const how of ['ends it', 'resets it'])
+    await expect(
+      db.transaction(async (queries) => {
+        const { rows } = await queries.execute<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+        const pid = rows[0]?.pid ?? -1
+        if (how === 'ends it') await admin.query('SELECT pg_terminate_backend($1)', [pid])
+        else await proxy.refuse()
+        await until('the backend to be gone', async () => {
+          const { rowCount } = await admin.query('SELECT 1 FROM pg_stat_activity WHERE pid = $1', [pid])
+          return rowCount === 0
+        })
+        await queries.execute('SELECT 1')
+      }),
+    ).rejects.toMatchObject({ code: 'unavailable' })
+  await proxy.pass()
+  await until(
+    'the service to be back',
+    async () => (await service.call('GET', '/user?limit=1')).status === 200,
+  )
 })

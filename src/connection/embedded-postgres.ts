@@ -60,10 +60,10 @@ export type EmbeddedOptions = {
   log?: (message: string) => void
 }
 
-/** The cluster of one checkout, and how its processes are run. */
 /** A locale that each system has, and in which letters of every script are letters. */
 const unicodeLocales: Partial<Record<NodeJS.Platform, string>> = { darwin: 'en_US.UTF-8', win32: 'en-US' }
 
+/** The cluster of one checkout, and how its processes are run. */
 type Cluster = {
   home: string
   data: string

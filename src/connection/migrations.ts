@@ -21,6 +21,8 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     // A migration that waits behind a long transaction makes everybody wait behind it.
     options: '-c lock_timeout=30s',
   })
+  // What breaks between two statements fails the next one; without a listener it would end the process.
+  client.on('error', () => {})
   await client.connect()
   try {
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
@@ -46,6 +48,7 @@ export async function schemaState(databaseUrl: string): Promise<'none' | 'behind
     connectionTimeoutMillis: 10_000,
     query_timeout: 10_000,
   })
+  client.on('error', () => {})
   await client.connect()
   try {
     const { rows } = await client.query<{ exists: boolean }>(

@@ -49,8 +49,10 @@ export function openPostgres(url: string, logger: Logger): Database {
     keepAlive: true,
     application_name: 'user-directory',
   })
-  // An idle connection that breaks is replaced on the next use; without a listener it would end the process.
+  // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
+  // without a listener, either would end the process.
   pool.on('error', (error) => logger.warn('a database connection was lost', { error }))
+  pool.on('connect', (client) => void client.on('error', () => {}))
 
   const queriesOf = new WeakMap<pg.PoolClient, Queries>()
   const bind = (client: pg.PoolClient): Queries => {
