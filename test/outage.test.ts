@@ -56,6 +56,35 @@ describe.each([
   })
 })
 
+it('cached reads go on without PostgreSQL, for machines and for people whose record is cached', async () => {
+  const { issuer } = service
+  const [me, blocked, other] = [await makeUser(), await makeUser(), await makeUser()]
+  const token = await issuer.token({ username: me.username, 'cognito:groups': ['readers'] })
+  const machine = await issuer.machineToken('users/read')
+  const blockedToken = await issuer.token({ username: blocked.username, 'cognito:groups': ['readers'] })
+  const get = ({ id }: { id: string }, by: string) => call('GET', `/user/${id}`, { token: by })
+  expect((await get(blocked, blockedToken)).status).toBe(200)
+  await call('PATCH', `/user/${blocked.id}`, { json: { status: 'BLOCKED' } })
+  for (const user of [me, blocked]) expect((await get(user, token)).status).toBe(200)
+  await until('the block', async () => (await get(blocked, blockedToken)).status === 401)
+
+  await proxy.refuse()
+  await until('PostgreSQL to be away', async () => (await get(other, machine)).status === 503)
+  for (const by of [token, machine]) {
+    // Longer than what is known of a caller from before.
+    const end = performance.now() + 700
+    do expect([(await get(me, by)).status, (await get(me, by)).headers.get('x-cache')]).toEqual([200, 'hit'])
+    while (performance.now() < end)
+  }
+  expect((await get(me, blockedToken)).status).toBe(401)
+  expect((await get(other, token)).status).toBe(503)
+  expect((await call('PATCH', `/user/${me.id}`, { json: { name: 'x' }, token: machine })).status).not.toBe(
+    200,
+  )
+  await proxy.pass()
+  await until('the service to be back', async () => (await get(other, token)).status === 200)
+})
+
 it('a connection that breaks between two statements fails its request alone', async () => {
   const { db } = service.connections
   const admin = new pg.Client({ connectionString: direct.href })

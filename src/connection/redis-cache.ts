@@ -24,8 +24,6 @@ const leaseMark = 'L'.charCodeAt(0)
 
 // Answers far slower than this are slower than the database.
 const commandMsMax = 250
-// After this many failures in a row the cache is left alone, so that reads do not pay for it.
-const failuresMax = 3
 const retryMs = 200
 const checkMsMax = 1_000
 const sweepMs = 1_000
@@ -74,7 +72,6 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let runId: string | undefined
   /** Counts connections: what was learnt of one says nothing of the next. */
   let connections = 0
-  let failures = 0
   let isClosed = false
   let isRecovering = false
   const done: number[] = []
@@ -97,7 +94,6 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
           if (run === undefined) throw new Error('the cache does not tell its run_id')
           while ((await workOff(run, 0)) === sweepRowsMax);
           if (connection !== connections) continue
-          failures = 0
           runId = run
           logger.info('the cache is in use')
           break
@@ -151,11 +147,11 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     const run = runId
     if (run === undefined) return undefined
     try {
-      const result = await work(run)
-      failures = 0
-      return result
+      return await work(run)
     } catch (error) {
-      if (++failures >= failuresMax) distrust(error)
+      // At the first failure: reads do not pay for more, and what other servers have removed in vain
+      // meanwhile is worked off before the cache is trusted again.
+      distrust(error)
       return undefined
     }
   }

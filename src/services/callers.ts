@@ -1,11 +1,14 @@
 // Finds the record of the person behind a token, so that a blocked user's token is refused.
 import { eq } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
+import { isUnknown } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
 import type { Connections } from '../connection/open.ts'
+import { ServiceError } from '../model/errors.ts'
 import { users } from '../model/tables.ts'
 import { fold } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'
+import { readEntry } from './users/record.ts'
 
 type OwnRecord = { id: string; username: string; status: string }
 
@@ -20,17 +23,36 @@ export type CallerLookup = {
   find(claims: Claims): Promise<Caller | undefined>
 }
 
-export function createCallerLookup({ db }: Pick<Connections, 'db'>): CallerLookup {
+export function createCallerLookup({ db, cache }: Pick<Connections, 'db' | 'cache'>): CallerLookup {
   const known = new LRUCache<string, Promise<OwnRecord | undefined>>({ max: 10_000, ttl: knownMs })
+  // Whose record was found where, for the time when the database is away.
+  const ids = new LRUCache<string, string>({ max: 10_000 })
 
   const load = async (folded: string): Promise<OwnRecord | undefined> => {
-    const rows = await db.query((queries) =>
-      queries
-        .select({ id: users.id, username: users.username, status: users.status })
-        .from(users)
-        .where(eq(users.usernameFolded, folded)),
-    )
-    return rows[0]
+    try {
+      const [row] = await db.query((queries) =>
+        queries
+          .select({ id: users.id, username: users.username, status: users.status })
+          .from(users)
+          .where(eq(users.usernameFolded, folded)),
+      )
+      if (row) ids.set(folded, row.id)
+      return row
+    } catch (error) {
+      const record = error instanceof ServiceError && error.code === 'unavailable' && (await cached(folded))
+      if (record) return record
+      throw error
+    }
+  }
+
+  // Nobody can be blocked while the database is away, so the cache is right. The database goes first
+  // all the same: it is right also where a server that blocks somebody cannot reach the cache.
+  const cached = async (folded: string): Promise<OwnRecord | undefined> => {
+    const id = ids.get(folded)
+    const place = id === undefined ? undefined : await cache.read(id)
+    if (place?.kind !== 'hit' || isUnknown(place.entry)) return undefined
+    const user: OwnRecord = JSON.parse(Buffer.from(readEntry(place.entry).json).toString())
+    return fold(user.username) === folded ? user : undefined
   }
 
   return {
