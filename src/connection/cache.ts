@@ -40,12 +40,12 @@ export type Cache = {
    * The entries that all processes share, some thousand at a time, each at least once; nothing where they are
    * this process's alone. Bounded in memory however many there are.
    * @param from what an earlier answer gave as `next`
-   * @throws Error when the cache cannot be reached
+   * @throws ServiceError `unavailable`
    */
   walk(from: string | undefined): Promise<{ found: CachedVersion[]; next: string | undefined }>
-  /** The versions that are stored now; -1 where there is no entry. @throws Error when the cache cannot be reached */
+  /** The versions that are stored now; -1 where there is no entry. @throws ServiceError `unavailable` */
   versions(ids: string[]): Promise<number[]>
-  /** How many entries there are, about. */
+  /** How many entries there are, about. @throws ServiceError `unavailable` */
   size(): Promise<number>
   /** Rejects unless the cache answers now. */
   check(): Promise<void>

@@ -12,6 +12,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inArray, sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
+import { unavailable } from '../model/errors.ts'
 import { cacheInvalidations } from '../model/tables.ts'
 import { type Cache, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
 import type { Logger } from './logger.ts'
@@ -156,9 +157,15 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     }
   }
 
-  const trusted = (): string => {
-    if (runId === undefined) throw new Error('the cache is not in use')
-    return runId
+  /** For who cannot do without the cache. @throws ServiceError `unavailable` */
+  const demand = async <T>(work: (run: string) => Promise<T>): Promise<T> => {
+    const run = runId
+    if (run === undefined) throw unavailable('The cache')
+    try {
+      return await work(run)
+    } catch (error) {
+      throw unavailable('The cache', error)
+    }
   }
 
   /** The first bytes of each place are enough: an entry begins with its version. */
@@ -206,37 +213,37 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         distrust(error)
       }
     },
-    walk: async (from) => {
-      const run = trusted()
-      // A cursor is good for the server that gave it: after a restart the walk begins anew.
-      const [fromRun, cursor = '0'] = from?.split(':') ?? []
-      const [next, keys] = await redis.scan(
-        fromRun === run ? cursor : '0',
-        'MATCH',
-        key('*', run),
-        'COUNT',
-        walkedMax,
-      )
-      const start = key('', run).length
-      const ids = keys.map((key) => key.slice(start))
-      const versions = await readVersions(run, ids)
-      return {
-        found: ids.flatMap((id, at) => {
-          const version = versions[at] ?? -1
-          return version === -1 ? [] : [{ id, version }]
-        }),
-        next: next === '0' ? undefined : `${run}:${next}`,
-      }
-    },
-    versions: (ids) => readVersions(trusted(), ids),
-    size: () => redis.dbsize(),
+    walk: (from) =>
+      demand(async (run) => {
+        // A cursor is good for the server that gave it: after a restart the walk begins anew.
+        const [fromRun, cursor = '0'] = from?.split(':') ?? []
+        const [next, keys] = await redis.scan(
+          fromRun === run ? cursor : '0',
+          'MATCH',
+          key('*', run),
+          'COUNT',
+          walkedMax,
+        )
+        const start = key('', run).length
+        const ids = keys.map((key) => key.slice(start))
+        const versions = await readVersions(run, ids)
+        return {
+          found: ids.flatMap((id, at) => {
+            const version = versions[at] ?? -1
+            return version === -1 ? [] : [{ id, version }]
+          }),
+          next: next === '0' ? undefined : `${run}:${next}`,
+        }
+      }),
+    versions: (ids) => demand((run) => readVersions(run, ids)),
+    size: () => demand(() => redis.dbsize()),
     check: async () => {
       const giveUpAt = performance.now() + checkMsMax
       while (runId === undefined) {
-        if (performance.now() > giveUpAt) throw new Error('the cache is not in use')
+        if (performance.now() > giveUpAt) throw unavailable('The cache')
         await pause(10)
       }
-      await redis.ping()
+      await demand(() => redis.ping())
     },
     close: async () => {
       isClosed = true
