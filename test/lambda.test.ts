@@ -190,6 +190,17 @@ describe('an event', () => {
   })
 })
 
+it('logs as LOG_LEVEL says', async () => {
+  const lines: string[] = []
+  const quiet = await startFunction(join(folder, 'api.js'), { ...env, LOG_LEVEL: 'error' }, (line) =>
+    lines.push(line),
+  )
+  onTestFinished(quiet.close)
+  expect(((await quiet.invoke(restEvent(admin))) as GatewayAnswer).statusCode).toBe(200)
+  await quiet.close()
+  expect(lines).toEqual([])
+})
+
 describe('a function that cannot start', () => {
   it('says in its log which settings are wrong, once an event, and none of their values', async () => {
     const lines: string[] = []

@@ -9,13 +9,12 @@ import { type App, createApp } from './app.ts'
 import { type GatewayAnswer, type GatewayCall, readEvent, toAnswer } from './gateway-event.ts'
 import { problemResponse } from './problem.ts'
 
-const logger = openLogger(process.env.LOG_LEVEL === 'debug' ? 'debug' : 'info', { sync: true })
-
 function open(): App {
   const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
   const { databaseUrl } = settings
   if (databaseUrl === undefined) throw new Error('DATABASE_URL is required')
   const rules = tokenRules(settings.tokens)
+  const logger = openLogger(settings.logLevel, { sync: true })
   const connections = openConnections({ ...settings, databaseUrl }, logger)
   return createApp(connections, async (_request, bindings) => {
     const { claims } = bindings as GatewayCall
@@ -37,7 +36,7 @@ export async function handler(event: unknown): Promise<GatewayAnswer> {
   try {
     app ??= open()
   } catch (error) {
-    logger.error('the function cannot start', { error })
+    openLogger('error', { sync: true }).error('the function cannot start', { error })
     return toAnswer(problemResponse(error, randomUUID()))
   }
   return toAnswer(await app.fetch(call.request, call))

@@ -4,6 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, inArray, sql } from 'drizzle-orm'
 import type { CachedVersion } from '../connection/cache.ts'
+import { unavailable } from '../model/errors.ts'
 import { jobCheckpoints, users } from '../model/tables.ts'
 import type { World } from './users/record.ts'
 import { removeUnusedAvatar } from './users/write.ts'
@@ -254,6 +255,10 @@ async function mend(world: World, suspects: Suspect[]): Promise<{ repaired: numb
         .map(({ id, version }) => ({ user_id: id, cached: version, present: present.get(id) ?? 0 })),
     })
   await Promise.all(drifted.map(({ id }) => world.cache.forget(id, undefined)))
+  // A removal never throws: nothing is counted as mended that is still there.
+  const left = await world.cache.versions(drifted.map(({ id }) => id))
+  if (drifted.some(({ version }, at) => left[at] === version))
+    throw unavailable('The cache', new Error('an entry could not be removed'))
 
   const repaired = drifted.filter(({ id }) => present.has(id)).length
   return { repaired, dropped: drifted.length - repaired }
