@@ -53,16 +53,17 @@ async function main(): Promise<void> {
     const verifier = openTokenVerifier(issuer?.rules ?? tokenRules(tokens))
     // The local issuer's key is this checkout's: nobody else on the network has business with it.
     const host = issuer ? '127.0.0.1' : undefined
+    // Before the first request: a write that is answered while this process does not use the cache yet is
+    // removed from it by the others a little later only. Without a cache it starts all the same.
+    await connections.cache
+      .check()
+      .catch((error: unknown) => logger.warn('the cache cannot be reached', { error }))
     server = await startNodeServer(
       connections,
       verifier,
       { port: settings.port, ...(host && { host }) },
       issuer,
     )
-    // The cache connects by itself; the first readers need not find it still away.
-    await connections.cache
-      .check()
-      .catch((error: unknown) => logger.warn('the cache cannot be reached', { error }))
     const token = await issuer?.token({ username: 'admin', groups: ['admins'] })
     process.stdout.write(greeting(settings, prepared, token))
     logger.info('started', { port: settings.port })
