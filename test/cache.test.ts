@@ -177,6 +177,25 @@ describe('a service whose Redis fails', () => {
     await hits(service, user, 2)
   })
 
+  it('is not answered by a writer that finds its way back before the others have lost the old version', async () => {
+    const redis = await startRedis()
+    onTestFinished(redis.kill)
+    const [reader, writer] = [openRedisCache(redis.url, db, quiet), openRedisCache(redis.url, db, quiet)]
+    onTestFinished(async () => void (await Promise.all([reader.close(), writer.close()])))
+    await Promise.all([reader.check(), writer.check()])
+    const id = randomUUID()
+    const place = await reader.read(id)
+    await reader.fill(id, place.kind === 'miss' ? place.lease : '', entry(1))
+
+    // Only the writer learns that Redis did not answer; the reader goes on trusting it.
+    redis.process.kill('SIGSTOP')
+    expect(await writer.read(id)).toEqual({ kind: 'bypass' })
+    redis.process.kill('SIGCONT')
+    expect(await reader.read(id)).toEqual({ kind: 'hit', entry: entry(1) })
+    await writer.forget(id, undefined)
+    expect((await reader.read(id)).kind).toBe('miss')
+  })
+
   it('works off what a writer that was cut off from Redis has recorded', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)

@@ -5,7 +5,9 @@
 //   when it has. Every process looks for records that are left, removes what they name, and deletes them: so
 //   a writer that died, or could not reach Redis, is caught up with within some two seconds.
 // - A process that has failed to reach Redis trusts nothing in it until it answers again and all records
-//   that are left have been worked off.
+//   that are left have been worked off. Other processes may trust it meanwhile: so a write that cannot
+//   remove its entry waits for that, as long as there is a connection (and not for ever).
+// - After a lost connection a process trusts Redis only when all others have had the time to find it again.
 // - Keys carry the server's run id, which is another after each restart and on each replica: what a
 //   restarted Redis read from an old dump, or a replica had not yet heard, is never looked at.
 import { randomUUID } from 'node:crypto'
@@ -26,6 +28,10 @@ const leaseMark = 'L'.charCodeAt(0)
 // Answers far slower than this are slower than the database.
 const commandMsMax = 250
 const retryMs = 200
+// No server that can reach Redis takes longer to connect again, retryMs and a hand-shake.
+const reunionMs = 500
+// How long a write waits with its answer for its entry's removal.
+const forgetMsMax = 750
 const checkMsMax = 1_000
 const sweepMs = 1_000
 const sweepRowsMax = 1_000
@@ -62,7 +68,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     connectTimeout: 1_000,
     enableAutoPipelining: true,
     keepAlive: 10_000,
-    retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
+    retryStrategy: (attempt) => Math.min(50 * attempt, retryMs),
     scripts: {
       lease: { lua: readScript, numberOfKeys: 1 },
       fill: { lua: fillScript, numberOfKeys: 1 },
@@ -73,8 +79,9 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let runId: string | undefined
   /** Counts connections: what was learnt of one says nothing of the next. */
   let connections = 0
+  let readyAt = 0
   let isClosed = false
-  let isRecovering = false
+  let recovery: Promise<void> | undefined
   const done: number[] = []
 
   const key = (id: string, run: string): string => `${prefix}:${run}:user:${id}`
@@ -82,15 +89,16 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   const distrust = (reason: unknown): void => {
     if (runId !== undefined) logger.warn('the cache is bypassed', { error: reason })
     runId = undefined
-    if (!isRecovering) void recover()
+    recovery ??= recover()
   }
 
   const recover = async (): Promise<void> => {
-    isRecovering = true
     while (runId === undefined && !isClosed) {
       try {
         if (redis.status === 'ready') {
           const connection = connections
+          if (connection > 0)
+            await pause(reunionMs - (performance.now() - readyAt), undefined, { ref: false })
           const [, run] = /^run_id:(\w+)/m.exec(await redis.info('server')) ?? []
           if (run === undefined) throw new Error('the cache does not tell its run_id')
           while ((await workOff(run, 0)) === sweepRowsMax);
@@ -104,7 +112,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       }
       await pause(retryMs, undefined, { ref: false })
     }
-    isRecovering = false
+    recovery = undefined
   }
 
   /** Does what recorded invalidations ask for. @returns how many there were, at most `sweepRowsMax` */
@@ -136,6 +144,9 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     sweep().catch((error: unknown) => logger.debug('the sweep of invalidations failed', { error }))
   }, sweepMs).unref()
 
+  redis.on('ready', () => {
+    readyAt = performance.now()
+  })
   redis.on('error', (error) => logger.debug('the cache connection failed', { error }))
   // Another server may be behind the next connection, or the same one restarted.
   redis.on('close', () => {
@@ -203,14 +214,23 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       return row?.id
     },
     forget: async (id, noted) => {
-      const run = runId
-      // While nothing is trusted here, nothing has to be waited for: the record is worked off before it is.
-      if (run === undefined) return
-      try {
-        await redis.unlink(key(id, run))
-        if (noted !== undefined && done.length < doneMax) done.push(noted)
-      } catch (error) {
-        distrust(error)
+      const giveUpAt = performance.now() + forgetMsMax
+      for (;;) {
+        const run = runId
+        if (run !== undefined) {
+          try {
+            await redis.unlink(key(id, run))
+            if (noted !== undefined && done.length < doneMax) done.push(noted)
+            return
+          } catch (error) {
+            distrust(error)
+          }
+        }
+        const left = giveUpAt - performance.now()
+        // Without a connection there is nothing to wait for: whoever else trusts Redis has lost it too, or will
+        // find the record.
+        if (recovery === undefined || redis.status !== 'ready' || left <= 0) return
+        await within(recovery, left)
       }
     },
     walk: (from) =>
@@ -252,6 +272,13 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       redis.disconnect()
     },
   }
+}
+
+/** Waits for `work`, but no longer than `ms`. */
+async function within(work: Promise<void>, ms: number): Promise<void> {
+  const end = new AbortController()
+  await Promise.race([work, pause(ms, undefined, { signal: end.signal }).catch(() => {})])
+  end.abort()
 }
 
 // ioredis makes a method of each script at run time, which its types do not know.
