@@ -14,10 +14,16 @@ const natives = ['sharp', '@node-rs/argon2']
  */
 export async function buildFunctions(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
   const metafile = await bundle({
-    entryPoints: { api: 'src/handler/lambda.ts', refresh: 'src/refresh-job/lambda.ts' },
+    entryPoints: {
+      api: 'src/handler/lambda.ts',
+      refresh: 'src/refresh-job/lambda.ts',
+      // It finds the migrations two folders up, as in the sources.
+      'src/refresh-job/migrate': 'src/refresh-job/migrate.ts',
+    },
     outdir: out,
     external: natives,
   })
+  cpSync('migrations', join(out, 'migrations'), { recursive: true })
   const { root, packages } = lockedNatives()
   writeFileSync(join(out, 'package.json'), JSON.stringify(root, null, 2))
   if (platform) install(out, platform, { lockfileVersion: 3, packages: { '': root, ...packages } })

@@ -4,6 +4,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { clientConfig } from './postgres-client.ts'
 
 const folder = fileURLToPath(new URL('../../migrations', import.meta.url))
 // Any number that nothing else in the database uses.
@@ -15,16 +16,17 @@ const lockKey = 7_301_442
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...clientConfig(databaseUrl),
     connectionTimeoutMillis: 10_000,
     application_name: 'user-directory migrate',
-    // A migration that waits behind a long transaction makes everybody wait behind it.
-    options: '-c lock_timeout=30s',
   })
   // What breaks between two statements fails the next one; without a listener it would end the process.
   client.on('error', () => {})
   await client.connect()
   try {
+    // A proxy's sessions have the API's time limit. A migration that waits behind a long transaction makes
+    // everybody wait behind it.
+    await client.query("SET statement_timeout = 0; SET lock_timeout = '30s'")
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
     await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
     const { rows } = await client.query<{ isUnicode: boolean }>(
@@ -44,7 +46,7 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
 export async function schemaState(databaseUrl: string): Promise<'none' | 'behind' | 'current'> {
   const latest = readMigrationFiles({ migrationsFolder: folder }).at(-1)
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...clientConfig(databaseUrl),
     connectionTimeoutMillis: 10_000,
     query_timeout: 10_000,
   })

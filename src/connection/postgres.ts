@@ -6,6 +6,7 @@ import pLimit from 'p-limit'
 import pg from 'pg'
 import { ServiceError, unavailable } from '../model/errors.ts'
 import type { Logger } from './logger.ts'
+import { clientConfig } from './postgres-client.ts'
 
 /** Statements on one connection: Drizzle's builder, and `named` for the few that are hot. */
 export type Queries = NodePgDatabase & {
@@ -38,13 +39,14 @@ const restMs = 250
 
 export function openPostgres(url: string, logger: Logger): Database {
   const pool = new pg.Pool({
-    connectionString: url,
+    ...clientConfig(url, {
+      // The server gives up as well, so that what nobody waits for does not go on using it.
+      statement_timeout: queryMsMax,
+      idle_in_transaction_session_timeout: 10_000,
+    }),
     max: connectionsMax,
     connectionTimeoutMillis: connectMsMax,
     query_timeout: queryMsMax,
-    // The server gives up as well, so that what nobody waits for does not go on using it.
-    statement_timeout: queryMsMax,
-    idle_in_transaction_session_timeout: 10_000,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
     application_name: 'user-directory',

@@ -17,6 +17,7 @@ import { Redis } from 'ioredis'
 import { unavailable } from '../model/errors.ts'
 import { cacheInvalidations } from '../model/tables.ts'
 import { type Cache, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
+import { cacheToken } from './iam-token.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
 
@@ -59,7 +60,9 @@ end
 return place`
 
 export function openRedisCache(url: string, db: Database, logger: Logger): Cache {
-  const redis = new Redis(url, {
+  const { address, password } = addressOf(url)
+  const redis = new Redis(address, {
+    ...(password && { password: password() }),
     // Waiting in a queue for a Redis that is away would be slower than the database.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -68,7 +71,10 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     connectTimeout: 1_000,
     enableAutoPipelining: true,
     keepAlive: 10_000,
-    retryStrategy: (attempt) => Math.min(50 * attempt, retryMs),
+    retryStrategy: (attempt) => {
+      if (password) redis.options.password = password()
+      return Math.min(50 * attempt, retryMs)
+    },
     scripts: {
       lease: { lua: readScript, numberOfKeys: 1 },
       fill: { lua: fillScript, numberOfKeys: 1 },
@@ -271,6 +277,18 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       if (done.length > 0) await takeBack(done.splice(0)).catch(() => {})
       redis.disconnect()
     },
+  }
+}
+
+/** @param url with `?iam_cache=<replication group>` each connection gets a freshly signed password */
+function addressOf(url: string): { address: string; password?: () => string } {
+  const address = new URL(url)
+  const cacheName = address.searchParams.get('iam_cache')
+  if (cacheName === null) return { address: url }
+  address.search = ''
+  return {
+    address: address.href,
+    password: () => cacheToken(cacheName, decodeURIComponent(address.username)),
   }
 }
 
