@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { metrics } from '../src/connection/metrics.ts'
 import type { GatewayAnswer } from '../src/handler/gateway-event.ts'
 import { buildFunctions } from '../tools/build-functions.ts'
 import { freshDatabase } from './support/database.ts'
@@ -60,6 +61,8 @@ function restEvent(
     ...parts,
   }
 }
+type Trace = { header?: string; own?: string }
+
 const send = async (event: unknown) => {
   const answer = (await invoke(event)) as GatewayAnswer
   return { ...answer, json: answer.body === '' ? undefined : JSON.parse(answer.body) }
@@ -171,6 +174,47 @@ describe('an event', () => {
       message: 'request',
       route: 'GET /user',
       caller: 'admin',
+    })
+  })
+
+  it.each([
+    ['the gateway’s', { header: 'Self=1-0-1;Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1' }, true],
+    ['the function’s own', { own: 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8' }, true],
+    ['no made-up', { header: 'Root="}{"' }, false],
+  ])('is known in the log by %s trace id', async (_which, { header, own }: Trace, isKnown) => {
+    const lines: string[] = []
+    const traced = await startFunction(
+      join(folder, 'api.js'),
+      { ...env, ...(own && { _X_AMZN_TRACE_ID: own }) },
+      (line) => lines.push(line),
+    )
+    onTestFinished(traced.close)
+    await traced.invoke(
+      restEvent(admin, header ? { multiValueHeaders: { 'X-Amzn-Trace-Id': [header] } } : {}),
+    )
+    const line = await until('the line', () => lines.find((line) => line.includes('"request"')))
+    expect(JSON.parse(line).xray_trace_id).toBe(isKnown ? '1-5759e988-bd862e3fe1be46a994272793' : undefined)
+  })
+
+  it('is counted: how long it took, whether we failed, and what the cache did', async () => {
+    const made = await send(post(JSON.stringify({ username: 'counted', password: 'a-good-password' })))
+    const path = `/user/${made.json.id}`
+    for (const request_id of ['counted-1', 'counted-2'])
+      await send(restEvent(admin, { path, multiValueHeaders: { 'X-Request-Id': [request_id] } }))
+    const line = await until('the line', () => lines.find((line) => line.includes('counted-2')))
+    const { _aws, ...fields } = JSON.parse(line)
+    expect(_aws.CloudWatchMetrics[0].Metrics.map(({ Name }: { Name: string }) => Name)).toEqual(
+      Object.keys(metrics.request.units),
+    )
+    expect(fields).toMatchObject({
+      ...metrics.request.dimensions,
+      Requests: 1,
+      Latency: fields.duration_ms,
+      ServerErrors: 0,
+      Refused: 0,
+      CacheHits: 1,
+      CacheMisses: 0,
+      CacheBypasses: 0,
     })
   })
 

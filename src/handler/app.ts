@@ -31,8 +31,19 @@ export type Identify = (request: Request, bindings: unknown) => Promise<Claims |
 type RequestLog = Record<string, unknown>
 export type App = Hono<{ Variables: { requestId: string; log: RequestLog } }>
 
-/** @param extend adds routes outside the protected API */
-export function createApp(world: World, identify: Identify, extend: (app: App) => void = () => {}): App {
+/** What is known of a request at its end. */
+export type Outcome = { status: number; durationMs: number; cache: unknown }
+
+/**
+ * @param extend adds routes outside the protected API
+ * @param measure gives a request's log line more fields
+ */
+export function createApp(
+  world: World,
+  identify: Identify,
+  extend: (app: App) => void = () => {},
+  measure: (outcome: Outcome) => Record<string, unknown> = () => ({}),
+): App {
   const callers = createCallerLookup(world)
   const reader = createUserReader(world)
   const app: App = new Hono()
@@ -97,13 +108,17 @@ export function createApp(world: World, identify: Identify, extend: (app: App) =
     context.set('log', log)
     context.set('requestId', requestId)
     await next()
+    const { status } = context.res
+    const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
     world.logger.info('request', {
       request_id: requestId,
+      xray_trace_id: readTraceId(context.req.header('x-amzn-trace-id')),
       method: context.req.method,
       route: log.route ?? nodeRoute(routePath(context, -1)),
-      status: context.res.status,
-      duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
+      status,
+      duration_ms: durationMs,
       ...log,
+      ...measure({ status, durationMs, cache: log.cache }),
     })
   })
 
@@ -159,6 +174,13 @@ function nodeRoute(path: string): string {
 /** An inbound id is taken when it cannot be mistaken for anything else in a log. */
 function readRequestId(given: string | undefined): string {
   return given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given) ? given : randomUUID()
+}
+
+/** The part that names the trace, of what AWS's load balancers, gateways and functions hand on. */
+function readTraceId(header: string | undefined): string | undefined {
+  return header === undefined
+    ? undefined
+    : /(?:^|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)/.exec(header)?.[1]
 }
 
 function methodsOf(path: string): string[] {

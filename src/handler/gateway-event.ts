@@ -123,6 +123,9 @@ function readHeaders(lists: Lists, requestId: string | undefined): Headers {
     for (const value of values ?? []) headers.append(name, Buffer.from(value).toString('latin1'))
   // The gateway's own id, so that its access log and our lines name a request alike.
   if (!headers.has('x-request-id') && requestId !== undefined) headers.set('x-request-id', requestId)
+  // Where the gateway traces nothing the function may.
+  const trace = process.env._X_AMZN_TRACE_ID
+  if (!headers.has('x-amzn-trace-id') && trace !== undefined) headers.set('x-amzn-trace-id', trace)
   return headers
 }
 

@@ -3,9 +3,10 @@
 import { randomUUID } from 'node:crypto'
 import { acceptClaims, tokenRules } from '../connection/claims.ts'
 import { openLogger } from '../connection/logger.ts'
+import { metricFields } from '../connection/metrics.ts'
 import { openConnections } from '../connection/open.ts'
 import { readSettings } from '../connection/settings.ts'
-import { type App, createApp } from './app.ts'
+import { type App, createApp, type Identify, type Outcome } from './app.ts'
 import { type GatewayAnswer, type GatewayCall, readEvent, toAnswer } from './gateway-event.ts'
 import { problemResponse } from './problem.ts'
 
@@ -16,9 +17,23 @@ function open(): App {
   const rules = tokenRules(settings.tokens)
   const logger = openLogger(settings.logLevel, { sync: true })
   const connections = openConnections({ ...settings, databaseUrl }, logger)
-  return createApp(connections, async (_request, bindings) => {
+  const identify: Identify = async (_request, bindings) => {
     const { claims } = bindings as GatewayCall
     return claims && acceptClaims(claims, rules)
+  }
+  return createApp(connections, identify, undefined, requestMetrics)
+}
+
+// For CloudWatch, which reads a function's log. The Node server's may go anywhere, and has no use for them.
+function requestMetrics({ status, durationMs, cache }: Outcome): Record<string, unknown> {
+  return metricFields('request', {
+    Requests: 1,
+    Latency: durationMs,
+    ServerErrors: status === 500 ? 1 : 0,
+    Refused: status === 429 || status === 503 ? 1 : 0,
+    CacheHits: cache === 'hit' ? 1 : 0,
+    CacheMisses: cache === 'miss' ? 1 : 0,
+    CacheBypasses: cache === 'bypass' ? 1 : 0,
   })
 }
 

@@ -4,6 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, inArray, sql } from 'drizzle-orm'
 import type { CachedVersion } from '../connection/cache.ts'
+import { metricFields } from '../connection/metrics.ts'
 import { unavailable } from '../model/errors.ts'
 import { jobCheckpoints, users } from '../model/tables.ts'
 import type { World } from './users/record.ts'
@@ -84,41 +85,19 @@ export async function revalidate(world: World, options: Options = {}): Promise<R
 
   const { phase: _, next: __, ...counts } = state
   const result = { ...counts, durationMs: Math.round(performance.now() - startedAt), isFinished }
-  world.logger.info('revalidation', asMetrics(result))
+  world.logger.info(
+    'revalidation',
+    metricFields('revalidation', {
+      Scanned: counts.scanned,
+      Fresh: counts.fresh,
+      Repaired: counts.repaired,
+      Dropped: counts.dropped,
+      Orphans: counts.orphans,
+      Finished: isFinished ? 1 : 0,
+      Duration: result.durationMs,
+    }),
+  )
   return result
-}
-
-/**
- * The fields of the log line, which CloudWatch makes metrics of (embedded metric format).
- * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
- */
-function asMetrics({ durationMs, isFinished, ...counts }: Revalidation): Record<string, unknown> {
-  const metrics = {
-    Scanned: counts.scanned,
-    Fresh: counts.fresh,
-    Repaired: counts.repaired,
-    Dropped: counts.dropped,
-    Orphans: counts.orphans,
-    Finished: isFinished ? 1 : 0,
-  }
-  return {
-    _aws: {
-      Timestamp: Date.now(),
-      CloudWatchMetrics: [
-        {
-          Namespace: 'UserDirectory',
-          Dimensions: [['Job']],
-          Metrics: [
-            ...Object.keys(metrics).map((Name) => ({ Name, Unit: 'Count' })),
-            { Name: 'Duration', Unit: 'Milliseconds' },
-          ],
-        },
-      ],
-    },
-    Job: 'revalidation',
-    ...metrics,
-    Duration: durationMs,
-  }
 }
 
 const beginning: State = {
