@@ -1,0 +1,231 @@
+// npm run smoke: one user's life through the API, as a client of the directory sees it. Leaves nothing behind.
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { isDeepStrictEqual, parseArgs } from 'node:util'
+import { runCommand } from '../../src/cli/command.ts'
+
+const usage = `Takes one user through the API: create, read, list, change, avatar, block, erase.
+
+  npm run smoke -- --url http://localhost:3000     a server, with an administrator's token in TOKEN
+`
+
+// A function's first start within its network, and a connection to the database on top.
+const callMsMax = 15_000
+// A pixel: that an image is decoded, stored and served shows the native codec and the bucket.
+const pixel =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
+type Answer = { status: number; headers: Headers; text: string; body: Record<string, unknown> }
+
+type Expected = {
+  status: number
+  headers?: Record<string, string | RegExp>
+  body?: Record<string, unknown>
+}
+
+await runCommand(async () => {
+  const { values } = parseArgs({
+    options: { url: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  })
+  if (values.help || !values.url) {
+    process.stdout.write(usage)
+    if (!values.help) throw new Error('Say what to test: --url URL')
+    return
+  }
+  if (!URL.canParse(values.url)) throw new Error(`--url must be a URL, and is not: ${values.url}`)
+  const token = process.env.TOKEN
+  if (!token)
+    throw new Error("Set TOKEN to an administrator's token, or a machine client's with users/write.")
+
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)))
+  await smoke(values.url.replace(/\/+$/, ''), token, stop.signal)
+})
+
+/** @throws Error that names the step which failed, what was expected of it and what came */
+async function smoke(api: string, token: string, stopped: AbortSignal): Promise<void> {
+  const startedAt = performance.now()
+  const call = async (
+    method: string,
+    path: string,
+    {
+      json,
+      headers,
+      signal,
+    }: { json?: unknown; headers?: Record<string, string | null>; signal?: AbortSignal } = {},
+  ): Promise<Answer> => {
+    const response = await fetch(path.startsWith('/') ? api + path : path, {
+      method,
+      headers: Object.entries({
+        authorization: `Bearer ${token}`,
+        ...(json !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      }).flatMap(([name, value]) => (value === null ? [] : [[name, value] as [string, string]])),
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      redirect: 'error',
+      signal: AbortSignal.any([AbortSignal.timeout(callMsMax), ...(signal ? [signal] : [])]),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text, body: asObject(text) }
+  }
+  /** One line a step. */
+  const step = async (name: string, work: () => Promise<Answer>, expected: Expected): Promise<Answer> => {
+    const from = performance.now()
+    const answer = await work().catch((error: unknown) => {
+      throw new Error(`✗ ${name}: ${reason(error)}`)
+    })
+    const faults = faultsOf(answer, expected)
+    if (faults.length > 0)
+      throw new Error(
+        `✗ ${name}: ${faults.join('; ')}\n  ${answer.text.slice(0, 500)}\n  request ${answer.headers.get('x-request-id')}`,
+      )
+    process.stdout.write(`✓ ${name} (${Math.round(performance.now() - from)} ms)\n`)
+    return answer
+  }
+  const ask = (method: string, path: string, options: Parameters<typeof call>[2] = {}) =>
+    call(method, path, { ...options, signal: stopped })
+
+  const username = `smoke-test.${randomBytes(8).toString('hex')}`
+  let id: string | undefined
+  let isErased = false
+  try {
+    await step(
+      'without a token nobody gets in',
+      () => ask('GET', '/user?limit=1', { headers: { authorization: null } }),
+      {
+        status: 401,
+      },
+    )
+    const created = await step(
+      'create',
+      () =>
+        ask('POST', '/user', {
+          json: {
+            username,
+            name: 'Smoke Test',
+            password: randomBytes(24).toString('base64url'),
+            contacts: [{ contact_type: 'WORK', value: 'smoke@example.com' }],
+          },
+        }),
+      {
+        status: 201,
+        headers: { etag: '"1"', location: /^\/user\/[0-9a-f-]{36}$/, 'content-type': /^application\/json/ },
+        body: { username, status: 'ACTIVE', version: 1, password: undefined },
+      },
+    )
+    id = String(created.body.id)
+    const path = `/user/${id}`
+    const read = (version: number, body: Record<string, unknown>) => ({
+      status: 200,
+      headers: { etag: `"${version}"`, 'x-cache': /^(hit|miss)$/, 'x-request-id': /./ },
+      body: { ...body, id, username, version },
+    })
+    await step('read', () => ask('GET', path), read(1, { name: 'Smoke Test' }))
+    // Soon from the cache: at once, unless a busy cache gives its lease to another reader.
+    await step(
+      'read from the cache',
+      async () => {
+        for (let tries = 1; ; tries++) {
+          const answer = await ask('GET', path)
+          if (answer.headers.get('x-cache') === 'hit' || tries === 5) return answer
+          await pause(200, undefined, { signal: stopped })
+        }
+      },
+      { status: 200, headers: { etag: '"1"', 'x-cache': 'hit' }, body: created.body },
+    )
+    await step('read what is not modified', () => ask('GET', path, { headers: { 'if-none-match': '"1"' } }), {
+      status: 304,
+    })
+    await step('list', () => ask('GET', `/user?username=${username}&count=exact`), {
+      status: 200,
+      body: { total: 1, next_cursor: null, items: [created.body] },
+    })
+    await step(
+      'change',
+      () => ask('PATCH', path, { json: { name: 'Changed' }, headers: { 'if-match': '"1"' } }),
+      { status: 200, headers: { etag: '"2"' }, body: { name: 'Changed', version: 2 } },
+    )
+    await step('read the change', () => ask('GET', path), read(2, { name: 'Changed' }))
+    await step(
+      'a change of an older version is refused',
+      () => ask('PATCH', path, { json: { name: 'Lost' }, headers: { 'if-match': '"1"' } }),
+      { status: 412, headers: { 'content-type': /^application\/problem\+json/ } },
+    )
+    const uploaded = await step(
+      'upload an avatar',
+      () => ask('POST', `/upload/${id}`, { json: { image_data: pixel } }),
+      {
+        status: 200,
+        headers: { etag: '"3"' },
+      },
+    )
+    // It is public: no token goes there.
+    await step(
+      'fetch the avatar',
+      () => ask('GET', String(uploaded.body.avatar_url), { headers: { authorization: null } }),
+      { status: 200, headers: { 'content-type': 'image/webp', 'x-content-type-options': 'nosniff' } },
+    )
+    await step('block', () => ask('PATCH', path, { json: { status: 'BLOCKED' } }), {
+      status: 200,
+      body: { status: 'BLOCKED', version: 4 },
+    })
+    await step('read the block', () => ask('GET', path), read(4, { status: 'BLOCKED' }))
+    await step('erase', () => ask('DELETE', path), { status: 204 })
+    isErased = true
+    await step('read what is erased', () => ask('GET', path), { status: 404 })
+    process.stdout.write(`All well in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`)
+  } finally {
+    if (!isErased) await erase(username, id, call)
+  }
+}
+
+/** Also when it is not known whether the user was made: the answer may have been lost. */
+async function erase(
+  username: string,
+  knownId: string | undefined,
+  call: (method: string, path: string) => Promise<Answer>,
+): Promise<void> {
+  try {
+    const found = knownId ? undefined : await call('GET', `/user?username=${username}`)
+    // A token that may not even look has made nothing.
+    if (found?.status === 401 || found?.status === 403) return
+    if (found && found.status !== 200) throw new Error(`the look-up was answered ${found.status}`)
+    const items = found ? (found.body.items as { id: string }[]) : [{ id: knownId }]
+    for (const { id } of items) {
+      const { status } = await call('DELETE', `/user/${id}`)
+      if (status !== 204 && status !== 404) throw new Error(`DELETE was answered ${status}`)
+    }
+  } catch (error) {
+    process.stderr.write(`The user ${username} may be left behind, erase it: ${reason(error)}\n`)
+  }
+}
+
+function faultsOf({ status, headers, body }: Answer, expected: Expected): string[] {
+  // What the status says about is worth more than all that follows from it.
+  if (status !== expected.status) return [`answered ${status}, not ${expected.status}`]
+  const faults: string[] = []
+  for (const [name, wanted] of Object.entries(expected.headers ?? {})) {
+    const value = headers.get(name)
+    if (value === null || (wanted instanceof RegExp ? !wanted.test(value) : value !== wanted))
+      faults.push(`${name} is ${value}, not ${wanted}`)
+  }
+  for (const [name, wanted] of Object.entries(expected.body ?? {}))
+    if (!isDeepStrictEqual(body[name], wanted))
+      faults.push(`${name} is ${JSON.stringify(body[name])}, not ${JSON.stringify(wanted)}`)
+  return faults
+}
+
+function asObject(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text))
+  } catch {
+    return {}
+  }
+}
+
+/** `fetch` hides what went wrong in a cause. */
+function reason(error: unknown): string {
+  const { message, cause } = error as Error
+  return cause instanceof Error ? `${message}: ${cause.message}` : message
+}
