@@ -22,6 +22,7 @@ describe('settings', () => {
       avatarPathStyle: false,
       avatarBaseUrl: 'http://localhost:3000',
       tokens: { kind: 'local' },
+      eventBus: undefined,
       logLevel: 'info',
       dataDirectory: '/data',
     })
@@ -46,6 +47,11 @@ describe('settings', () => {
     expect(read({ ...cognito, COGNITO_CLIENT_ID: ' one, two ,' }).tokens).toMatchObject({
       clientIds: ['one', 'two'],
     })
+  })
+
+  it('take an event bus by its name or its ARN', () => {
+    for (const bus of ['default', 'users', 'arn:aws:events:eu-west-1:123456789012:event-bus/users'])
+      expect(read({ EVENT_BUS: bus }).eventBus).toBe(bus)
   })
 
   it('take another issuer, and guess where its keys are', () => {
@@ -91,6 +97,8 @@ describe('a start is refused, by name, for', () => {
     ['JWT_ISSUER', { JWT_ISSUER: 'id.example', JWT_AUDIENCE: 'us' }],
     ['JWT_AUDIENCE', { JWT_ISSUER: 'https://id.example' }],
     ['JWT_ISSUER', { ...cognito, JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'us' }],
+    ['EVENT_BUS', { EVENT_BUS: 'https://bus.example' }],
+    ['EVENT_BUS', { EVENT_BUS: 'a bus' }],
     ['LOG_LEVEL', { LOG_LEVEL: 'INFO' }],
   ])('%s: %j', (name, env) => {
     expect(() => read(env as unknown as Record<string, string>)).toThrow(new RegExp(`^  ${name} `, 'm'))

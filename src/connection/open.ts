@@ -14,6 +14,8 @@ export type Connections = {
   cache: Cache
   avatars: AvatarStore
   avatarBaseUrl: string
+  /** Who must be told of changes. */
+  outbox: { pool: boolean; bus: boolean }
   logger: Logger
   close(): Promise<void>
 }
@@ -30,6 +32,7 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
     cache,
     avatars,
     avatarBaseUrl: settings.avatarBaseUrl,
+    outbox: { pool: settings.tokens.kind === 'cognito', bus: settings.eventBus !== undefined },
     logger,
     close: async () => {
       // The cache takes its last records back first.

@@ -19,6 +19,8 @@ export type Settings = {
   /** What `avatar_url` starts with, without a slash at its end. */
   avatarBaseUrl: string
   tokens: Tokens
+  /** The EventBridge bus that events go to. Absent: none are published. */
+  eventBus: string | undefined
   logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** Where the embedded parts keep their files. */
   dataDirectory: string
@@ -68,6 +70,16 @@ const environment = z.object({
       ),
   ),
   COGNITO_CLIENT_ID: z.optional(list),
+  EVENT_BUS: z.optional(
+    z
+      .string()
+      .check(
+        z.regex(
+          /^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/,
+          "must be an EventBridge bus's name or ARN",
+        ),
+      ),
+  ),
   JWT_ISSUER: z.optional(web),
   JWT_JWKS_URI: z.optional(web),
   JWT_AUDIENCE: z.optional(list),
@@ -118,6 +130,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     avatarPathStyle: Boolean(value.AWS_ENDPOINT_URL_S3 ?? value.AWS_ENDPOINT_URL),
     avatarBaseUrl: (value.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
     tokens: tokens(value),
+    eventBus: value.EVENT_BUS,
     logLevel: value.LOG_LEVEL ?? 'info',
     dataDirectory,
   }

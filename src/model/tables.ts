@@ -3,6 +3,7 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  boolean,
   check,
   customType,
   index,
@@ -20,8 +21,21 @@ import {
 // that is total and the same on every server.
 const folded = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+
 // Milliseconds, as the API shows them: a cursor made from an answer must name the row exactly.
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
+
+export const eventTypes = [
+  'user.created',
+  'user.updated',
+  'user.blocked',
+  'user.unblocked',
+  'user.erased',
+] as const
+
+/** `standing`: enabled or not, as the status says. Each includes what those before it do. */
+export const poolTasks = ['standing', 'password', 'remove'] as const
 
 export const users = pgTable(
   'users',
@@ -39,6 +53,8 @@ export const users = pgTable(
     updatedAt: instant('updated_at').notNull(),
     /** Username, name and contact values, see `searchText` in text.ts. */
     searchText: text('search_text').notNull(),
+    /** The last block or change of password: who signed in before it must do so again. */
+    sessionsValidFrom: instant('sessions_valid_from'),
   },
   (users) => [
     uniqueIndex('users_username_folded').on(users.usernameFolded),
@@ -54,7 +70,10 @@ export const users = pgTable(
     check('users_version_positive', sql`${users.version} > 0`),
     check('users_username_length', sql`char_length(${users.username}) BETWEEN 1 AND 64`),
     check('users_name_length', sql`char_length(${users.name}) <= 200`),
-    check('users_password_hashed', sql`${users.passwordHash} LIKE '$argon2id$%'`),
+    check(
+      'users_password_hashed',
+      sql`${users.passwordHash} ~ '^\\$(argon2(id|i|d)|2[aby]|scrypt|pbkdf2-sha256)\\$'`,
+    ),
   ],
 )
 
@@ -87,7 +106,77 @@ export const contacts = pgTable(
 export const cacheInvalidations = pgTable('cache_invalidations', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   userId: uuid('user_id').notNull(),
+  /** The folded usernames whose entries go too. */
+  names: text('names').array(),
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
+})
+
+/**
+ * Usernames that were given up, by a rename or an erasure: tokens from before that are nobody's, and not those
+ * of whoever takes the name next. A hash, since the person behind an erased name must not be kept.
+ */
+export const formerUsernames = pgTable(
+  'former_usernames',
+  {
+    /** Of the folded username, as UTF-8. */
+    usernameSha256: bytea('username_sha256').primaryKey(),
+    freedAt: instant('freed_at').notNull(),
+  },
+  (former) => [index('former_usernames_freed_at').on(former.freedAt)],
+)
+
+/**
+ * What others must be told of a change: the user pool and the event bus. Written in the change's own
+ * transaction, worked off after it; a row goes when nothing of it is left to do.
+ */
+export const outbox = pgTable(
+  'outbox',
+  {
+    /** Per user, and per username, the order of the commits. */
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** What consumers recognise a repeated event by. */
+    eventId: uuid('event_id').notNull(),
+    /** No reference: an erased user's row has gone. */
+    userId: uuid('user_id').notNull(),
+    type: text('type', { enum: eventTypes }).notNull(),
+    /** `{ user, changed }`: the user as it is answered, and the names of the fields that changed. */
+    data: jsonb('data').notNull(),
+    /** What the pool needs, the strongest of what this change asks for. */
+    poolTask: text('pool_task', { enum: poolTasks }),
+    /** Whom the pool knows by this name: the one from before the change. */
+    poolUsername: text('pool_username'),
+    poolUsernameFolded: folded('pool_username_folded'),
+    poolPending: boolean('pool_pending').notNull(),
+    busPending: boolean('bus_pending').notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    dueAt: instant('due_at').notNull().default(sql`clock_timestamp()`),
+    createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
+  },
+  (outbox) => [
+    // A row waits for earlier ones of its user and of its username.
+    index('outbox_user').on(outbox.userId, outbox.id),
+    index('outbox_pool_username').on(outbox.poolUsernameFolded, outbox.id),
+    index('outbox_due').on(outbox.dueAt, outbox.id),
+    check(
+      'outbox_type_known',
+      sql`${outbox.type} IN ('user.created', 'user.updated', 'user.blocked', 'user.unblocked', 'user.erased')`,
+    ),
+    check('outbox_pool_task_known', sql`${outbox.poolTask} IN ('standing', 'password', 'remove')`),
+    check(
+      'outbox_pool_task_whole',
+      sql`num_nulls(${outbox.poolTask}, ${outbox.poolUsername}, ${outbox.poolUsernameFolded}) IN (0, 3)`,
+    ),
+    check('outbox_pool_pending_task', sql`NOT ${outbox.poolPending} OR ${outbox.poolTask} IS NOT NULL`),
+  ],
+)
+
+/** The groups of a user who was taken out of the pool and comes back with the next sign-in. */
+export const poolGroups = pgTable('pool_groups', {
+  userId: uuid('user_id')
+    .primaryKey()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  groups: text('groups').array().notNull(),
+  savedAt: instant('saved_at').notNull().default(sql`clock_timestamp()`),
 })
 
 /** Where a job that walks much stopped, so that its next run goes on there. */

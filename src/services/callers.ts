@@ -1,4 +1,5 @@
 // Finds the record of the person behind a token, so that a blocked user's token is refused.
+import { createHash } from 'node:crypto'
 import { eq } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 import { isUnknown } from '../connection/cache.ts'
@@ -76,4 +77,9 @@ export function createCallerLookup({ db, cache }: Pick<Connections, 'db' | 'cach
       return { role: roleOf(claims, owns), userId: owns ? found.id : undefined }
     },
   }
+}
+
+/** How a username that was given up is remembered. */
+export function usernameHash(usernameFolded: string): Buffer {
+  return createHash('sha256').update(usernameFolded).digest()
 }

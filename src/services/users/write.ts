@@ -1,11 +1,11 @@
 // Creating, changing and erasing users. PostgreSQL decides every race: a change locks its row first, so
 // that what it read is what it replaces; what must happen after the commit happens after it.
-import { and, asc, eq, inArray, sql } from 'drizzle-orm'
+import { asc, eq, inArray, lt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { boundedQueue } from '../../connection/limits.ts'
 import { brokenUniqueConstraint, type Queries } from '../../connection/postgres.ts'
 import { type Fault, invalid, ServiceError } from '../../model/errors.ts'
-import { contacts, users } from '../../model/tables.ts'
+import { contacts, formerUsernames, users } from '../../model/tables.ts'
 import { fold, searchText, sortKey } from '../../model/text.ts'
 import type {
   Contact,
@@ -17,7 +17,9 @@ import type {
   User,
 } from '../../model/user.ts'
 import { type Caller, forbidden, mayChangeStanding } from '../access.ts'
+import { usernameHash } from '../callers.ts'
 import { decodeBase64Image, toAvatar } from '../image.ts'
+import { record } from '../outbox.ts'
 import { hashPassword } from '../passwords.ts'
 import { noSuchUser } from './read.ts'
 import { toUser, type World } from './record.ts'
@@ -41,6 +43,11 @@ type Draft = {
 }
 
 type StoredUser = typeof users.$inferSelect & { contacts: Contact[] }
+
+// Longer than a session lasts: a refreshed token tells when its session began, and Cognito's begin anew after
+// 30 days unless a pool says otherwise.
+const formerDaysMax = 31
+const formerExpiredMax = 100
 
 // A write that stores an avatar keeps its connection meanwhile; a slow store must not take them all.
 const avatarWrites = boundedQueue(4, 500)
@@ -138,13 +145,15 @@ export async function uploadAvatar(
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
 export async function eraseUser(world: World, id: string, ifMatch: IfMatch | undefined): Promise<void> {
   const avatar = await commit(world, id, async (queries) => {
-    const [erased] = await queries
-      .delete(users)
-      .where(and(eq(users.id, id), Array.isArray(ifMatch) ? inArray(users.version, ifMatch) : undefined))
-      .returning({ avatar: users.avatar })
-    if (erased) return erased.avatar
-    const [row] = await queries.select({ version: users.version }).from(users).where(eq(users.id, id))
-    throw row ? versionMismatch(row.version) : noSuchUser()
+    const current = await lockUser(queries, id, ifMatch)
+    await queries.delete(users).where(eq(users.id, id))
+    await freeUsername(queries, current.usernameFolded)
+    await record(queries, world.outbox, {
+      before: answered(world, current),
+      after: undefined,
+      isPasswordNew: false,
+    })
+    return current.avatar
   })
   if (avatar !== null) await removeAvatar(world, id, avatar)
 }
@@ -159,9 +168,7 @@ async function change(
 ): Promise<User> {
   let oldAvatar: string | null = null
   const user = await write(world, id, avatar, async (queries) => {
-    const current = await lockUser(queries, id)
-    if (Array.isArray(ifMatch) && !ifMatch.includes(current.version)) throw versionMismatch(current.version)
-
+    const current = await lockUser(queries, id, ifMatch)
     const draft = decide(current)
     if (
       !mayChangeStanding(caller) &&
@@ -170,6 +177,8 @@ async function change(
       throw forbidden()
     if (typeof draft.avatar === 'string' && draft.avatar !== current.avatar) throw foreignAvatar()
 
+    const isBlocked = draft.status === 'BLOCKED' && current.status !== 'BLOCKED'
+    const isPasswordNew = draft.passwordHash !== current.passwordHash
     const [row] = await queries
       .update(users)
       .set({
@@ -178,11 +187,20 @@ async function change(
         version: current.version + 1,
         // The clock may have been set back since the last change.
         updatedAt: sql`greatest(clock_timestamp(), ${users.updatedAt})`,
+        ...((isBlocked || isPasswordNew) && {
+          sessionsValidFrom: sql`greatest(clock_timestamp(), ${users.sessionsValidFrom})`,
+        }),
       })
       .where(eq(users.id, id))
       .returning()
+    if (row && row.usernameFolded !== current.usernameFolded)
+      await freeUsername(queries, current.usernameFolded)
     oldAvatar = current.avatar
-    return { row, contacts: await storeContacts(queries, id, current.contacts, draft.contacts) }
+    return {
+      before: current,
+      row,
+      contacts: await storeContacts(queries, id, current.contacts, draft.contacts),
+    }
   })
   if (oldAvatar !== null && oldAvatar !== user.avatar) await removeAvatar(world, id, oldAvatar)
   return user
@@ -193,20 +211,31 @@ async function write(
   world: World,
   id: string,
   avatar: AvatarChange | undefined,
-  work: (queries: Queries) => Promise<{ row: typeof users.$inferSelect | undefined; contacts: Contact[] }>,
+  work: (queries: Queries) => Promise<{
+    /** Absent for a new user. */
+    before?: StoredUser
+    row: typeof users.$inferSelect | undefined
+    contacts: Contact[]
+  }>,
 ): Promise<User> {
   const transact = () =>
     commit(world, id, async (queries) => {
-      const { row, contacts } = await work(queries)
+      const { before, row, contacts } = await work(queries)
       if (!row) throw new Error('the statement returned no row')
+      const user = answered(world, { ...row, contacts })
+      await record(queries, world.outbox, {
+        before: before && answered(world, before),
+        after: user,
+        isPasswordNew: row.passwordHash !== before?.passwordHash,
+      })
       if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
-      return { row, contacts }
+      return user
     })
-  const { row, contacts } = await (isNew(avatar) ? avatarWrites(transact) : transact())
-  return toUser(
-    { ...row, created_at: row.createdAt, updated_at: row.updatedAt, contacts },
-    world.avatarBaseUrl,
-  )
+  return isNew(avatar) ? avatarWrites(transact) : transact()
+}
+
+function answered({ avatarBaseUrl }: World, user: StoredUser): User {
+  return toUser({ ...user, created_at: user.createdAt, updated_at: user.updatedAt }, avatarBaseUrl)
 }
 
 /** A write's transaction, with the removal of the user's cache entry recorded in it and done after it. */
@@ -233,15 +262,36 @@ async function commit<T>(world: World, id: string, work: (queries: Queries) => P
 }
 
 // Two statements: a sub-select for the contacts would see them as they were before the wait for the lock.
-async function lockUser(queries: Queries, id: string): Promise<StoredUser> {
+async function lockUser(queries: Queries, id: string, ifMatch: IfMatch | undefined): Promise<StoredUser> {
   const [row] = await queries.select().from(users).where(eq(users.id, id)).for('update')
   if (!row) throw noSuchUser()
+  if (Array.isArray(ifMatch) && !ifMatch.includes(row.version)) throw versionMismatch(row.version)
   const kept = await queries
     .select({ id: contacts.id, contact_type: contacts.contactType, value: contacts.value })
     .from(contacts)
     .where(eq(contacts.userId, id))
     .orderBy(asc(contacts.position))
   return { ...row, contacts: kept }
+}
+
+/**
+ * Remembers that a username was given up, so that older tokens of that name are neither nobody's nor the next
+ * owner's; and forgets what no token can be as old as.
+ */
+async function freeUsername(queries: Queries, usernameFolded: string): Promise<void> {
+  const now = sql`clock_timestamp()`
+  await queries
+    .insert(formerUsernames)
+    .values({ usernameSha256: usernameHash(usernameFolded), freedAt: now })
+    .onConflictDoUpdate({ target: formerUsernames.usernameSha256, set: { freedAt: now } })
+  const expired = queries
+    .select({ usernameSha256: formerUsernames.usernameSha256 })
+    .from(formerUsernames)
+    .where(lt(formerUsernames.freedAt, sql`now() - make_interval(days => ${formerDaysMax})`))
+    .orderBy(formerUsernames.freedAt)
+    .limit(formerExpiredMax)
+    .for('update', { skipLocked: true })
+  await queries.delete(formerUsernames).where(inArray(formerUsernames.usernameSha256, expired))
 }
 
 /** A contact keeps its id when it is this user's; any other is given a new one. */
