@@ -10,6 +10,7 @@ import type { User } from '../src/model/user.ts'
 import { png, pngThatClaims } from './support/picture.ts'
 import { sendRaw } from './support/raw.ts'
 import { type CallOptions, startService, uniqueName } from './support/service.ts'
+import { until } from './support/wait.ts'
 
 const service = await startService()
 const { call, makeUser, tokens } = service
@@ -121,7 +122,10 @@ describe.each(writes)('%s %s as %s', (method, path, contentType) => {
   })
 })
 
-it('a client that goes on sending after it was refused is cut off', async () => {
+it.each([
+  ['with a body that is refused', 'POST /user'],
+  ['with a body that nobody asked for', 'GET /health'],
+])('a client that goes on sending %s is cut off', async (_what, start) => {
   const { hostname, port } = new URL(service.url)
   const socket = connect(Number(port), hostname)
   const chunk = Buffer.from(`10000\r\n${' '.repeat(0x10000)}\r\n`)
@@ -133,11 +137,57 @@ it('a client that goes on sending after it was refused is cut off', async () => 
       while (socket.writable) if (!socket.write(chunk)) return void socket.once('drain', next)
     }
     socket.write(
-      'POST /user HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+      `${start} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
     )
     next()
   })
   expect((await call('GET', '/health', { token: null })).status).toBe(200)
+})
+
+/** Writes a request as it is and reads until the connection is closed. */
+function exchange(text: string, half = false): Promise<string> {
+  const { hostname, port } = new URL(service.url)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname)
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => (answer += chunk))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(answer))
+    socket.write(text, () => half && socket.destroy())
+  })
+}
+
+it('a body that breaks off is no fault of ours, and stores nothing', async () => {
+  const before = await stored()
+  const lines = service.log.length
+  await exchange(
+    `POST /user HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"username":"half"`,
+    true,
+  )
+  const line = await until('the line', () =>
+    service.log.slice(lines).find(({ fields }) => fields.route === 'POST /user'),
+  )
+  expect([line.message, line.fields.status]).toEqual(['request', 400])
+  expect(await stored()).toBe(before)
+})
+
+it('a request that names the whole URL is answered like one that does not', async () => {
+  for (const url of ['http://x', 'HTTPS://user:password@other.example:1'])
+    expect(
+      await exchange(`GET ${url}/health?x=http://y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
+    ).toMatch(/^HTTP\/1\.1 200 OK\r\n.*"up"/s)
+  for (const target of ['http://x', 'ftp://x/health', '*', 'x'])
+    expect(await exchange(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 40[04] /,
+    )
+})
+
+it('two tokens in one request are none', async () => {
+  const twice = `Authorization: ${authorization}\r\nAuthorization: Bearer x`
+  for (const headers of [twice, twice.split('\r\n').reverse().join('\r\n')])
+    expect(
+      await exchange(`GET /user HTTP/1.1\r\nHost: x\r\n${headers}\r\nConnection: close\r\n\r\n`),
+    ).toMatch(/^HTTP\/1\.1 401 /)
 })
 
 const jsonWrites = writes.filter(([, , type]) => type.includes('json'))
@@ -386,6 +436,11 @@ describe('a path', () => {
     "/user/1' OR '1'='1".replaceAll(' ', '%20'),
     '/user/{id}',
     '/user/:id',
+    `/user%2f${target.id}`,
+    `/user/${target.id.replace('-', '%252d')}`,
+    `/user/x/../${target.id}`,
+    `/x/%2e%2e/user/${target.id}`,
+    `/user\\${target.id}`,
     `/user/${randomUUID()}/x`,
     `/user/${randomUUID()}%2fx`,
     '/user/',
@@ -571,23 +626,15 @@ describe('headers', () => {
   })
 
   it('that make two requests of one are refused', async () => {
-    const { hostname, port } = new URL(service.url)
     for (const framing of [
       'Content-Length: 4\r\nTransfer-Encoding: chunked',
       'Content-Length: 4\r\nContent-Length: 5',
       'Transfer-Encoding: chunked, identity',
       'Transfer-Encoding : chunked',
     ]) {
-      const text = await new Promise<string>((resolve, reject) => {
-        const socket = connect(Number(port), hostname)
-        let text = ''
-        socket.on('data', (chunk: Buffer) => (text += chunk))
-        socket.on('error', reject)
-        socket.on('close', () => resolve(text))
-        socket.write(
-          `POST /user HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n`,
-        )
-      })
+      const text = await exchange(
+        `POST /user HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n`,
+      )
       expect(text, framing).toMatch(/^HTTP\/1\.1 400 /)
       expect(text, framing).not.toContain('"up"')
     }

@@ -18,7 +18,7 @@ it('the server loads no AWS client and no image codec until one is needed', asyn
   })
   const loaded = staticInputs(metafile, 'out/server.js')
   // The list is real: it has what is needed at once.
-  expect(loaded.some((input) => input.includes('node_modules/hono/'))).toBe(true)
+  expect(loaded.some((input) => input.includes('src/handler/app.ts'))).toBe(true)
   expect(
     loaded.filter((input) => /node_modules\/(@aws-sdk|@smithy|sharp|@img|@node-rs)\//.test(input)),
   ).toEqual([])

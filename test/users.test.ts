@@ -337,6 +337,12 @@ describe('routes', () => {
     expect((await call('GET', '/users')).status).toBe(404)
   })
 
+  it('are the same whether or not characters of the path are encoded', async () => {
+    const user: User = await makeUser()
+    const encoded = [...user.id].map((c) => `%${c.charCodeAt(0).toString(16)}`).join('')
+    expect((await call('GET', `/%75ser/${encoded}`)).body).toEqual(user)
+  })
+
   it('takes an inbound request id that is plain, and makes one otherwise', async () => {
     const given = await call('GET', '/user?limit=1', { headers: { 'x-request-id': 'trace-12345678' } })
     expect(given.headers.get('x-request-id')).toBe('trace-12345678')

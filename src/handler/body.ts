@@ -1,37 +1,22 @@
 // Reads a request's body within a bound, whether its length is declared or not.
 import { invalid, ServiceError } from '../model/errors.ts'
 import { check, structuralFaults } from '../model/validate.ts'
-import type { Schema } from './endpoint.ts'
+import type { HttpRequest, Schema } from './endpoint.ts'
 
 /** @throws ServiceError `too_large` as soon as the bound is passed; the rest is not read. `unsupported_media_type` */
-export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const coding = request.headers.get('content-encoding') ?? 'identity'
+export async function readBytes(request: HttpRequest, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  const coding = request.header('content-encoding') ?? 'identity'
   if (coding.toLowerCase() !== 'identity')
     throw new ServiceError('unsupported_media_type', 'A body with a Content-Encoding is not taken.')
-  const declared = Number(request.headers.get('content-length') ?? 0)
-  if (declared > bytesMax) throw tooLarge(bytesMax)
-  if (!request.body) return new Uint8Array()
-  const chunks: Uint8Array[] = []
-  let length = 0
-  // Not `for await`, which would cancel the stream, and with it the connection, before the answer is sent.
-  // The server closes it soon after.
-  const reader = request.body.getReader()
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return Buffer.concat(chunks, length)
-    length += value.byteLength
-    if (length > bytesMax) throw tooLarge(bytesMax)
-    chunks.push(value)
-  }
-}
-
-function tooLarge(bytesMax: number): ServiceError {
-  return new ServiceError('too_large', `The body is too large: at most ${bytesMax} bytes are taken here.`)
+  const bytes = await request.body(bytesMax)
+  if (!bytes)
+    throw new ServiceError('too_large', `The body is too large: at most ${bytesMax} bytes are taken here.`)
+  return bytes
 }
 
 /** The media type without its parameters, in lower case; empty when there is none. */
-export function mediaType(request: Request): string {
-  return (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+export function mediaType(request: HttpRequest): string {
+  return (request.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
 /**

@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { Context } from 'hono'
+import type { Reply } from './endpoint.ts'
+import { noSuchRoute } from './problem.ts'
 
 const page = `<!doctype html>
 <html lang="en">
@@ -42,19 +43,20 @@ const files: Record<string, string> = {
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-export function docsPage(context: Context): Response {
-  return context.body(page, 200, {
+export const docsPage: Reply = {
+  headers: {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Security-Policy': policy,
     'Referrer-Policy': 'no-referrer',
-  })
+  },
+  body: page,
 }
 
-export async function docsFile(context: Context, name: string): Promise<Response> {
-  if (name === 'start.js') return context.body(start, 200, { 'Content-Type': 'text/javascript' })
+export async function docsFile(name: string): Promise<Reply> {
+  if (name === 'start.js') return { headers: { 'Content-Type': 'text/javascript' }, body: start }
   const type = Object.hasOwn(files, name) ? files[name] : undefined
-  if (!type) return context.notFound()
+  if (!type) throw noSuchRoute()
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-  const file = await readFile(join(folder, name))
-  return context.body(file, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' })
+  const body = await readFile(join(folder, name))
+  return { headers: { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' }, body }
 }

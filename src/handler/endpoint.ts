@@ -1,5 +1,5 @@
 // What an endpoint of the protected API is: one description that routing, access, validation and the
-// OpenAPI document are made from.
+// OpenAPI document are made from. And what a request and a reply are to it, however they travel.
 import type * as z from 'zod/mini'
 import type { Action, Caller } from '../services/access.ts'
 import type { UserReader } from '../services/users/read.ts'
@@ -8,12 +8,29 @@ import type { IfMatch } from '../services/users/write.ts'
 
 export type Schema<T = unknown> = z.ZodMiniType<T>
 
+/** The parts of a request that the service looks at. Each entry has its own way to them. */
+export type HttpRequest = {
+  method: string
+  /** As it was sent: nothing is decoded, no dots are followed. */
+  path: string
+  /** Without the question mark; empty when there is none. */
+  query: string
+  /** @param name in lower case. Values of a header that is given more than once are joined by commas. */
+  header(name: string): string | undefined
+  /**
+   * The body's bytes, to be read once.
+   * @returns undefined as soon as it is known that there are more than `bytesMax`
+   * @throws ServiceError `invalid` when it breaks off
+   */
+  body(bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined>
+}
+
 /** What a handler is given: everything checked, nothing raw but the request itself. */
 export type Call<Query, Body> = {
   world: World
   reader: UserReader
   caller: Caller
-  request: Request
+  request: HttpRequest
   /** The path's id, in lower case; empty where the path has none. */
   id: string
   query: Query
@@ -51,11 +68,23 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   handle(call: Call<Query, Body>): Promise<Reply>
 }
 
-/** What is answered. The app adds what all answers have, and makes one Response of it. */
+/** What is answered. The app adds what all answers have. */
 export type Reply = {
+  /** 200 when absent. */
   status?: number
   headers?: Record<string, string>
-  body?: string | Uint8Array<ArrayBuffer>
+  body?: string | Uint8Array
+}
+
+/** A route outside the protected API: no token is asked for. */
+export type OpenRoute = {
+  method: 'GET' | 'POST'
+  path: string
+  /**
+   * @param parameters the path's, in their order, decoded
+   * @throws ServiceError
+   */
+  handle(request: HttpRequest, parameters: string[]): Promise<Reply>
 }
 
 /** Keeps the types of an endpoint's query and body together, then forgets them so that all fit one list. */

@@ -1,8 +1,9 @@
 // Events of API Gateway, as requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
-export type GatewayCall = {
-  request: Request
+import type { HttpRequest, Reply } from './endpoint.ts'
+
+export type GatewayRequest = HttpRequest & {
   /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
   claims: Record<string, unknown> | undefined
 }
@@ -42,17 +43,17 @@ type HttpEvent = {
 }
 
 /** @throws Error for an event that is neither; it names what came */
-export function readEvent(event: unknown): GatewayCall {
+export function readEvent(event: unknown): GatewayRequest {
   if (isRest(event)) {
     const claims = event.requestContext.authorizer?.claims
     // A list arrives as text, its members parted by commas.
-    return { request: restRequest(event), claims: claims && withGroups(claims, (text) => text.split(',')) }
+    return { ...restRequest(event), claims: claims && withGroups(claims, (text) => text.split(',')) }
   }
   if (isHttp(event)) {
     const claims = event.requestContext.authorizer?.jwt?.claims
     // A list arrives as text: [one two].
     return {
-      request: httpRequest(event),
+      ...httpRequest(event),
       claims: claims && withGroups(claims, (text) => text.replace(/^\[|\]$/g, '').split(' ')),
     }
   }
@@ -62,11 +63,15 @@ export function readEvent(event: unknown): GatewayCall {
   )
 }
 
-export async function toAnswer(response: Response): Promise<GatewayAnswer> {
+export function toAnswer(
+  { method }: HttpRequest,
+  { status = 200, headers = {}, body = '' }: Reply,
+): GatewayAnswer {
   return {
-    statusCode: response.status,
-    headers: Object.fromEntries(response.headers),
-    body: await response.text(),
+    statusCode: status,
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    // The API's answers are text, all of them.
+    body: method === 'HEAD' ? '' : typeof body === 'string' ? body : Buffer.from(body).toString(),
     isBase64Encoded: false,
   }
 }
@@ -86,7 +91,7 @@ function withGroups(claims: Record<string, unknown>, split: (text: string) => st
   return typeof groups === 'string' ? { ...claims, 'cognito:groups': split(groups) } : claims
 }
 
-function restRequest(event: RestEvent): Request {
+function restRequest(event: RestEvent): HttpRequest {
   const query = new URLSearchParams()
   for (const [name, values] of Object.entries(
     event.multiValueQueryStringParameters ?? toLists(event.queryStringParameters),
@@ -99,7 +104,7 @@ function restRequest(event: RestEvent): Request {
   return makeRequest(event.httpMethod, event.path, String(query), headers, event)
 }
 
-function httpRequest(event: HttpEvent): Request {
+function httpRequest(event: HttpEvent): HttpRequest {
   const { stage, http, requestId } = event.requestContext
   const prefix = `/${stage}`
   const path =
@@ -116,11 +121,18 @@ function toLists(values: Texts | null | undefined): Lists {
   )
 }
 
+/** Values by lower-case name. */
+type Headers = Map<string, string>
+
 function readHeaders(lists: Lists, requestId: string | undefined): Headers {
-  const headers = new Headers()
-  // As on a socket, where a header is bytes.
+  const headers: Headers = new Map()
   for (const [name, values] of Object.entries(lists))
-    for (const value of values ?? []) headers.append(name, Buffer.from(value).toString('latin1'))
+    for (const value of values ?? []) {
+      const known = headers.get(name.toLowerCase())
+      // As on a socket, where a header is bytes.
+      const text = Buffer.from(value).toString('latin1')
+      headers.set(name.toLowerCase(), known === undefined ? text : `${known}, ${text}`)
+    }
   // The gateway's own id, so that its access log and our lines name a request alike.
   if (!headers.has('x-request-id') && requestId !== undefined) headers.set('x-request-id', requestId)
   // Where the gateway traces nothing the function may.
@@ -135,14 +147,15 @@ function makeRequest(
   query: string,
   headers: Headers,
   { body, isBase64Encoded }: { body?: string | null; isBase64Encoded?: boolean },
-): Request {
-  const url = new URL('https://gateway')
-  // The setters encode what may not stand in a URL.
-  url.pathname = path
-  url.search = query
-  const bytes = typeof body === 'string' ? Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8') : undefined
-  // Of the bytes that there are, whatever the client has declared.
-  headers.delete('content-length')
-  const hasBody = bytes !== undefined && method !== 'GET' && method !== 'HEAD'
-  return new Request(url, { method, headers, ...(hasBody && { body: bytes }) })
+): HttpRequest {
+  return {
+    method,
+    path,
+    query,
+    header: (name) => headers.get(name),
+    body: async (bytesMax) => {
+      const bytes = Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8')
+      return bytes.length > bytesMax ? undefined : bytes
+    },
+  }
 }

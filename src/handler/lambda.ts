@@ -6,22 +6,20 @@ import { openLogger } from '../connection/logger.ts'
 import { metricFields } from '../connection/metrics.ts'
 import { openConnections } from '../connection/open.ts'
 import { readSettings } from '../connection/settings.ts'
-import { type App, createApp, type Identify, type Outcome } from './app.ts'
-import { type GatewayAnswer, type GatewayCall, readEvent, toAnswer } from './gateway-event.ts'
-import { problemResponse } from './problem.ts'
+import { type App, createApp, type Outcome } from './app.ts'
+import { type GatewayAnswer, type GatewayRequest, readEvent, toAnswer } from './gateway-event.ts'
+import { problemReply } from './problem.ts'
 
-function open(): App {
+function open(): App<GatewayRequest> {
   const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
   const { databaseUrl } = settings
   if (databaseUrl === undefined) throw new Error('DATABASE_URL is required')
   const rules = tokenRules(settings.tokens)
   const logger = openLogger(settings.logLevel, { sync: true })
   const connections = openConnections({ ...settings, databaseUrl }, logger)
-  const identify: Identify = async (_request, bindings) => {
-    const { claims } = bindings as GatewayCall
-    return claims && acceptClaims(claims, rules)
-  }
-  return createApp(connections, identify, undefined, requestMetrics)
+  return createApp<GatewayRequest>(connections, async ({ claims }) => claims && acceptClaims(claims, rules), {
+    measure: requestMetrics,
+  })
 }
 
 // For CloudWatch, which reads a function's log. The Node server's may go anywhere, and has no use for them.
@@ -37,7 +35,7 @@ function requestMetrics({ status, durationMs, cache }: Outcome): Record<string, 
   })
 }
 
-let app: App | undefined
+let app: App<GatewayRequest> | undefined
 try {
   // While the function starts it has a whole core.
   app = open()
@@ -47,12 +45,12 @@ try {
 
 /** @throws Error for an event that is not API Gateway's */
 export async function handler(event: unknown): Promise<GatewayAnswer> {
-  const call = readEvent(event)
+  const request = readEvent(event)
   try {
     app ??= open()
   } catch (error) {
     openLogger('error', { sync: true }).error('the function cannot start', { error })
-    return toAnswer(problemResponse(error, randomUUID()))
+    return toAnswer(request, problemReply(error, randomUUID()))
   }
-  return toAnswer(await app.fetch(call.request, call))
+  return toAnswer(request, await app(request))
 }

@@ -1,12 +1,13 @@
 // The app on Node's own HTTP server: it checks tokens itself, and has routes for people and probes.
-
-import type { Server } from 'node:http'
-import { createAdaptorServer } from '@hono/node-server'
+import { createServer } from 'node:http'
+import type { Claims } from '../connection/claims.ts'
 import type { LocalIssuer } from '../connection/local-issuer.ts'
 import type { Connections } from '../connection/open.ts'
 import type { TokenVerifier } from '../connection/token-verifier.ts'
-import { createApp, type Identify } from './app.ts'
-import { addNodeRoutes } from './routes/node.ts'
+import { createApp } from './app.ts'
+import type { HttpRequest } from './endpoint.ts'
+import { NodeRequest, sendReply } from './node-request.ts'
+import { nodeRoutes } from './routes/node.ts'
 
 export type NodeServer = {
   port: number
@@ -28,19 +29,31 @@ export async function startNodeServer(
   where: { port: number; host?: string },
   localIssuer?: LocalIssuer,
 ): Promise<NodeServer> {
-  const app = createApp(connections, identifyByToken(verifier), (app) =>
-    addNodeRoutes(app, connections, localIssuer),
-  )
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: {
+  const app = createApp(connections, identifyByToken(verifier), {
+    routes: nodeRoutes(connections, localIssuer),
+  })
+  let isClosing = false
+  const server = createServer(
+    {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: 10_000,
       // The whole request, its body included, must have arrived by then.
       requestTimeout: 30_000,
       maxHeaderSize: 16 * 1024,
+      // Of two tokens neither is taken, instead of the first.
+      joinDuplicateHeaders: true,
     },
-  }) as Server
+    (incoming, outgoing) => {
+      app(new NodeRequest(incoming)).then(
+        // A connection that is kept alive would otherwise bring its next request to a server that is going.
+        (reply) => sendReply(incoming, outgoing, reply, isClosing),
+        (error: unknown) => {
+          connections.logger.error('an answer could not be made', { error })
+          outgoing.destroy()
+        },
+      )
+    },
+  )
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(where.port, where.host, resolve)
@@ -48,11 +61,6 @@ export async function startNodeServer(
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
 
-  let isClosing = false
-  server.on('request', (_request, response) => {
-    // A connection that is kept alive would otherwise bring its next request to a server that is going.
-    if (isClosing) response.setHeader('Connection', 'close')
-  })
   return {
     port: address.port,
     close: async () => {
@@ -69,10 +77,9 @@ export async function startNodeServer(
 }
 
 /** RFC 6750, section 2.1: the Authorization header is the only place where a token is looked for. */
-function identifyByToken(verifier: TokenVerifier): Identify {
+function identifyByToken(verifier: TokenVerifier): (request: HttpRequest) => Promise<Claims | undefined> {
   return async (request) => {
-    const [, token] =
-      /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(request.headers.get('authorization') ?? '') ?? []
+    const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(request.header('authorization') ?? '') ?? []
     return token === undefined ? undefined : verifier.verify(token)
   }
 }

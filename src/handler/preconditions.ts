@@ -1,13 +1,14 @@
 // Conditional requests (RFC 9110, section 13). An ETag is the user's version in quotes.
 import { invalid } from '../model/errors.ts'
 import type { IfMatch } from '../services/users/write.ts'
+import type { HttpRequest } from './endpoint.ts'
 
 const entityTags = /^\s*(?:W\/)?"[^"]*"(?:\s*,\s*(?:W\/)?"[^"]*")*\s*$/
 
 /** @throws ServiceError `invalid` for a header that is neither `*` nor a list of entity tags */
-export function readIfMatch(request: Request): IfMatch | undefined {
-  const header = request.headers.get('if-match')
-  if (header === null) return undefined
+export function readIfMatch(request: HttpRequest): IfMatch | undefined {
+  const header = request.header('if-match')
+  if (header === undefined) return undefined
   if (header.trim() === '*') return '*'
   if (header.length > 1_000 || !entityTags.test(header))
     throw invalid({ header: 'If-Match', message: 'must be a version in double quotes, such as "3", or *' })
@@ -17,9 +18,9 @@ export function readIfMatch(request: Request): IfMatch | undefined {
     .map(([, , tag]) => Number(tag))
 }
 
-export function isNotModified(request: Request, version: number): boolean {
-  const header = request.headers.get('if-none-match')
-  if (header === null) return false
+export function isNotModified(request: HttpRequest, version: number): boolean {
+  const header = request.header('if-none-match')
+  if (header === undefined) return false
   return (
     header.trim() === '*' ||
     header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${version}"`)

@@ -1,6 +1,7 @@
 // The one error writer: what went wrong, as an RFC 9457 problem document.
 import * as z from 'zod/mini'
 import { type ErrorCode, ServiceError } from '../model/errors.ts'
+import type { Reply } from './endpoint.ts'
 
 const problems: Record<ErrorCode | 'internal', { status: number; title: string }> = {
   invalid: { status: 400, title: 'Bad request' },
@@ -45,18 +46,12 @@ export const problemSchema = z.object({
   ),
 })
 
-/** What every answer says. */
-export function commonHeaders(requestId: string): Record<string, string> {
-  return { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
-}
-
 /** @param error anything thrown; what is not a ServiceError is answered as 500 without its text */
-export function problemResponse(error: unknown, requestId: string): Response {
+export function problemReply(error: unknown, requestId: string): Reply {
   const known = error instanceof ServiceError ? error : undefined
   const code = known?.code ?? 'internal'
   const { status, title } = problems[code]
   const headers: Record<string, string> = {
-    ...commonHeaders(requestId),
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
   }
@@ -74,5 +69,9 @@ export function problemResponse(error: unknown, requestId: string): Response {
     ...(known?.version !== undefined && { version: known.version }),
     ...(known && known.faults.length > 0 && { errors: known.faults }),
   }
-  return new Response(JSON.stringify(document), { status, headers })
+  return { status, headers, body: JSON.stringify(document) }
+}
+
+export function noSuchRoute(): ServiceError {
+  return new ServiceError('not_found', 'There is no such route.')
 }

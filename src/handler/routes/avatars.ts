@@ -5,7 +5,7 @@ import { avatarBytesMax, decodeBase64Image } from '../../services/image.ts'
 import { avatarUrl } from '../../services/users/record.ts'
 import { uploadAvatar } from '../../services/users/write.ts'
 import { mediaType, parseJson, readBytes } from '../body.ts'
-import { endpoint, jsonHeaders } from '../endpoint.ts'
+import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 
 const uploadBody = z.strictObject({
   image_data: z
@@ -41,7 +41,7 @@ export const avatarEndpoints = [
   }),
 ]
 
-async function readImage(request: Request): Promise<Uint8Array> {
+async function readImage(request: HttpRequest): Promise<Uint8Array> {
   const type = mediaType(request)
   if (type === 'application/json') {
     const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
@@ -55,10 +55,11 @@ async function readImage(request: Request): Promise<Uint8Array> {
   return readBytes(request, avatarBytesMax)
 }
 
-async function readFile(request: Request): Promise<Uint8Array> {
+async function readFile(request: HttpRequest): Promise<Uint8Array> {
   const bytes = await readBytes(request, multipartBytesMax)
-  const headers = { 'content-type': request.headers.get('content-type') ?? '' }
-  const form = await new Response(Buffer.from(bytes), { headers }).formData().catch(() => undefined)
+  // The one thing that the web's objects are good for here.
+  const headers = { 'content-type': request.header('content-type') ?? '' }
+  const form = await new Response(bytes, { headers }).formData().catch(() => undefined)
   if (!form) throw invalid({ pointer: '', message: 'is not well-formed multipart/form-data' })
   const [file, ...more] = [...form.values()].filter((value) => value instanceof File)
   if (!file || more.length > 0) throw invalid({ pointer: '', message: 'must hold exactly one file' })

@@ -1,56 +1,65 @@
 // Routes of the Node server only: probes, the API's description, avatars, and the local issuer's keys.
 import { type LocalIssuer, localIssuerPath } from '../../connection/local-issuer.ts'
 import type { Connections } from '../../connection/open.ts'
-import type { App } from '../app.ts'
 import { docsFile, docsPage } from '../docs.ts'
+import type { OpenRoute, Reply } from '../endpoint.ts'
+import { noSuchRoute } from '../problem.ts'
 
 const checkMsMax = 1_500
 
-export function addNodeRoutes(
-  app: App,
-  connections: Connections,
-  localIssuer: LocalIssuer | undefined,
-): void {
-  // Liveness: the process answers. That a dependency is down is no reason to restart it.
-  app.get('/health', (context) => context.json({ status: 'up' }))
-
-  app.get('/ready', async (context) => {
-    const { db, cache, avatars } = connections
-    const states = await Promise.all(
-      Object.entries({ database: db, cache, avatars }).map(
-        async ([name, dependency]) => [name, await stateOf(() => dependency.check())] as const,
-      ),
-    )
-    const dependencies = Object.fromEntries(states)
-    // Without the cache reads are slower, without avatars uploads fail; without the database nothing works.
-    const isReady = dependencies.database === 'up'
-    return context.json({ status: isReady ? 'ready' : 'not ready', dependencies }, isReady ? 200 : 503)
-  })
-
-  app.get('/openapi.json', async (context) => {
-    const { openApiDocument } = await import('../openapi.ts')
-    return context.json(openApiDocument())
-  })
-
-  app.get('/docs', docsPage)
-  app.get('/docs/:file', (context) => docsFile(context, context.req.param('file')))
-
-  app.get('/avatars/:user/:file', async (context) => {
-    const key = `avatars/${context.req.param('user')}/${context.req.param('file')}`
-    const bytes = await connections.avatars.read(key)
-    if (!bytes) return context.notFound()
-    return context.body(Buffer.from(bytes), 200, {
-      'Content-Type': 'image/webp',
-      // The path holds the hash of the content.
-      'Cache-Control': 'public, max-age=31536000, immutable',
-      'Content-Security-Policy': "default-src 'none'; sandbox",
-      'Cross-Origin-Resource-Policy': 'cross-origin',
-    })
-  })
-
+export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): OpenRoute[] {
+  const routes: OpenRoute[] = [
+    // Liveness: the process answers. That a dependency is down is no reason to restart it.
+    { method: 'GET', path: '/health', handle: async () => json({ status: 'up' }) },
+    { method: 'GET', path: '/ready', handle: () => ready(connections) },
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      handle: async () => {
+        const { openApiDocument } = await import('../openapi.ts')
+        return json(openApiDocument())
+      },
+    },
+    { method: 'GET', path: '/docs', handle: async () => docsPage },
+    { method: 'GET', path: '/docs/{file}', handle: (_request, [file = '']) => docsFile(file) },
+    {
+      method: 'GET',
+      path: '/avatars/{user}/{file}',
+      handle: async (_request, [user, file]) => {
+        const bytes = await connections.avatars.read(`avatars/${user}/${file}`)
+        if (!bytes) throw noSuchRoute()
+        const headers = {
+          'Content-Type': 'image/webp',
+          // The path holds the hash of the content.
+          'Cache-Control': 'public, max-age=31536000, immutable',
+          'Content-Security-Policy': "default-src 'none'; sandbox",
+          'Cross-Origin-Resource-Policy': 'cross-origin',
+        }
+        return { headers, body: bytes }
+      },
+    },
+  ]
   if (localIssuer) {
-    app.get(`${localIssuerPath}/.well-known/jwks.json`, (context) => context.json(localIssuer.jwks))
+    const path = `${localIssuerPath}/.well-known/jwks.json`
+    routes.push({ method: 'GET', path, handle: async () => json(localIssuer.jwks) })
   }
+  return routes
+}
+
+function json(value: unknown, status = 200): Reply {
+  return { status, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) }
+}
+
+async function ready({ db, cache, avatars }: Connections): Promise<Reply> {
+  const states = await Promise.all(
+    Object.entries({ database: db, cache, avatars }).map(
+      async ([name, dependency]) => [name, await stateOf(() => dependency.check())] as const,
+    ),
+  )
+  const dependencies = Object.fromEntries(states)
+  // Without the cache reads are slower, without avatars uploads fail; without the database nothing works.
+  const isReady = dependencies.database === 'up'
+  return json({ status: isReady ? 'ready' : 'not ready', dependencies }, isReady ? 200 : 503)
 }
 
 async function stateOf(check: () => Promise<void>): Promise<'up' | 'down'> {

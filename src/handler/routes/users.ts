@@ -56,7 +56,7 @@ export const userEndpoints = [
       const page = await listUsers(world, query)
       const headers: Record<string, string> = { ...jsonHeaders }
       if (page.next_cursor !== null) {
-        const next = new URL(request.url).searchParams
+        const next = new URLSearchParams(request.query)
         next.set('cursor', page.next_cursor)
         headers.Link = `</user?${next}>; rel="next"`
       }

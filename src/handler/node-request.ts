@@ -1,0 +1,108 @@
+// Node's own HTTP messages as the app's requests and replies.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { invalid } from '../model/errors.ts'
+import type { HttpRequest, Reply } from './endpoint.ts'
+
+export class NodeRequest implements HttpRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly #incoming: IncomingMessage
+
+  constructor(incoming: IncomingMessage) {
+    this.#incoming = incoming
+    this.method = incoming.method ?? ''
+    const target = targetOf(incoming.url ?? '')
+    const end = target.indexOf('?')
+    this.path = end === -1 ? target : target.slice(0, end)
+    this.query = end === -1 ? '' : target.slice(end + 1)
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#incoming.headers[name]
+    return typeof value === 'string' ? value : undefined
+  }
+
+  body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {
+    const incoming = this.#incoming
+    return new Promise((resolve, reject) => {
+      if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) {
+        resolve(undefined)
+        return
+      }
+      const chunks: Buffer[] = []
+      let length = 0
+      const stop = (): void => {
+        incoming.off('data', take).off('end', end).off('error', fail).off('close', fail)
+      }
+      const take = (chunk: Buffer): void => {
+        length += chunk.length
+        chunks.push(chunk)
+        if (length <= bytesMax) return
+        // What is still to come is not read before the answer has been sent; see `sendReply`.
+        stop()
+        incoming.pause()
+        resolve(undefined)
+      }
+      const end = (): void => {
+        stop()
+        resolve(Buffer.concat(chunks, length))
+      }
+      const fail = (): void => {
+        stop()
+        reject(invalid({ pointer: '', message: 'ended before it was whole' }))
+      }
+      if (incoming.destroyed) fail()
+      else incoming.on('data', take).on('end', end).on('error', fail).on('close', fail)
+    })
+  }
+}
+
+/** RFC 9112, section 3.2.2: a request may name the whole URL. */
+function targetOf(url: string): string {
+  if (url.startsWith('/')) return url
+  const [, target = ''] = /^https?:\/\/[^/?#]*(.*)$/is.exec(url) ?? []
+  return target
+}
+
+/** @param isLast the connection is closed after this answer */
+export function sendReply(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { status = 200, headers, body = '' }: Reply,
+  isLast: boolean,
+): void {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const list: string[] = []
+  for (const name in headers) list.push(name, headers[name] ?? '')
+  if (status !== 204 && status !== 304) list.push('Content-Length', String(bytes.length))
+  if (isLast) list.push('Connection', 'close')
+  if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))
+  outgoing.writeHead(status, list)
+  outgoing.end(bytes)
+}
+
+// Time for a client to read its answer while it is still sending; longer, or more than this, and it is cut off.
+const discardMsMax = 500
+const discardBytesMax = 64 * 1024 * 1024
+
+/** Closing at once would reset the connection, and the client might never see its answer. */
+function discardRest(incoming: IncomingMessage): void {
+  if (incoming.complete || incoming.destroyed) return
+  let length = 0
+  const cut = (): void => {
+    stop()
+    incoming.socket.destroySoon()
+  }
+  const take = (chunk: Buffer): void => {
+    length += chunk.length
+    if (length > discardBytesMax) cut()
+  }
+  const stop = (): void => {
+    clearTimeout(timer)
+    incoming.off('data', take).off('end', stop).off('error', stop).off('close', stop)
+  }
+  const timer = setTimeout(cut, discardMsMax)
+  incoming.on('data', take).on('end', stop).on('error', stop).on('close', stop)
+  incoming.resume()
+}
