@@ -72,7 +72,7 @@ export const users = pgTable(
     check('users_name_length', sql`char_length(${users.name}) <= 200`),
     check(
       'users_password_hashed',
-      sql`${users.passwordHash} ~ '^\\$(argon2(id|i|d)|2[aby]|scrypt|pbkdf2-sha256)\\$'`,
+      sql`${users.passwordHash} ~ '^\\$(argon2(id|i|d)|2[aby]|scrypt|pbkdf2-sha(256|512))\\$'`,
     ),
   ],
 )

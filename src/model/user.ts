@@ -1,6 +1,7 @@
 // What a user looks like, to the API's callers: one schema for validation, the OpenAPI document and
 // the types.
 import * as z from 'zod/mini'
+import { parsePasswordHash } from './password-hash.ts'
 import { characters } from './text.ts'
 
 export const statuses = ['ACTIVE', 'BLOCKED'] as const
@@ -67,6 +68,18 @@ const contact = z.strictObject({
 
 const name = z.nullable(text(0, 200, { examples: ['Ada Lovelace'] }))
 const password = text(8, 128, { description: 'Write-only; stored as an Argon2id hash.' })
+const passwordHash = z
+  .string()
+  .check((context) => {
+    const parsed = parsePasswordHash(context.value)
+    if (typeof parsed === 'string')
+      context.issues.push({ code: 'custom', input: context.value, message: parsed })
+  })
+  .register(z.globalRegistry, {
+    description:
+      "In the place of `password`: another system's hash, of which docs/api.md says the forms. Write-only; becomes an Argon2id hash at the first sign-in.",
+    examples: ['$2b$12$…'],
+  })
 const contacts = z.array(contact).check(z.maxLength(contactsMax, `must hold at most ${contactsMax} contacts`))
 const avatar = z.nullable(
   z.string().register(z.globalRegistry, {
@@ -83,16 +96,33 @@ const readBack = {
   updated_at: z.optional(z.unknown()),
 }
 
-export const createUserBody = z.strictObject({
-  id: z.optional(z.never('is made by the service')),
-  username,
-  password,
-  name: z.optional(name),
-  status: z.optional(z.enum(statuses)),
-  contacts: z.optional(contacts),
-  avatar: z.optional(avatar),
-  ...readBack,
-})
+const isObject = ({ value }: { value: unknown }) => typeof value === 'object' && value !== null
+
+export const createUserBody = z
+  .strictObject({
+    id: z.optional(z.never('is made by the service')),
+    username,
+    password: z.optional(password),
+    password_hash: z.optional(passwordHash),
+    name: z.optional(name),
+    status: z.optional(z.enum(statuses)),
+    contacts: z.optional(contacts),
+    avatar: z.optional(avatar),
+    ...readBack,
+  })
+  .check(
+    // Also when other fields have faults: all of them are answered together.
+    z.refine(({ password, password_hash }) => password !== undefined || password_hash !== undefined, {
+      path: ['password'],
+      error: 'is required',
+      when: isObject,
+    }),
+    z.refine(({ password, password_hash }) => password === undefined || password_hash === undefined, {
+      path: ['password_hash'],
+      error: 'must not be given beside password',
+      when: isObject,
+    }),
+  )
 
 export const replaceUserBody = z.strictObject({
   id: z.optional(uuid),

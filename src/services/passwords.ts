@@ -1,22 +1,81 @@
-// Passwords are kept as Argon2id hashes in PHC form, and nowhere else.
+// Passwords are kept as Argon2id hashes, and nowhere else; a hash that another system made is checked as it is
+// until it can be replaced by one of ours.
+import { pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import { promisify } from 'node:util'
 import { boundedQueue } from '../connection/limits.ts'
+import { argon2Parameters, type PasswordHash, parsePasswordHash } from '../model/password-hash.ts'
 
-// OWASP's floor (Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
-const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+// A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing. They run on Node's
+// thread pool, of four, where one thread must be left to files and name look-ups.
+const runningMax = Math.min(3, Math.max(1, availableParallelism() - 1))
+const hashes = boundedQueue(runningMax, Number.POSITIVE_INFINITY)
 
-// A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing.
-const limit = boundedQueue(Math.max(1, availableParallelism() - 1), 5_000)
+// Two queues before the one that runs: each brings it no more than it can run, so that they take turns and
+// neither a storm of sign-ins nor an import makes the other wait for more than a few hashes.
+const creations = boundedQueue(runningMax, 5_000)
+// A sign-in must be answered within seconds, also when the hashes before it are costly.
+const checks = boundedQueue(runningMax, 100 * runningMax)
 
 /**
  * @returns `$argon2id$v=19$m=19456,t=2,p=1$…`
  * @throws ServiceError `overloaded` when too many are waiting
  */
 export function hashPassword(password: string): Promise<string> {
-  return limit(async () => {
-    // Loaded on first use: reads never need it.
-    const { hash } = await import('@node-rs/argon2')
-    // The library's default algorithm is Argon2id.
-    return hash(password, parameters)
-  })
+  return creations(() =>
+    hashes(async () => {
+      // Loaded on first use: reads never need it.
+      const { hash } = await import('@node-rs/argon2')
+      // The library's default algorithm is Argon2id.
+      return hash(password, argon2Parameters)
+    }),
+  )
+}
+
+/**
+ * @param hash as it is stored
+ * @throws ServiceError `overloaded` when too many are waiting
+ */
+export function verifyPassword(hash: string, password: string): Promise<boolean> {
+  return checks(() => hashes(() => verify(hash, password)))
+}
+
+/** Whether a hash should be replaced: it is another system's, or of parameters that are not today's. */
+export function isOutdated(hash: string): boolean {
+  const parsed = parse(hash)
+  return parsed.kind !== 'argon2' || !parsed.isCurrent
+}
+
+function parse(hash: string): PasswordHash {
+  const parsed = parsePasswordHash(hash)
+  // The database lets nothing in that the API has not checked.
+  if (typeof parsed === 'string') throw new Error('a stored password hash cannot be read')
+  return parsed
+}
+
+const scryptAsync = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt)
+const pbkdf2Async = promisify(pbkdf2)
+
+async function verify(hash: string, password: string): Promise<boolean> {
+  const parsed = parse(hash)
+  switch (parsed.kind) {
+    case 'argon2': {
+      const { verify } = await import('@node-rs/argon2')
+      return verify(hash, password)
+    }
+    case 'bcrypt': {
+      const { verify } = await import('@node-rs/bcrypt')
+      return verify(password, hash)
+    }
+    case 'scrypt': {
+      const { cost, blockSize, parallelization, salt, digest } = parsed
+      // Node's own limit is below what the form allows.
+      const options = { cost, blockSize, parallelization, maxmem: 256 * 1024 * 1024 }
+      return timingSafeEqual(await scryptAsync(password, salt, digest.length, options), digest)
+    }
+    case 'pbkdf2': {
+      const { algorithm, iterations, salt, digest } = parsed
+      return timingSafeEqual(await pbkdf2Async(password, salt, iterations, digest.length, algorithm), digest)
+    }
+  }
 }

@@ -57,7 +57,7 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
   if (typeof avatar === 'string') throw foreignAvatar()
-  const passwordHash = await hashPassword(body.password)
+  const passwordHash = await hashOf(body)
 
   const id = uuidv7()
   const draft: Draft = {
@@ -83,6 +83,12 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
     return { row, contacts: await storeContacts(queries, id, [], draft.contacts) }
   })
   return user
+}
+
+async function hashOf({ password, password_hash }: CreateUser): Promise<string> {
+  if (password_hash !== undefined) return password_hash
+  if (password !== undefined) return hashPassword(password)
+  throw invalid({ pointer: '/password', message: 'is required' })
 }
 
 /** @throws ServiceError as `createUser`, and `not_found`, `version_mismatch`, `forbidden` */
