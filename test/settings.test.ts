@@ -96,7 +96,7 @@ describe('a start is refused, by name, for', () => {
     ['JWT_ISSUER', { JWT_JWKS_URI: 'https://id.example/keys' }],
     ['JWT_ISSUER', { JWT_ISSUER: 'id.example', JWT_AUDIENCE: 'us' }],
     ['JWT_AUDIENCE', { JWT_ISSUER: 'https://id.example' }],
-    ['JWT_ISSUER', { ...cognito, JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'us' }],
+    ['JWT_AUDIENCE', { ...cognito, JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'us' }],
     ['EVENT_BUS', { EVENT_BUS: 'https://bus.example' }],
     ['EVENT_BUS', { EVENT_BUS: 'a bus' }],
     ['LOG_LEVEL', { LOG_LEVEL: 'INFO' }],

@@ -17,6 +17,7 @@ export async function buildFunctions(out: string, platform?: { os: string; cpu: 
     entryPoints: {
       api: 'src/handler/lambda.ts',
       refresh: 'src/refresh-job/lambda.ts',
+      deliver: 'src/refresh-job/deliver.ts',
       // It finds the migrations two folders up, as in the sources.
       'src/refresh-job/migrate': 'src/refresh-job/migrate.ts',
     },

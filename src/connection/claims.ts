@@ -28,8 +28,9 @@ export function tokenRules(tokens: Settings['tokens']): TokenRules {
   if (tokens.kind === 'issuer') return { ...tokens, tokenUse: 'optional' }
   const { userPoolId, clientIds } = tokens
   const region = userPoolId.slice(0, userPoolId.indexOf('_'))
-  const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
-  return { issuer, jwksUri: `${issuer}/.well-known/jwks.json`, audience: clientIds, tokenUse: 'required' }
+  const issuer = tokens.issuer ?? `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
+  const jwksUri = tokens.jwksUri ?? `${issuer}/.well-known/jwks.json`
+  return { issuer, jwksUri, audience: clientIds, tokenUse: 'required' }
 }
 
 /** @returns undefined when the token is another issuer's, or not for us */

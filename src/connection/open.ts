@@ -4,10 +4,12 @@ import { openAvatarBucket } from './avatar-bucket.ts'
 import { openAvatarDirectory } from './avatar-directory.ts'
 import type { AvatarStore } from './avatar-store.ts'
 import { type Cache, openProcessCache } from './cache.ts'
+import { type EventBus, openEventBus } from './event-bus.ts'
 import type { Logger } from './logger.ts'
 import { type Database, openPostgres } from './postgres.ts'
 import { openRedisCache } from './redis-cache.ts'
 import type { Settings } from './settings.ts'
+import { openUserPool, type UserPool } from './user-pool.ts'
 
 export type Connections = {
   db: Database
@@ -15,7 +17,7 @@ export type Connections = {
   avatars: AvatarStore
   avatarBaseUrl: string
   /** Who must be told of changes. */
-  outbox: { pool: boolean; bus: boolean }
+  outbox: { pool: UserPool | undefined; bus: EventBus | undefined }
   logger: Logger
   close(): Promise<void>
 }
@@ -27,16 +29,20 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
+  const pool = settings.tokens.kind === 'cognito' ? openUserPool(settings.tokens.userPoolId) : undefined
+  const bus = settings.eventBus === undefined ? undefined : openEventBus(settings.eventBus)
   return {
     db,
     cache,
     avatars,
     avatarBaseUrl: settings.avatarBaseUrl,
-    outbox: { pool: settings.tokens.kind === 'cognito', bus: settings.eventBus !== undefined },
+    outbox: { pool, bus },
     logger,
     close: async () => {
       // The cache takes its last records back first.
       await Promise.allSettled([cache.close(), avatars.close()])
+      pool?.close()
+      bus?.close()
       await db.close()
     },
   }

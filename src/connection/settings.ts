@@ -3,7 +3,14 @@ import * as z from 'zod/mini'
 
 export type Tokens =
   | { kind: 'local' }
-  | { kind: 'cognito'; userPoolId: string; clientIds: string[] }
+  | {
+      kind: 'cognito'
+      userPoolId: string
+      clientIds: string[]
+      /** Where an emulator's tokens come from; absent: from the pool itself. */
+      issuer?: string | undefined
+      jwksUri?: string | undefined
+    }
   | { kind: 'issuer'; issuer: string; jwksUri: string; audience: string[] }
 
 export type Settings = {
@@ -104,10 +111,10 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   }
   if (given.COGNITO_USER_POOL_ID) need('COGNITO_CLIENT_ID', 'with COGNITO_USER_POOL_ID')
   if (given.COGNITO_CLIENT_ID) need('COGNITO_USER_POOL_ID', 'with COGNITO_CLIENT_ID')
-  if (given.JWT_ISSUER) need('JWT_AUDIENCE', 'with JWT_ISSUER')
+  if (given.JWT_ISSUER && !given.COGNITO_USER_POOL_ID) need('JWT_AUDIENCE', 'with JWT_ISSUER')
   if (given.JWT_JWKS_URI || given.JWT_AUDIENCE) need('JWT_ISSUER', 'with JWT_JWKS_URI and JWT_AUDIENCE')
-  if (given.COGNITO_USER_POOL_ID && given.JWT_ISSUER)
-    faults.push('JWT_ISSUER cannot be used together with COGNITO_USER_POOL_ID')
+  if (given.COGNITO_USER_POOL_ID && given.JWT_AUDIENCE)
+    faults.push('JWT_AUDIENCE cannot be used together with COGNITO_USER_POOL_ID: COGNITO_CLIENT_ID says it')
 
   // What is meant for a laptop must not come up in production because a variable was forgotten.
   if (given.NODE_ENV === 'production') {
@@ -138,7 +145,13 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
 
 function tokens(value: Partial<z.infer<typeof environment>>): Tokens {
   if (value.COGNITO_USER_POOL_ID && value.COGNITO_CLIENT_ID)
-    return { kind: 'cognito', userPoolId: value.COGNITO_USER_POOL_ID, clientIds: value.COGNITO_CLIENT_ID }
+    return {
+      kind: 'cognito',
+      userPoolId: value.COGNITO_USER_POOL_ID,
+      clientIds: value.COGNITO_CLIENT_ID,
+      issuer: value.JWT_ISSUER,
+      jwksUri: value.JWT_JWKS_URI,
+    }
   if (value.JWT_ISSUER && value.JWT_AUDIENCE)
     return {
       kind: 'issuer',

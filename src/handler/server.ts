@@ -7,6 +7,7 @@ import { openConnections } from '../connection/open.ts'
 import { type Prepared, prepareDatabase } from '../connection/prepare.ts'
 import { readSettings, type Settings } from '../connection/settings.ts'
 import { openTokenVerifier } from '../connection/token-verifier.ts'
+import { runDelivery } from '../services/deliver.ts'
 import { seedSamples } from '../services/samples.ts'
 import { type NodeServer, startNodeServer } from './node-server.ts'
 
@@ -19,6 +20,8 @@ async function main(): Promise<void> {
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
 
   let server: NodeServer | undefined
+  let delivery: Promise<void> | undefined
+  const deliveryStop = new AbortController()
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
     stopping ??= stopAll()
@@ -26,6 +29,8 @@ async function main(): Promise<void> {
   }
   const stopAll = async (): Promise<void> => {
     await server?.close()
+    deliveryStop.abort()
+    await delivery
     await connections.close()
     await prepared.close()
     logger.info('stopped')
@@ -64,6 +69,8 @@ async function main(): Promise<void> {
       { port: settings.port, ...(host && { host }) },
       issuer,
     )
+    const { pool, bus } = connections.outbox
+    if (pool || bus) delivery = runDelivery(connections, deliveryStop.signal)
     const token = await issuer?.token({ username: 'admin', groups: ['admins'] })
     process.stdout.write(greeting(settings, prepared, token))
     logger.info('started', { port: settings.port })

@@ -1,6 +1,7 @@
 // Records what others must be told of a change, in the change's own transaction: so it is told exactly if the
 // change was committed, whoever dies in between. `deliver.ts` tells it.
 import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
 import type { Connections } from '../connection/open.ts'
 import type { Queries } from '../connection/postgres.ts'
 import { type eventTypes, outbox, type poolTasks } from '../model/tables.ts'
@@ -27,30 +28,37 @@ export type Change = {
 /**
  * To be called after the change's own statements: their locks give the rows of one user, and of one username,
  * the order of the commits.
+ * @returns the row's id where the pool must be given a new password: for `deliverNow`
  */
 export async function record(
   queries: Queries,
   { pool, bus }: Connections['outbox'],
   change: Change,
-): Promise<void> {
+): Promise<number | undefined> {
   const { before, after } = change
   const user = after ?? before
   if (!user) throw new Error('a change is of a user')
   const changed = changedFields(change)
   const poolTask = pool ? poolTaskOf(change, changed) : undefined
-  if (!bus && poolTask === undefined) return
+  if (!bus && poolTask === undefined) return undefined
   const data: EventData = { user, changed }
-  await queries.insert(outbox).values({
-    eventId: randomUUID(),
-    userId: user.id,
-    type: eventType(change),
-    data,
-    // The pool knows a renamed user by the name from before.
-    ...(poolTask !== undefined &&
-      before && { poolTask, poolUsername: before.username, poolUsernameFolded: fold(before.username) }),
-    poolPending: poolTask !== undefined,
-    busPending: bus,
-  })
+  const [row] = await queries
+    .insert(outbox)
+    .values({
+      eventId: randomUUID(),
+      userId: user.id,
+      type: eventType(change),
+      data,
+      // The pool knows a renamed user by the name from before.
+      ...(poolTask !== undefined &&
+        before && { poolTask, poolUsername: before.username, poolUsernameFolded: fold(before.username) }),
+      poolPending: poolTask !== undefined,
+      busPending: bus !== undefined,
+      // Meanwhile only the process that knows the password may tell the pool of it.
+      ...(poolTask === 'password' && { dueAt: sql`clock_timestamp() + interval '3 s'` }),
+    })
+    .returning({ id: outbox.id })
+  return poolTask === 'password' ? row?.id : undefined
 }
 
 function eventType({ before, after }: Change): EventType {

@@ -1,6 +1,7 @@
 // Routes of the Node server only: probes, the API's description, avatars, and the local issuer's keys.
 import { type LocalIssuer, localIssuerPath } from '../../connection/local-issuer.ts'
 import type { Connections } from '../../connection/open.ts'
+import { lagSecondsMax, outboxState } from '../../services/deliver.ts'
 import { docsFile, docsPage } from '../docs.ts'
 import type { OpenRoute, Reply } from '../endpoint.ts'
 import { noSuchRoute } from '../problem.ts'
@@ -50,7 +51,9 @@ function json(value: unknown, status = 200): Reply {
   return { status, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) }
 }
 
-async function ready({ db, cache, avatars }: Connections): Promise<Reply> {
+async function ready(connections: Connections): Promise<Reply> {
+  const { db, cache, avatars } = connections
+  const behind = describeOutbox(connections)
   const states = await Promise.all(
     Object.entries({ database: db, cache, avatars }).map(
       async ([name, dependency]) => [name, await stateOf(() => dependency.check())] as const,
@@ -59,7 +62,21 @@ async function ready({ db, cache, avatars }: Connections): Promise<Reply> {
   const dependencies = Object.fromEntries(states)
   // Without the cache reads are slower, without avatars uploads fail; without the database nothing works.
   const isReady = dependencies.database === 'up'
-  return json({ status: isReady ? 'ready' : 'not ready', dependencies }, isReady ? 200 : 503)
+  const status = isReady ? 'ready' : 'not ready'
+  return json({ status, dependencies, outbox: await behind }, isReady ? 200 : 503)
+}
+
+/** How far the user pool and the event bus are behind: no reason to send no traffic here. */
+async function describeOutbox(connections: Connections): Promise<object | undefined> {
+  const { pool, bus } = connections.outbox
+  if (!pool && !bus) return undefined
+  try {
+    const { pending, lagSeconds } = await outboxState(connections)
+    const state = lagSeconds > lagSecondsMax ? 'lagging' : 'up'
+    return { state, pending, oldest_seconds: Math.round(lagSeconds) }
+  } catch {
+    return { state: 'unknown' }
+  }
 }
 
 async function stateOf(check: () => Promise<void>): Promise<'up' | 'down'> {

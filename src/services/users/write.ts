@@ -18,6 +18,7 @@ import type {
 } from '../../model/user.ts'
 import { type Caller, forbidden, mayChangeStanding } from '../access.ts'
 import { usernameHash } from '../callers.ts'
+import { deliverNow } from '../deliver.ts'
 import { decodeBase64Image, toAvatar } from '../image.ts'
 import { record } from '../outbox.ts'
 import { hashPassword } from '../passwords.ts'
@@ -68,7 +69,7 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
     avatar,
     passwordHash,
   }
-  const user = await write(world, id, draft.avatar, async (queries) => {
+  const user = await write(world, id, draft.avatar, undefined, async (queries) => {
     const [row] = await queries
       .insert(users)
       .values({
@@ -103,7 +104,7 @@ export async function replaceUser(
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
   const passwordHash = body.password === undefined ? undefined : await hashPassword(body.password)
-  return change(world, caller, id, ifMatch, avatar, (current) => ({
+  return change(world, caller, id, ifMatch, avatar, body.password, (current) => ({
     username: body.username,
     name: body.name ?? null,
     // Like a password, a status cannot be cleared: what is not named stays.
@@ -126,7 +127,7 @@ export async function patchUser(
   refuseRepeatedContacts(body.contacts)
   const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar)
   const passwordHash = body.password === undefined ? undefined : await hashPassword(body.password)
-  return change(world, caller, id, ifMatch, avatar, (current) => ({
+  return change(world, caller, id, ifMatch, avatar, body.password, (current) => ({
     username: body.username ?? current.username,
     name: body.name === undefined ? current.name : body.name,
     status: body.status ?? current.status,
@@ -145,7 +146,7 @@ export async function uploadAvatar(
   bytes: Uint8Array,
 ): Promise<User> {
   const avatar = await toAvatar(bytes)
-  return change(world, caller, id, ifMatch, avatar, (current) => ({ ...current, avatar }))
+  return change(world, caller, id, ifMatch, avatar, undefined, (current) => ({ ...current, avatar }))
 }
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
@@ -170,10 +171,11 @@ async function change(
   id: string,
   ifMatch: IfMatch | undefined,
   avatar: AvatarChange | undefined,
+  password: string | undefined,
   decide: (current: StoredUser) => Draft,
 ): Promise<User> {
   let oldAvatar: string | null = null
-  const user = await write(world, id, avatar, async (queries) => {
+  const user = await write(world, id, avatar, password, async (queries) => {
     const current = await lockUser(queries, id, ifMatch)
     const draft = decide(current)
     if (
@@ -217,6 +219,7 @@ async function write(
   world: World,
   id: string,
   avatar: AvatarChange | undefined,
+  password: string | undefined,
   work: (queries: Queries) => Promise<{
     /** Absent for a new user. */
     before?: StoredUser
@@ -224,12 +227,13 @@ async function write(
     contacts: Contact[]
   }>,
 ): Promise<User> {
+  let recorded: number | undefined
   const transact = () =>
     commit(world, id, async (queries) => {
       const { before, row, contacts } = await work(queries)
       if (!row) throw new Error('the statement returned no row')
       const user = answered(world, { ...row, contacts })
-      await record(queries, world.outbox, {
+      recorded = await record(queries, world.outbox, {
         before: before && answered(world, before),
         after: user,
         isPasswordNew: row.passwordHash !== before?.passwordHash,
@@ -237,7 +241,9 @@ async function write(
       if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
       return user
     })
-  return isNew(avatar) ? avatarWrites(transact) : transact()
+  const user = await (isNew(avatar) ? avatarWrites(transact) : transact())
+  if (recorded !== undefined && password !== undefined) await deliverNow(world, recorded, password)
+  return user
 }
 
 function answered({ avatarBaseUrl }: World, user: StoredUser): User {

@@ -1,0 +1,130 @@
+// The Cognito user pool that is kept in step with the directory. Its users are named as ours are; the pool
+// compares names without regard to case. Credentials and endpoint are found by the SDK itself
+// (AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER for an emulator).
+import type { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider'
+
+type Sdk = typeof import('@aws-sdk/client-cognito-identity-provider')
+type Call = (
+  sdk: Sdk,
+  client: CognitoIdentityProviderClient,
+  limit: { abortSignal: AbortSignal },
+) => Promise<unknown>
+
+/**
+ * What the directory does to the pool's users. One that the pool does not have (who has not signed in yet, or
+ * was removed) needs nothing done: except by `addToGroup` that is no error. Every call may be repeated.
+ * `signal` ends a call sooner than its own limit of four seconds. All throw what the SDK does.
+ */
+export type UserPool = {
+  /** Makes `password` the one that counts, and ends the sessions begun with another. */
+  setPassword(username: string, password: string, signal: AbortSignal): Promise<void>
+  enable(username: string, signal: AbortSignal): Promise<void>
+  /** Lets the user neither sign in nor refresh. */
+  disable(username: string, signal: AbortSignal): Promise<void>
+  remove(username: string, signal: AbortSignal): Promise<void>
+  /** The names of the user's groups; none where there is no such user. */
+  groupsOf(username: string, signal: AbortSignal): Promise<string[]>
+  /** @returns whether there is such a group */
+  addToGroup(username: string, group: string, signal: AbortSignal): Promise<boolean>
+  close(): void
+}
+
+const connectMsMax = 1_000
+const requestMsMax = 3_000
+const callMsMax = 4_000
+// A user is in a hundred groups at most.
+const groupsPageSize = 60
+const groupPagesMax = 2
+
+/** @param userPoolId its first part is the region */
+export function openUserPool(userPoolId: string): UserPool {
+  // Loaded on first use: reads never need it.
+  let opened: Promise<{ sdk: Sdk; client: CognitoIdentityProviderClient }> | undefined
+  const open = async () => {
+    const sdk = await import('@aws-sdk/client-cognito-identity-provider')
+    const client = new sdk.CognitoIdentityProviderClient({
+      region: userPoolId.slice(0, userPoolId.indexOf('_')),
+      // The outbox tries again, in its own order. A retry here could set a password that is no longer the latest.
+      maxAttempts: 1,
+      requestHandler: {
+        connectionTimeout: connectMsMax,
+        requestTimeout: requestMsMax,
+        throwOnRequestTimeout: true,
+      },
+    })
+    return { sdk, client }
+  }
+
+  const call = async (work: Call, signal: AbortSignal): Promise<void> => {
+    opened ??= open()
+    const { sdk, client } = await opened
+    const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(callMsMax)])
+    abortSignal.throwIfAborted()
+    // Raced as well, since the SDK does not heed the signal while it looks for credentials.
+    const timeUp = new Promise<never>((_, reject) => {
+      abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
+    })
+    await Promise.race([work(sdk, client, { abortSignal }), timeUp])
+  }
+
+  const unlessMissing = async (work: Call, signal: AbortSignal): Promise<void> => {
+    try {
+      await call(work, signal)
+    } catch (error) {
+      if (!(error instanceof Error && error.name === 'UserNotFoundException')) throw error
+    }
+  }
+
+  const user = (username: string) => ({ UserPoolId: userPoolId, Username: username })
+
+  return {
+    setPassword: (username, password, signal) =>
+      unlessMissing(async (sdk, client, limit) => {
+        const command = { ...user(username), Password: password, Permanent: true }
+        await client.send(new sdk.AdminSetUserPasswordCommand(command), limit)
+        await client.send(new sdk.AdminUserGlobalSignOutCommand(user(username)), limit)
+      }, signal),
+    enable: (username, signal) =>
+      unlessMissing(
+        (sdk, client, limit) => client.send(new sdk.AdminEnableUserCommand(user(username)), limit),
+        signal,
+      ),
+    disable: (username, signal) =>
+      unlessMissing(async (sdk, client, limit) => {
+        await client.send(new sdk.AdminDisableUserCommand(user(username)), limit)
+        await client.send(new sdk.AdminUserGlobalSignOutCommand(user(username)), limit)
+      }, signal),
+    remove: (username, signal) =>
+      unlessMissing(
+        (sdk, client, limit) => client.send(new sdk.AdminDeleteUserCommand(user(username)), limit),
+        signal,
+      ),
+    groupsOf: async (username, signal) => {
+      const groups: string[] = []
+      await unlessMissing(async (sdk, client, limit) => {
+        let next: string | undefined
+        for (let page = 0; page === 0 || (next !== undefined && page < groupPagesMax); page++) {
+          const command = { ...user(username), Limit: groupsPageSize, NextToken: next }
+          const found = await client.send(new sdk.AdminListGroupsForUserCommand(command), limit)
+          groups.push(...(found.Groups ?? []).flatMap(({ GroupName }) => GroupName ?? []))
+          next = found.NextToken
+        }
+      }, signal)
+      return groups
+    },
+    addToGroup: async (username, group, signal) => {
+      const command = { ...user(username), GroupName: group }
+      try {
+        await call(
+          (sdk, client, limit) => client.send(new sdk.AdminAddUserToGroupCommand(command), limit),
+          signal,
+        )
+        return true
+      } catch (error) {
+        if (error instanceof Error && error.name === 'ResourceNotFoundException') return false
+        throw error
+      }
+    },
+    close: () => void opened?.then(({ client }) => client.destroy()),
+  }
+}

@@ -1,0 +1,28 @@
+// The entry of the function that a schedule calls each minute: it tells the user pool and the event bus what has
+// changed, and goes on looking until the next one starts.
+import { openLogger } from '../connection/logger.ts'
+import { openConnections } from '../connection/open.ts'
+import { readSettings } from '../connection/settings.ts'
+import { outboxState, runDelivery } from '../services/deliver.ts'
+
+const runMsMax = 55_000
+// What is left for the last round when the function's time runs out.
+const reserveMs = 5_000
+
+/** @returns what is still to be done. @throws Error when the outbox cannot be read */
+export async function handler(
+  _event: unknown,
+  context: { getRemainingTimeInMillis(): number },
+): Promise<{ pending: number; lagSeconds: number }> {
+  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
+  const logger = openLogger(settings.logLevel, { sync: true })
+  if (settings.databaseUrl === undefined) throw new Error('DATABASE_URL is required')
+  const runMs = Math.max(0, Math.min(runMsMax, context.getRemainingTimeInMillis() - reserveMs))
+  const connections = openConnections({ ...settings, databaseUrl: settings.databaseUrl }, logger)
+  try {
+    await runDelivery(connections, AbortSignal.timeout(runMs))
+    return await outboxState(connections)
+  } finally {
+    await connections.close()
+  }
+}
