@@ -1,0 +1,184 @@
+// Judges what a directory of users answers to many clients at once: it remembers what was acknowledged, and
+// looks at every answer. It knows nothing of how the answers came to be.
+
+/** An answer, as far as it is judged. */
+export type Seen = { status: number; version?: number; name?: string | null }
+
+export type Ruling = {
+  writes: number
+  reads: number
+  /** Read answers that came from the cache. */
+  hits: number
+  /** 429 and 503. */
+  refused: number
+  /** Requests without an answer. */
+  broken: number
+  /** Any other status that is no answer to what was asked. */
+  otherStatuses: number
+  /** Reads older than what had been acknowledged before they were sent. */
+  stale: number
+  /** The same, within the bound of a write that may not have reached the cache. */
+  late: number
+  /** Answers that mix versions, or show or hide a user wrongly. */
+  wrong: number
+  /** Users of whom an acknowledged write is not there at the end. */
+  lost: number
+}
+
+export type Judge = {
+  ruling: Ruling
+  /** The faults found, in words; the first of them. */
+  complaints: string[]
+  ids(): string[]
+  /** A user who was just made. */
+  add(id: string, version: number): void
+  /** To be called before a read is sent; what it returns takes the answer, undefined for none. */
+  read(id: string): (answer: (Seen & { isHit: boolean }) | undefined) => void
+  /** The same for a change of the name. */
+  rename(id: string, name: string): (answer: Seen | undefined) => void
+  /** The same for an erasure; from the call on the user may be gone. */
+  erase(id: string): (answer: Seen | undefined) => void
+  /** From now on a server may be unable to reach the cache. @returns what is to be called when all can again */
+  trouble(): () => void
+  /** To be called with each user as it is at the end, when everything answers again. */
+  final(id: string, answer: Seen): void
+}
+
+type History = {
+  /** What was acknowledged, in that order; an erasure counts as the last version of all. */
+  acknowledged: { version: number; at: number }[]
+  newest: number
+  names: Map<number, string>
+  changes: number
+  isErasing: boolean
+}
+
+const gone = Number.POSITIVE_INFINITY
+const complaintsMax = 20
+
+/** @param boundMs for how long others may overlook a write whose server cannot reach the cache */
+export function createJudge(boundMs: number, now: () => number = () => performance.now()): Judge {
+  const histories = new Map<string, History>()
+  const troubles: { from: number; until: number }[] = []
+  const ruling: Ruling = {
+    writes: 0,
+    reads: 0,
+    hits: 0,
+    refused: 0,
+    broken: 0,
+    otherStatuses: 0,
+    stale: 0,
+    late: 0,
+    wrong: 0,
+    lost: 0,
+  }
+  const complaints: string[] = []
+  const complain = (kind: 'stale' | 'wrong' | 'lost' | 'otherStatuses', text: string): void => {
+    ruling[kind]++
+    if (complaints.length < complaintsMax) complaints.push(`${kind}: ${text}`)
+  }
+  const historyOf = (id: string): History => {
+    const history = histories.get(id)
+    if (!history) throw new Error(`nobody has told of ${id}`)
+    return history
+  }
+  /** @returns whether the answer says anything about the user */
+  const isAnswer = (answer: Seen | undefined, good: number[]): answer is Seen => {
+    if (!answer) ruling.broken++
+    else if (answer.status === 429 || answer.status === 503) ruling.refused++
+    else if (!good.includes(answer.status)) complain('otherStatuses', String(answer.status))
+    else return true
+    return false
+  }
+  const acknowledge = (history: History, version: number): void => {
+    ruling.writes++
+    history.acknowledged.push({ version, at: now() })
+    history.newest = Math.max(history.newest, version)
+  }
+  const wasInTrouble = (at: number) => troubles.some(({ from, until }) => at >= from && at <= until)
+
+  return {
+    ruling,
+    complaints,
+    ids: () => [...histories.keys()],
+    add: (id, version) => {
+      histories.set(id, {
+        acknowledged: [{ version, at: now() }],
+        newest: version,
+        names: new Map(),
+        changes: 0,
+        isErasing: false,
+      })
+    },
+    read: (id) => {
+      const history = historyOf(id)
+      const sentAt = now()
+      const { newest } = history
+      return (answer) => {
+        if (!isAnswer(answer, [200, 404])) return
+        ruling.reads++
+        if (answer.isHit) ruling.hits++
+        const version = answer.status === 404 ? gone : (answer.version ?? 0)
+        const name = history.names.get(version)
+        if (version === gone && !history.isErasing) complain('wrong', `${id} is there and was not found`)
+        else if (name !== undefined && answer.name !== name)
+          complain('wrong', `version ${version} of ${id} is called ${answer.name}, it was ${name}`)
+        if (version >= newest) return
+        const overlooked = history.acknowledged.filter(
+          (write) => write.version > version && write.at < sentAt,
+        )
+        if (overlooked.every(({ at }) => wasInTrouble(at) && sentAt - at < boundMs)) ruling.late++
+        else {
+          const [{ at } = { at: sentAt }] = overlooked
+          complain(
+            'stale',
+            `version ${version} of ${id}, the next was acknowledged ${Math.round(sentAt - at)} ms before`,
+          )
+        }
+      }
+    },
+    rename: (id, name) => {
+      const history = historyOf(id)
+      return (answer) => {
+        if (!isAnswer(answer, [200])) return
+        const { version = 0 } = answer
+        if (answer.name !== name) complain('wrong', `a write of ${name} was answered ${answer.name}`)
+        history.changes++
+        history.names.set(version, name)
+        acknowledge(history, version)
+      }
+    },
+    erase: (id) => {
+      const history = historyOf(id)
+      history.isErasing = true
+      return (answer) => {
+        if (isAnswer(answer, [204])) acknowledge(history, gone)
+      }
+    },
+    trouble: () => {
+      const trouble = { from: now(), until: gone }
+      troubles.push(trouble)
+      return () => {
+        trouble.until = now() + boundMs
+      }
+    },
+    final: (id, { status, version = 0, name }) => {
+      const { newest, changes, names, isErasing } = historyOf(id)
+      if (status === 404 && isErasing) return
+      if (newest === gone || status !== 200) return complain('lost', `${id} is ${status} at the end`)
+      // Each change makes one version.
+      if (version < newest || version - 1 < changes)
+        return complain(
+          'lost',
+          `${id} ends at version ${version}; ${changes} changes up to ${newest} were acknowledged`,
+        )
+      if (names.has(version) && names.get(version) !== name)
+        complain('lost', `${id} ends with the name ${name}, not ${names.get(version)}`)
+    },
+  }
+}
+
+/** Whether every promise was kept. */
+export function isKept({ stale, wrong, lost, otherStatuses }: Ruling): boolean {
+  return stale + wrong + lost + otherStatuses === 0
+}

@@ -1,0 +1,311 @@
+// Writers and readers on real server processes, PostgreSQL and Redis, while these are killed, paused, cut off
+// and restarted; a judge looks at every answer. `npm run torture` runs it long, the suite short.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { startEmbeddedPostgres } from '../../src/connection/embedded-postgres.ts'
+import { migrate } from '../../src/connection/migrations.ts'
+import type { User } from '../../src/model/user.ts'
+import { startIssuer } from './issuer.ts'
+import { createJudge, type Judge } from './judge.ts'
+import { freePort } from './port.ts'
+import { startProxy } from './proxy.ts'
+import { type RedisServer, startRedis } from './redis.ts'
+import { until } from './wait.ts'
+
+// What docs/reliability.md states: a write whose own server cannot reach Redis, while others can, is caught
+// up with within this time.
+export const boundMs = 2_500
+
+const writers = 12
+const readers = 24
+// Of so many writes one erases its user, and another user is made.
+const eraseEvery = 50
+// Of those who were erased so many are read on.
+const erasedMax = 10
+
+/** What faults have in their hands. */
+export type Stage = {
+  judge: Judge
+  redisUrl: string
+  databaseUrl: string
+  killRedis(): Promise<void>
+  /** @param options.empty without what it had on disk */
+  startRedis(options: { isEmpty: boolean }): Promise<void>
+  signalRedis(signal: NodeJS.Signals): void
+  /** Ends one of the servers with SIGKILL and starts it again. */
+  killServer(): Promise<void>
+  /** One of the servers cannot reach Redis any more, until what is returned is called. */
+  cutOff(): Promise<() => Promise<void>>
+}
+
+/** @property isTrouble some server may be unable to reach Redis meanwhile, while another can */
+export type Fault = { what: string; isTrouble: boolean; inflict(stage: Stage): Promise<void> }
+
+export const faults: Fault[] = [
+  {
+    what: 'Redis is killed, and comes back empty',
+    isTrouble: true,
+    inflict: async ({ killRedis, startRedis }) => {
+      await killRedis()
+      await pause(1_000)
+      await startRedis({ isEmpty: true })
+    },
+  },
+  {
+    what: 'Redis is paused for two seconds',
+    isTrouble: true,
+    inflict: async ({ signalRedis }) => {
+      signalRedis('SIGSTOP')
+      await pause(2_000)
+      signalRedis('SIGCONT')
+    },
+  },
+  {
+    what: 'Redis is restarted with what it had on disk a while ago',
+    isTrouble: true,
+    inflict: async ({ redisUrl, killRedis, startRedis }) => {
+      const client = new Redis(redisUrl)
+      await client.save()
+      client.disconnect()
+      await pause(1_000)
+      await killRedis()
+      await startRedis({ isEmpty: false })
+    },
+  },
+  {
+    what: 'a server alone cannot reach Redis for a second',
+    isTrouble: true,
+    inflict: async ({ cutOff }) => {
+      const restore = await cutOff()
+      await pause(1_000)
+      await restore()
+    },
+  },
+  {
+    what: 'a server is killed, and started again',
+    isTrouble: false,
+    inflict: ({ killServer }) => killServer(),
+  },
+  {
+    what: 'PostgreSQL crashes, and recovers',
+    isTrouble: false,
+    inflict: async ({ databaseUrl }) => {
+      const client = new pg.Client({ connectionString: databaseUrl })
+      client.on('error', () => {})
+      await client.connect()
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+      // One dead process makes PostgreSQL throw all others out and recover from its log.
+      process.kill(rows[0]?.pid ?? -1, 'SIGKILL')
+      await client.end().catch(() => {})
+    },
+  },
+]
+
+export type Torture = {
+  stage: Stage
+  judge: Judge
+  /** Inflicts it while the clients go on. */
+  inflict(fault: Fault): Promise<void>
+  /** Lets the clients end, waits until everything answers again, and has the judge look at what is left. */
+  finish(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts the servers, makes the users, and lets the clients begin. */
+export async function startTorture(options: { processes: number; users: number }): Promise<Torture> {
+  const undo: (() => Promise<unknown>)[] = []
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    return { ...(await start(options, undo)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function start(
+  options: { processes: number; users: number },
+  undo: (() => Promise<unknown>)[],
+): Promise<Omit<Torture, 'close'>> {
+  const directory = await mkdtemp(join(tmpdir(), 'user-directory-torture-'))
+  undo.push(() => rm(directory, { recursive: true, force: true }))
+  const postgres = await startEmbeddedPostgres(join(directory, 'postgres'))
+  undo.push(postgres.stop)
+  const port = await freePort()
+  const dump = 'dump.rdb'
+  const newRedis = () => startRedis({ port, options: ['--dir', directory, '--dbfilename', dump] })
+  let redis: RedisServer = await newRedis()
+  undo.push(() => redis.kill())
+  const proxy = await startProxy({ host: '127.0.0.1', port })
+  undo.push(proxy.close)
+  const issuer = await startIssuer()
+  undo.push(issuer.close)
+  await migrate(postgres.url)
+  const token = await issuer.machineToken('users/write')
+
+  const env = {
+    PATH: process.env.PATH ?? '',
+    DATABASE_URL: postgres.url,
+    REDIS_URL: redis.url,
+    JWT_ISSUER: issuer.rules.issuer,
+    JWT_JWKS_URI: issuer.rules.jwksUri,
+    JWT_AUDIENCE: issuer.rules.audience.join(),
+    LOG_LEVEL: 'error',
+  }
+  // The first reaches Redis by a way of its own, which can be cut.
+  const envOf = (at: number) => (at === 0 ? { ...env, REDIS_URL: `redis://127.0.0.1:${proxy.port}` } : env)
+  const servers = await Promise.all(
+    Array.from({ length: options.processes }, (_, at) => startServer(directory, envOf(at))),
+  )
+  undo.push(() => Promise.all(servers.map(({ stop }) => stop())))
+
+  const send = async (method: string, path: string, body?: unknown) => {
+    const server = servers[Math.floor(Math.random() * servers.length)]
+    const response = await fetch(`${server?.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(10_000),
+    })
+    const user = response.status === 204 ? {} : ((await response.json()) as Partial<User>)
+    return { ...user, status: response.status, isHit: response.headers.get('x-cache') === 'hit' }
+  }
+  const trySend = (...request: Parameters<typeof send>) => send(...request).catch(() => undefined)
+
+  const judge = createJudge(boundMs)
+  let made = 0
+  /** @returns undefined when it was refused */
+  const make = async (): Promise<string | undefined> => {
+    const username = `torture.${made++}`
+    const {
+      status,
+      id,
+      version = 0,
+    } = (await trySend('POST', '/user', { username, password: 'a-good-password' })) ?? {}
+    if (status !== 201 || id === undefined) return undefined
+    judge.add(id, version)
+    return id
+  }
+  /** Who is read and written now. */
+  const ids = await Promise.all(Array.from({ length: options.users }, () => until('a user to be made', make)))
+  const anyOf = (some: string[]) => some[Math.floor(Math.random() * some.length)] ?? ''
+  const erased: string[] = []
+
+  let isOver = false
+  const write = async (writer: number) => {
+    for (let turn = 1; !isOver; turn++) {
+      if (turn % eraseEvery === 0 && ids.length > writers) {
+        const [id = ''] = ids.splice(Math.floor(Math.random() * ids.length), 1)
+        erased.splice(0, erased.length >= erasedMax ? 1 : 0)
+        erased.push(id)
+        const answered = judge.erase(id)
+        answered(await trySend('DELETE', `/user/${id}`))
+        const next = await make()
+        if (next !== undefined) ids.push(next)
+        continue
+      }
+      const id = anyOf(ids)
+      const name = `${writer}/${turn}`
+      const renamed = judge.rename(id, name)
+      const answer = await trySend('PATCH', `/user/${id}`, { name })
+      // Another writer has erased it meanwhile.
+      if (answer?.status === 404 && !ids.includes(id)) continue
+      renamed(answer)
+    }
+  }
+  const read = async () => {
+    while (!isOver) {
+      const id = anyOf(Math.random() < 0.95 ? ids : erased) || anyOf(ids)
+      judge.read(id)(await trySend('GET', `/user/${id}`))
+    }
+  }
+  const work = Promise.all([
+    ...Array.from({ length: writers }, (_, writer) => write(writer)),
+    ...Array.from({ length: readers }, () => read()),
+  ])
+  work.catch(() => {})
+  undo.push(async () => {
+    isOver = true
+    await work
+  })
+
+  const stage: Stage = {
+    judge,
+    redisUrl: redis.url,
+    databaseUrl: postgres.url,
+    killRedis: () => redis.kill(),
+    startRedis: async ({ isEmpty }) => {
+      if (isEmpty) await rm(join(directory, dump), { force: true })
+      redis = await newRedis()
+    },
+    signalRedis: (signal) => void redis.process.kill(signal),
+    killServer: async () => {
+      const at = Math.floor(Math.random() * servers.length)
+      const port = servers[at]?.port
+      await servers[at]?.kill()
+      servers[at] = await startServer(directory, envOf(at), port)
+    },
+    cutOff: async () => {
+      await proxy.refuse()
+      return proxy.pass
+    },
+  }
+  return {
+    stage,
+    judge,
+    inflict: async ({ isTrouble, inflict }) => {
+      const over = isTrouble ? judge.trouble() : () => {}
+      await inflict(stage)
+      over()
+    },
+    finish: async () => {
+      isOver = true
+      await work
+      for (const id of judge.ids()) {
+        const answer = await until('the servers to answer', async () => {
+          const answer = await trySend('GET', `/user/${id}`)
+          return answer?.status === 200 || answer?.status === 404 ? answer : undefined
+        })
+        judge.final(id, answer)
+      }
+    },
+  }
+}
+
+type Server = { url: string; port: number; kill(): Promise<void>; stop(): Promise<void> }
+
+/** A server process that answers. */
+async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
+  const port = given ?? (await freePort())
+  const child = spawn(process.execPath, [resolve('src/handler/server.ts')], {
+    cwd,
+    env: { ...env, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const url = `http://127.0.0.1:${port}`
+  await until(
+    'a server to start',
+    () => {
+      if (child.exitCode !== null) throw new Error(`the server stopped with ${child.exitCode}`)
+      return fetch(`${url}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    },
+    30_000,
+  )
+  const end = (signal: NodeJS.Signals) => async () => {
+    child.kill(signal)
+    await exited
+  }
+  return { url, port, kill: end('SIGKILL'), stop: end('SIGTERM') }
+}
