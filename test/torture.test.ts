@@ -37,9 +37,9 @@ it('nothing stale, lost or wrong, and recovery by itself, while each part fails 
 
 describe('the judge', () => {
   it('finds an old entry that somebody puts into the cache, and a write that is undone', async () => {
-    const torture = await start({ processes: 1, users: 2 })
+    const torture = await start({ processes: 1, users: 12 })
     const { judge } = torture
-    await more(torture, 20, 20)
+    await more(torture, 10, 10)
     const forge: Fault = {
       what: 'old entries are put into the cache',
       isTrouble: false,
@@ -64,12 +64,12 @@ describe('the judge', () => {
         const client = new pg.Client({ connectionString: databaseUrl })
         await client.connect()
         onTestFinished(() => client.end())
-        await client.query('UPDATE users SET version = version - 1')
+        await client.query('UPDATE users SET version = version - 1 WHERE version > 1')
       },
     }
     await torture.inflict(undo)
     await torture.finish()
-    expect(judge.ruling.lost).toBe(2)
+    expect(judge.ruling.lost).toBeGreaterThan(0)
     expect(isKept(judge.ruling)).toBe(false)
   }, 60_000)
 
