@@ -83,6 +83,7 @@ describe('a start is refused, by name, for', () => {
     ['DATABASE_URL', { DATABASE_URL: 'mysql://x' }],
     ['DATABASE_URL', { DATABASE_URL: 'localhost:5432' }],
     ['REDIS_URL', { REDIS_URL: 'http://x' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://x/users' }],
     ['AVATAR_BUCKET', { AVATAR_BUCKET: 'No Bucket' }],
     ['AVATAR_BUCKET', { AVATAR_BUCKET: 'x/../y' }],
     ['AVATAR_BASE_URL', { AVATAR_BASE_URL: '/avatars' }],

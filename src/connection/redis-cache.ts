@@ -13,23 +13,22 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inArray, sql } from 'drizzle-orm'
-import { Redis } from 'ioredis'
 import { unavailable } from '../model/errors.ts'
 import { cacheInvalidations } from '../model/tables.ts'
 import { type Cache, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
 import { cacheToken } from './iam-token.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
+import { openRedis, script } from './redis-client.ts'
+import type { Reply } from './redis-protocol.ts'
 
 // Raised whenever the stored form changes, so that two versions of the service can run side by side.
 const prefix = 'user-directory:1'
 // What begins a lease; an entry begins with a digit.
 const leaseMark = 'L'.charCodeAt(0)
 
-// Answers far slower than this are slower than the database.
-const commandMsMax = 250
 const retryMs = 200
-// No server that can reach Redis takes longer to connect again, retryMs and a hand-shake.
+// No server that can reach Redis takes longer to connect again: a pause between tries and a hand-shake.
 const reunionMs = 500
 // How long a write waits with its answer for its entry's removal.
 const forgetMsMax = 750
@@ -45,39 +44,32 @@ const walkedMax = 1_000
 const versionBytesMax = 10
 
 // Leaves what another reader has put there, entry or lease, and answers it.
-const readScript = `
+const readScript = script(`
 local place = redis.call('GET', KEYS[1])
 if place then return place end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ARGV[1]`
+return ARGV[1]`)
 
-const fillScript = `
+const fillScript = script(`
 local place = redis.call('GET', KEYS[1])
 if place == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
   return ARGV[2]
 end
-return place`
+return place`)
 
 export function openRedisCache(url: string, db: Database, logger: Logger): Cache {
   const { address, password } = addressOf(url)
-  const redis = new Redis(address, {
-    ...(password && { password: password() }),
-    // Waiting in a queue for a Redis that is away would be slower than the database.
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    commandTimeout: commandMsMax,
-    connectTimeout: 1_000,
-    enableAutoPipelining: true,
-    keepAlive: 10_000,
-    retryStrategy: (attempt) => {
-      if (password) redis.options.password = password()
-      return Math.min(50 * attempt, retryMs)
+  const redis = openRedis(address, {
+    ...(password && { password }),
+    onReady: () => {
+      readyAt = performance.now()
     },
-    scripts: {
-      lease: { lua: readScript, numberOfKeys: 1 },
-      fill: { lua: fillScript, numberOfKeys: 1 },
+    // Another server may be behind the next connection, or the same one restarted.
+    onLost: (reason) => {
+      connections++
+      logger.debug('the cache connection failed', { error: reason })
+      if (!isClosed) distrust(new Error('the connection to the cache was lost', { cause: reason }))
     },
   })
 
@@ -101,11 +93,11 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   const recover = async (): Promise<void> => {
     while (runId === undefined && !isClosed) {
       try {
-        if (redis.status === 'ready') {
+        if (redis.isReady()) {
           const connection = connections
           if (connection > 0)
-            await pause(reunionMs - (performance.now() - readyAt), undefined, { ref: false })
-          const [, run] = /^run_id:(\w+)/m.exec(await redis.info('server')) ?? []
+            await pause(Math.max(0, readyAt + reunionMs - performance.now()), undefined, { ref: false })
+          const [, run] = /^run_id:(\w+)/m.exec(textOf(await redis.send('INFO', 'server'))) ?? []
           if (run === undefined) throw new Error('the cache does not tell its run_id')
           while ((await workOff(run, 0)) === sweepRowsMax);
           if (connection !== connections) continue
@@ -134,7 +126,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         .limit(sweepRowsMax),
     )
     if (left.length === 0) return 0
-    await redis.unlink(left.map(({ userId }) => key(userId, run)))
+    await redis.send('UNLINK', ...left.map(({ userId }) => key(userId, run)))
     await takeBack(left.map(({ id }) => id))
     return left.length
   }
@@ -150,15 +142,6 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     sweep().catch((error: unknown) => logger.debug('the sweep of invalidations failed', { error }))
   }, sweepMs).unref()
 
-  redis.on('ready', () => {
-    readyAt = performance.now()
-  })
-  redis.on('error', (error) => logger.debug('the cache connection failed', { error }))
-  // Another server may be behind the next connection, or the same one restarted.
-  redis.on('close', () => {
-    connections++
-    if (!isClosed) distrust(new Error('the connection to the cache was lost'))
-  })
   distrust(undefined)
 
   const attempt = async <T>(work: (run: string) => Promise<T>): Promise<T | undefined> => {
@@ -187,21 +170,22 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
 
   /** The first bytes of each place are enough: an entry begins with its version. */
   const readVersions = async (run: string, ids: string[]): Promise<number[]> => {
-    const pipeline = redis.pipeline()
-    for (const id of ids) pipeline.getrange(key(id, run), 0, versionBytesMax)
-    const answers = (await pipeline.exec()) ?? []
-    return answers.map(([error, start]) => {
-      if (error) throw error
-      const end = String(start).indexOf('\n')
-      return end > 0 ? Number(String(start).slice(0, end)) : -1
+    const starts = await Promise.all(
+      ids.map((id) => redis.send('GETRANGE', key(id, run), 0, versionBytesMax)),
+    )
+    return starts.map((reply) => {
+      const start = textOf(reply)
+      const end = start.indexOf('\n')
+      return end > 0 ? Number(start.slice(0, end)) : -1
     })
   }
 
   return {
     read: async (id) => {
       const place = await attempt(async (run) => {
-        const found = await redis.getBuffer(key(id, run))
-        return found ?? call(redis, 'leaseBuffer', [key(id, run), `L${randomUUID()}`, leaseTtlMs])
+        const found = bytesOf(await redis.send('GET', key(id, run)))
+        if (found) return found
+        return bytesOf(await redis.run(readScript, [key(id, run)], [`L${randomUUID()}`, leaseTtlMs]))
       })
       if (!place) return { kind: 'bypass' }
       if (place[0] === leaseMark) return { kind: 'miss', lease: place.toString('latin1') }
@@ -209,7 +193,9 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     },
     fill: async (id, lease, entry) => {
       const ttlMs = Math.round(isUnknown(entry) ? unknownTtlMs : entryTtlMs())
-      const place = await attempt((run) => call(redis, 'fillBuffer', [key(id, run), lease, entry, ttlMs]))
+      const place = await attempt(async (run) =>
+        bytesOf(await redis.run(fillScript, [key(id, run)], [lease, entry, ttlMs])),
+      )
       return place && place[0] !== leaseMark ? place : undefined
     },
     note: async (queries, id) => {
@@ -225,7 +211,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         const run = runId
         if (run !== undefined) {
           try {
-            await redis.unlink(key(id, run))
+            await redis.send('UNLINK', key(id, run))
             if (noted !== undefined && done.length < doneMax) done.push(noted)
             return
           } catch (error) {
@@ -235,7 +221,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         const left = giveUpAt - performance.now()
         // Without a connection there is nothing to wait for: whoever else trusts Redis has lost it too, or will
         // find the record.
-        if (recovery === undefined || redis.status !== 'ready' || left <= 0) return
+        if (recovery === undefined || !redis.isReady() || left <= 0) return
         await within(recovery, left)
       }
     },
@@ -243,39 +229,42 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       demand(async (run) => {
         // A cursor is good for the server that gave it: after a restart the walk begins anew.
         const [fromRun, cursor = '0'] = from?.split(':') ?? []
-        const [next, keys] = await redis.scan(
-          fromRun === run ? cursor : '0',
-          'MATCH',
-          key('*', run),
-          'COUNT',
-          walkedMax,
+        const [next, keys] = listOf(
+          await redis.send(
+            'SCAN',
+            fromRun === run ? cursor : '0',
+            'MATCH',
+            key('*', run),
+            'COUNT',
+            walkedMax,
+          ),
         )
         const start = key('', run).length
-        const ids = keys.map((key) => key.slice(start))
+        const ids = listOf(keys).map((key) => textOf(key).slice(start))
         const versions = await readVersions(run, ids)
         return {
           found: ids.flatMap((id, at) => {
             const version = versions[at] ?? -1
             return version === -1 ? [] : [{ id, version }]
           }),
-          next: next === '0' ? undefined : `${run}:${next}`,
+          next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}`,
         }
       }),
     versions: (ids) => demand((run) => readVersions(run, ids)),
-    size: () => demand(() => redis.dbsize()),
+    size: () => demand(async () => Number(await redis.send('DBSIZE'))),
     check: async () => {
       const giveUpAt = performance.now() + checkMsMax
       while (runId === undefined) {
         if (performance.now() > giveUpAt) throw unavailable('The cache')
         await pause(10)
       }
-      await demand(() => redis.ping())
+      await demand(() => redis.send('PING'))
     },
     close: async () => {
       isClosed = true
       clearInterval(sweeps)
       if (done.length > 0) await takeBack(done.splice(0)).catch(() => {})
-      redis.disconnect()
+      redis.close()
     },
   }
 }
@@ -299,15 +288,19 @@ async function within(work: Promise<void>, ms: number): Promise<void> {
   end.abort()
 }
 
-// ioredis makes a method of each script at run time, which its types do not know.
-function call(
-  redis: Redis,
-  command: 'leaseBuffer' | 'fillBuffer',
-  values: (string | number | Buffer)[],
-): Promise<Buffer | null> {
-  const scripts = redis as unknown as Record<
-    typeof command,
-    (...values: (string | number | Buffer)[]) => Promise<Buffer | null>
-  >
-  return scripts[command](...values)
+// A server that answers with something else than the command gives is not one to trust.
+
+function bytesOf(reply: Reply | undefined): Buffer | undefined {
+  if (reply === null) return undefined
+  if (!Buffer.isBuffer(reply)) throw new Error('the cache answered something else than bytes')
+  return reply
+}
+
+function textOf(reply: Reply | undefined): string {
+  return bytesOf(reply)?.toString() ?? ''
+}
+
+function listOf(reply: Reply | undefined): Reply[] {
+  if (!Array.isArray(reply)) throw new Error('the cache answered something else than a list')
+  return reply
 }

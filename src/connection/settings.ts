@@ -62,7 +62,13 @@ const environment = z.object({
     ),
   ),
   DATABASE_URL: z.optional(url(['postgres:', 'postgresql:'], 'a postgres:// URL')),
-  REDIS_URL: z.optional(url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL')),
+  REDIS_URL: z.optional(
+    url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL').check(
+      z.refine((text: string) => !URL.canParse(text) || /^\/?\d{0,4}$/.test(new URL(text).pathname), {
+        error: "must have a database's number as its path, or none",
+      }),
+    ),
+  ),
   AVATAR_BUCKET: z.optional(
     z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of an S3 bucket')),
   ),
