@@ -1,0 +1,2 @@
+// How the stages differ.
+export type StageName = 'dev' | 'prod'
