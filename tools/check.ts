@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const checks: Record<string, () => string | undefined> = {
-  types: () => run('tsc', '--noEmit'),
+  types: () => run('tsc', '--noEmit') ?? run('tsc', '--noEmit', '-p', 'infra'),
   'lint, format and layers': () => run('biome', 'check', '--error-on-warnings', '.'),
   'unused code': () => run('knip'),
   'migrations in step with the tables': migrationsInStep,

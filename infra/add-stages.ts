@@ -1,0 +1,17 @@
+// The stacks of all stages, and the check that they keep to good practice.
+import { type App, Tags, Validations } from 'aws-cdk-lib'
+import { Code } from 'aws-cdk-lib/aws-lambda'
+import { AwsSolutionsChecks } from 'cdk-nag'
+import { DataStack } from './data-stack.ts'
+import { ServiceStack } from './service-stack.ts'
+import { type Stage, type StageName, stages } from './stages.ts'
+
+/** @param functions the functions' package: a ZIP file, or a folder */
+export function addStages(app: App, functions: string): void {
+  for (const [name, stage] of Object.entries(stages) as [StageName, Stage][]) {
+    const data = new DataStack(app, name, stage, { terminationProtection: stage.keepsData })
+    const service = new ServiceStack(app, name, stage, data, Code.fromAsset(functions))
+    for (const stack of [data, service]) Tags.of(stack).add('service', `user-directory-${name}`)
+  }
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }))
+}

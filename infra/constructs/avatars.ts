@@ -1,0 +1,132 @@
+// The avatars: a private bucket that CloudFront alone may read, and the functions write.
+import { Duration, Stack } from 'aws-cdk-lib'
+import {
+  AllowedMethods,
+  CachePolicy,
+  Distribution,
+  HttpVersion,
+  ResponseHeadersPolicy,
+  ViewerProtocolPolicy,
+} from 'aws-cdk-lib/aws-cloudfront'
+import { S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins'
+import { AnyPrincipal, type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam'
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3'
+import { Construct } from 'constructs'
+import { accept, wildcardFinding } from '../nag.ts'
+import { prefix } from '../names.ts'
+import type { Stage, StageName } from '../stages.ts'
+import { removalPolicy } from './log-group.ts'
+import type { Network } from './network.ts'
+
+export class Avatars extends Construct {
+  readonly bucketName: string
+  readonly distribution: Distribution
+  // By its name, which other stacks know without asking this one.
+  readonly #bucketArn: string
+  readonly #objects: string
+
+  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage, network: Network) {
+    super(scope, id)
+    const { account, region, partition } = Stack.of(this)
+    this.bucketName = `${prefix(stageName)}-avatars-${account}-${region}`
+    this.#bucketArn = `arn:${partition}:s3:::${this.bucketName}`
+    this.#objects = `${this.#bucketArn}/avatars/*`
+    const shared = {
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      encryption: BucketEncryption.S3_MANAGED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      removalPolicy: removalPolicy(stage),
+    }
+    const logs = new Bucket(this, 'AccessLogs', {
+      ...shared,
+      // CloudFront writes its logs with an access list.
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_PREFERRED,
+      lifecycleRules: [{ expiration: Duration.days(stage.logDays) }],
+    })
+    // Not versioned: an erased user's picture is gone. Orphans are removed by the daily job.
+    const bucket = new Bucket(this, 'Bucket', {
+      bucketName: this.bucketName,
+      ...shared,
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      serverAccessLogsBucket: logs,
+      serverAccessLogsPrefix: 's3/',
+      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+    })
+
+    this.distribution = new Distribution(this, 'Distribution', {
+      comment: 'Avatars',
+      defaultBehavior: {
+        origin: S3BucketOrigin.withOriginAccessControl(bucket),
+        allowedMethods: AllowedMethods.ALLOW_GET_HEAD,
+        viewerProtocolPolicy: ViewerProtocolPolicy.HTTPS_ONLY,
+        // For as long as the objects themselves say: for ever, since their names hold their content's hash.
+        cachePolicy: CachePolicy.CACHING_OPTIMIZED,
+        // As the Node server's own route answers.
+        responseHeadersPolicy: new ResponseHeadersPolicy(this, 'Headers', {
+          securityHeadersBehavior: {
+            contentTypeOptions: { override: true },
+            contentSecurityPolicy: {
+              contentSecurityPolicy: "default-src 'none'; sandbox",
+              override: true,
+            },
+            strictTransportSecurity: { accessControlMaxAge: Duration.days(365), override: true },
+          },
+          customHeadersBehavior: {
+            customHeaders: [
+              { header: 'Cross-Origin-Resource-Policy', value: 'cross-origin', override: true },
+            ],
+          },
+        }),
+      },
+      httpVersion: HttpVersion.HTTP2_AND_3,
+      enableLogging: true,
+      logBucket: logs,
+      logFilePrefix: 'cloudfront/',
+    })
+
+    network.s3.addToPolicy(
+      new PolicyStatement({
+        principals: [new AnyPrincipal()],
+        actions: ['s3:PutObject', 's3:DeleteObject', 's3:ListBucket'],
+        resources: [this.#bucketArn, this.#objects],
+        conditions: { StringEquals: { 'aws:PrincipalAccount': account } },
+      }),
+    )
+    accept(logs, { 'AwsSolutions-S1': 'It holds the access logs; logging who writes logs has no end.' })
+    accept(this.distribution, {
+      'AwsSolutions-CFR1': 'Users may be anywhere.',
+      'AwsSolutions-CFR2':
+        'It serves pictures under names that cannot be guessed; there is nothing to attack.',
+      'AwsSolutions-CFR4':
+        'CloudFront’s own certificate fixes the oldest protocol; with a domain of your own, set it to TLS 1.2.',
+    })
+  }
+
+  get baseUrl(): string {
+    return `https://${this.distribution.distributionDomainName}`
+  }
+
+  grantWrite(role: IRole): void {
+    this.#grantObjects(role, 's3:PutObject', 's3:DeleteObject')
+  }
+
+  /** To find objects that nobody uses, and remove them. */
+  grantSweep(role: IRole): void {
+    this.#grantObjects(role, 's3:DeleteObject')
+    role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [this.#bucketArn],
+        conditions: { StringEquals: { 's3:prefix': 'avatars/' } },
+      }),
+    )
+  }
+
+  #grantObjects(role: IRole, ...actions: string[]): void {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [this.#objects] }))
+    accept(role, {
+      [wildcardFinding(this, this.#objects)]: 'Each user’s avatar is an object of its own.',
+    })
+  }
+}

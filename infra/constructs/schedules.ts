@@ -1,0 +1,56 @@
+// What runs by the clock: the daily revalidation, and the delivery of the outbox.
+import { Duration } from 'aws-cdk-lib'
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets'
+import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations'
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import { accept } from '../nag.ts'
+import type { Functions } from './functions.ts'
+
+export class Schedules extends Construct {
+  /** Calls that nobody took, and runs of the daily job that failed to the last try. */
+  readonly deadLetters: Queue
+
+  constructor(scope: Construct, id: string, { refresh, deliver }: Functions) {
+    super(scope, id)
+    this.deadLetters = new Queue(this, 'DeadLetters', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    })
+    accept(this.deadLetters, { 'AwsSolutions-SQS3': 'It is the dead letters’ own queue.' })
+
+    // A run that fails, or whose time is up, goes on in the next try where it was.
+    refresh.alias.configureAsyncInvoke({
+      retryAttempts: 2,
+      maxEventAge: Duration.hours(2),
+      onFailure: new SqsDestination(this.deadLetters),
+    })
+    new Rule(this, 'Daily', {
+      description: 'The revalidation, at a quiet hour',
+      schedule: Schedule.cron({ minute: '17', hour: '3' }),
+      targets: [
+        new LambdaFunction(refresh.alias, {
+          deadLetterQueue: this.deadLetters,
+          retryAttempts: 3,
+          maxEventAge: Duration.hours(2),
+        }),
+      ],
+    })
+
+    // The next minute's call makes up for one that is lost, and for one that comes while another works.
+    deliver.alias.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.seconds(60) })
+    new Rule(this, 'EachMinute', {
+      description: 'The delivery of the outbox',
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [
+        new LambdaFunction(deliver.alias, {
+          deadLetterQueue: this.deadLetters,
+          retryAttempts: 0,
+          maxEventAge: Duration.seconds(60),
+        }),
+      ],
+    })
+  }
+}

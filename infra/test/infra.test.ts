@@ -1,0 +1,365 @@
+// What must hold of the stacks for safety, looked for in the templates of both stages.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { App } from 'aws-cdk-lib'
+import { Match, Template } from 'aws-cdk-lib/assertions'
+import { afterAll, describe, expect, test } from 'vitest'
+import { addStages } from '../add-stages.ts'
+import { type StageName, stages } from '../stages.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'infra-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+// The templates know the functions' package by its hash alone.
+const functions = join(folder, 'functions')
+mkdirSync(functions)
+writeFileSync(join(functions, 'api.js'), '')
+
+const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'))
+const app = new App({ context, outdir: join(folder, 'cdk.out') })
+addStages(app, functions)
+// cdk-nag looks at all of it, and throws on what is not accepted.
+const assembly = app.synth()
+
+type Resource = {
+  Type: string
+  Properties?: Record<string, unknown>
+  DependsOn?: string | string[]
+  DeletionPolicy?: string
+}
+type Statement = {
+  Effect: string
+  Action: string | string[]
+  Resource?: unknown
+  NotAction?: unknown
+  NotResource?: unknown
+}
+
+describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
+  const stage = stages[name]
+  const templateOf = (part: string) =>
+    Template.fromJSON(assembly.getStackByName(`user-directory-${name}-${part}`).template)
+  const data = templateOf('data')
+  const service = templateOf('service')
+  const resources: [string, Resource][] = [data, service].flatMap(
+    (template) => Object.entries(template.toJSON().Resources) as [string, Resource][],
+  )
+  const ofType = (type: string) => resources.filter(([, { Type }]) => Type === type)
+  const properties = (type: string) => ofType(type).map(([, { Properties = {} }]) => Properties)
+
+  test('every method of the API has the authorizer, and takes access tokens only', () => {
+    const methods = properties('AWS::ApiGateway::Method')
+    expect(methods.length).toBeGreaterThan(0)
+    for (const method of methods) {
+      expect(method).toMatchObject({
+        AuthorizationType: 'COGNITO_USER_POOLS',
+        AuthorizerId: expect.anything(),
+        AuthorizationScopes: ['users/read', 'users/write', 'openid', 'aws.cognito.signin.user.admin'],
+      })
+    }
+    // A remembered answer would outlive its token.
+    service.allResourcesProperties('AWS::ApiGateway::Authorizer', { AuthorizerResultTtlInSeconds: 0 })
+  })
+
+  test('there is no way to the internet and none from it', () => {
+    for (const type of [
+      'AWS::EC2::InternetGateway',
+      'AWS::EC2::NatGateway',
+      'AWS::EC2::EgressOnlyInternetGateway',
+      'AWS::EC2::EIP',
+      'AWS::EC2::Route',
+      'AWS::Lambda::Url',
+    ])
+      expect(ofType(type), type).toEqual([])
+    for (const subnet of properties('AWS::EC2::Subnet'))
+      expect(subnet).toMatchObject({ MapPublicIpOnLaunch: false })
+    expect(properties('AWS::EC2::Subnet')).toHaveLength(stage.zones)
+    data.allResourcesProperties('AWS::RDS::DBInstance', { PubliclyAccessible: false })
+    const open = resources.filter(
+      ([, { Type, Properties }]) =>
+        Type.startsWith('AWS::EC2::SecurityGroup') &&
+        JSON.stringify([Properties?.SecurityGroupIngress, Type.endsWith('Ingress') && Properties]).includes(
+          '0.0.0.0/0',
+        ),
+    )
+    expect(open).toEqual([])
+  })
+
+  test('only one function is outside of the network, and it reaches the user pool alone', () => {
+    const outside = ofType('AWS::Lambda::Function').filter(([, { Properties }]) => !Properties?.VpcConfig)
+    // CloudFormation's way to the migrations is the CDK's own.
+    expect(outside.map(([, { Properties }]) => Properties?.FunctionName).filter(Boolean)).toEqual([
+      `user-directory-${name}-user-pool`,
+    ])
+  })
+
+  test('buckets are private, encrypted and reached by TLS only', () => {
+    data.allResourcesProperties('AWS::S3::Bucket', {
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      BucketEncryption: Match.anyValue(),
+    })
+    for (const [id] of ofType('AWS::S3::Bucket'))
+      data.hasResourceProperties('AWS::S3::BucketPolicy', {
+        Bucket: { Ref: id },
+        PolicyDocument: {
+          Statement: Match.arrayWith([
+            Match.objectLike({
+              Effect: 'Deny',
+              Action: 's3:*',
+              Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+            }),
+          ]),
+        },
+      })
+  })
+
+  test('what is kept is encrypted, and so is every way to it', () => {
+    data.hasResourceProperties('AWS::RDS::DBInstance', {
+      StorageEncrypted: true,
+      EnableIAMDatabaseAuthentication: true,
+      ManageMasterUserPassword: true,
+      MasterUserPassword: Match.absent(),
+    })
+    data.hasResourceProperties('AWS::RDS::DBParameterGroup', {
+      Parameters: Match.objectLike({ 'rds.force_ssl': '1' }),
+    })
+    data.hasResourceProperties('AWS::RDS::DBProxy', {
+      RequireTLS: true,
+      DefaultAuthScheme: 'IAM_AUTH',
+      Auth: [Match.objectLike({ IAMAuth: 'REQUIRED' })],
+    })
+    data.hasResourceProperties('AWS::ElastiCache::ReplicationGroup', {
+      TransitEncryptionEnabled: true,
+      TransitEncryptionMode: 'required',
+      AtRestEncryptionEnabled: true,
+      ClusterMode: 'disabled',
+      UserGroupIds: Match.anyValue(),
+    })
+    data.allResourcesProperties('AWS::ElastiCache::User', { AuthenticationMode: { Type: 'iam' } })
+    data.allResourcesProperties('AWS::CloudFront::Distribution', {
+      DistributionConfig: Match.objectLike({
+        DefaultCacheBehavior: Match.objectLike({ ViewerProtocolPolicy: 'https-only' }),
+      }),
+    })
+    service.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true })
+  })
+
+  test('data outlives its stack where it is to be kept, and is protected against deletion', () => {
+    const policy = stage.keepsData ? 'Retain' : 'Delete'
+    for (const type of [
+      'AWS::RDS::DBInstance',
+      'AWS::S3::Bucket',
+      'AWS::Cognito::UserPool',
+      'AWS::Logs::LogGroup',
+    ])
+      for (const [id, { DeletionPolicy }] of ofType(type)) expect(DeletionPolicy, id).toBe(policy)
+    data.hasResourceProperties('AWS::RDS::DBInstance', {
+      DeletionProtection: stage.keepsData,
+      BackupRetentionPeriod: stage.database.backupDays,
+      MultiAZ: stage.database.standby,
+    })
+    data.hasResourceProperties('AWS::Cognito::UserPool', {
+      DeletionProtection: stage.keepsData ? 'ACTIVE' : 'INACTIVE',
+    })
+  })
+
+  test('no log is kept for ever', () => {
+    for (const logs of properties('AWS::Logs::LogGroup')) expect(logs.RetentionInDays).toBe(stage.logDays)
+    // Of each function's log we have made the group ourselves, but for the CDK's own.
+    for (const { FunctionName, LoggingConfig } of properties('AWS::Lambda::Function'))
+      if (FunctionName) expect(LoggingConfig).toMatchObject({ LogGroup: expect.anything() })
+  })
+
+  test('nobody may do everything, and on all resources only what knows none', () => {
+    const knowNone = [
+      // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+      'xray:PutTelemetryRecords',
+      'xray:PutTraceSegments',
+      // Lambda's network interfaces, denied to the function's own code.
+      'ec2:AssignPrivateIpAddresses',
+      'ec2:CreateNetworkInterface',
+      'ec2:DeleteNetworkInterface',
+      'ec2:DescribeNetworkInterfaces',
+      'ec2:DescribeSubnets',
+      'ec2:UnassignPrivateIpAddresses',
+    ]
+    const statements = resources.flatMap(([id, { Properties = {} }]) => {
+      const policies: { PolicyDocument: unknown }[] = Array.isArray(Properties.Policies)
+        ? Properties.Policies
+        : []
+      return [Properties.PolicyDocument, ...policies.map(({ PolicyDocument }) => PolicyDocument)]
+        .filter((document) => document !== undefined)
+        .flatMap((document) => (document as { Statement: Statement[] }).Statement)
+        .map((statement) => ({ id, ...statement }))
+    })
+    expect(statements.length).toBeGreaterThan(10)
+    for (const { id, Effect, Action, Resource, NotAction, NotResource } of statements) {
+      if (Effect !== 'Allow') continue
+      expect([NotAction, NotResource], id).toEqual([undefined, undefined])
+      const actions = [Action].flat()
+      for (const action of actions) expect(action, id).not.toContain('*')
+      if ([Resource].flat().includes('*'))
+        expect(
+          actions.filter((action) => !knowNone.includes(action)),
+          id,
+        ).toEqual([])
+    }
+  })
+
+  test('each function may log in to the database as its own role only', () => {
+    const logins = Object.fromEntries(
+      ofType('AWS::IAM::Policy')
+        .filter(([, { Properties }]) => JSON.stringify(Properties).includes('rds-db:connect'))
+        .map(([id, { Properties }]) => [
+          /(?:Functions|Database)(\w+?)Role/.exec(id)?.[1],
+          [...JSON.stringify(Properties).matchAll(/directory_\w+/g)].map(String),
+        ]),
+    )
+    expect(logins).toEqual({
+      Proxy: ['directory_service'],
+      api: ['directory_service'],
+      deliver: ['directory_service'],
+      migrate: ['directory_owner'],
+      refresh: ['directory_service'],
+      signin: ['directory_service'],
+    })
+  })
+
+  test('no alias moves before the schema has been brought up to date by the same package', () => {
+    const [[trigger, { Properties }]] = ofType('Custom::Trigger') as [[string, Resource]]
+    expect(JSON.stringify(Properties?.HandlerArn)).toMatch(/FunctionsmigrateFunctionCurrentVersion/)
+    const aliases = ofType('AWS::Lambda::Alias')
+    const moving = aliases.filter(([, { DependsOn = [] }]) => [DependsOn].flat().includes(trigger))
+    expect(moving.map(([id]) => /Functions([a-z]+)Live/.exec(id)?.[1]).sort()).toEqual([
+      'api',
+      'deliver',
+      'refresh',
+      'signin',
+    ])
+    // Of those that do not wait, one is the migration itself and one has no database.
+    expect(aliases).toHaveLength(6)
+  })
+
+  test('earlier versions of the functions stay, to go back to', () => {
+    for (const [id, { DeletionPolicy }] of ofType('AWS::Lambda::Version'))
+      expect(DeletionPolicy, id).toBe('Retain')
+  })
+
+  test('calls by the clock go to the alias, and what nobody took is kept', () => {
+    const rules = properties('AWS::Events::Rule')
+    expect(rules).toHaveLength(2)
+    for (const { Targets } of rules) {
+      expect(JSON.stringify(Targets)).toMatch(/"Arn":\{"Ref":"Functions\w+Live/)
+      expect(Targets).toMatchObject([
+        { DeadLetterConfig: { Arn: expect.anything() }, RetryPolicy: expect.anything() },
+      ])
+    }
+    service.hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+      DestinationConfig: { OnFailure: { Destination: Match.anyValue() } },
+      MaximumRetryAttempts: 2,
+    })
+  })
+
+  test('logs hold no token: neither headers nor bodies are written', () => {
+    service.hasResourceProperties('AWS::ApiGateway::Stage', {
+      TracingEnabled: true,
+      MethodSettings: [
+        Match.objectLike({
+          DataTraceEnabled: false,
+          ThrottlingRateLimit: stage.throttle.perSecond,
+          ThrottlingBurstLimit: stage.throttle.burst,
+        }),
+      ],
+    })
+    const [{ AccessLogSetting } = {}] = properties('AWS::ApiGateway::Stage')
+    expect(JSON.stringify(AccessLogSetting)).not.toMatch(/header|authorizer|claims|path|querystring/i)
+    for (const { Rules = [] } of properties('AWS::WAFv2::WebACL'))
+      for (const { VisibilityConfig } of Rules as { VisibilityConfig: unknown }[])
+        expect(VisibilityConfig).toMatchObject({ SampledRequestsEnabled: false })
+  })
+
+  test('the firewall lets avatars through', () => {
+    service.hasResourceProperties('AWS::WAFv2::WebACL', {
+      Scope: 'REGIONAL',
+      Rules: Match.arrayWith([
+        Match.objectLike({
+          Statement: {
+            ManagedRuleGroupStatement: Match.objectLike({
+              Name: 'AWSManagedRulesCommonRuleSet',
+              RuleActionOverrides: Match.arrayWith([
+                { Name: 'SizeRestrictions_BODY', ActionToUse: { Count: {} } },
+              ]),
+            }),
+          },
+        }),
+      ]),
+    })
+    service.resourceCountIs('AWS::WAFv2::WebACLAssociation', 1)
+  })
+
+  test('endpoints let only our account do only what the functions do', () => {
+    const endpoints = properties('AWS::EC2::VPCEndpoint')
+    expect(
+      endpoints.map(({ PolicyDocument }) =>
+        (PolicyDocument as { Statement: Statement[] }).Statement.map(({ Action }) => Action),
+      ),
+    ).toEqual([
+      [['s3:DeleteObject', 's3:ListBucket', 's3:PutObject']],
+      ['events:PutEvents'],
+      ['lambda:InvokeFunction'],
+    ])
+    for (const { PolicyDocument } of endpoints)
+      for (const statement of (PolicyDocument as { Statement: object[] }).Statement)
+        expect(statement).toMatchObject({
+          Condition: { StringEquals: { 'aws:PrincipalAccount': { Ref: 'AWS::AccountId' } } },
+        })
+  })
+
+  test('people sign in with code and PKCE or their password, machines with their secret', () => {
+    data.hasResourceProperties('AWS::Cognito::UserPoolClient', {
+      ClientName: 'web',
+      GenerateSecret: false,
+      AllowedOAuthFlows: ['code'],
+      PreventUserExistenceErrors: 'ENABLED',
+      ExplicitAuthFlows: ['ALLOW_USER_PASSWORD_AUTH', 'ALLOW_USER_SRP_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+    })
+    data.hasResourceProperties('AWS::Cognito::UserPoolClient', {
+      ClientName: 'machine',
+      GenerateSecret: true,
+      AllowedOAuthFlows: ['client_credentials'],
+    })
+    data.hasResourceProperties('AWS::Cognito::UserPool', {
+      AdminCreateUserConfig: { AllowAdminCreateUserOnly: true },
+      UsernameConfiguration: { CaseSensitive: false },
+      LambdaConfig: {
+        UserMigration: Match.anyValue(),
+        PreTokenGenerationConfig: { LambdaVersion: 'V2_0', LambdaArn: Match.anyValue() },
+      },
+    })
+    // No other pool may call our trigger.
+    service.hasResourceProperties('AWS::Lambda::Permission', {
+      Principal: 'cognito-idp.amazonaws.com',
+      SourceArn: Match.anyValue(),
+    })
+  })
+
+  test('scripts find what they need in the outputs', () => {
+    const outputs = [data, service].flatMap((template) => Object.keys(template.findOutputs('*')))
+    for (const output of [
+      'ApiUrl',
+      'UserPoolId',
+      'WebClientId',
+      'MachineClientId',
+      'AvatarBaseUrl',
+      'ApiFunctionName',
+      'ApiAliasName',
+      'MigrateFunctionName',
+    ])
+      expect(outputs).toContain(output)
+  })
+})
