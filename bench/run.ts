@@ -1,5 +1,6 @@
-// npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5]: how fast the service is, as ratios to
-// floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
+// npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
+// to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
+// `--only` takes the rows whose names begin so, and no starts.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -19,18 +20,32 @@ import { sampleSuffix, seedSamples } from '../src/services/samples.ts'
 import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
-import { type Load, load } from './load.ts'
+import { load } from './load.ts'
+import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 
 const { values: options } = parseArgs({
   options: {
     users: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
   },
 })
 const users = Number(options.users)
 const seconds = Number(options.seconds)
 const rounds = Number(options.rounds)
+
+type Figures = { perSecond: number; p99Ms: number; cpuUs: number }
+type Floor = { name: string; measure(connections: number): Promise<Figures> }
+type Row = {
+  name: string
+  connections: number
+  request: () => string
+  floor: Floor
+  before?(): Promise<unknown>
+  /** Told how many requests were answered. @throws Error when they were not what the row is about */
+  after?(answered: number): Promise<void>
+}
 
 const directory = await mkdtemp(join(tmpdir(), 'user-directory-bench-'))
 const undo: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })]
@@ -67,8 +82,14 @@ async function bench(): Promise<void> {
   const fresh = () => ids[next++ % ids.length] ?? ''
   const hot = ids.slice(0, 100)
   const client = new Redis(redis.url)
-  for (const id of hot) await client.set(`bench:${id}`, 'x'.repeat(400))
-  client.disconnect()
+  undo.push(async () => client.disconnect())
+  // The floor answers what the service does.
+  for (const id of hot) {
+    const user = await fetch(`http://127.0.0.1:${service.port}/user/${id}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    await client.set(`bench:${id}`, await user.text())
+  }
   const words = [
     'lovelace',
     'hopper',
@@ -88,71 +109,119 @@ async function bench(): Promise<void> {
     `${method} ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${token}\r\n${
       body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
     }\r\n${body}`
-  const askFloor = (name: string, value: string) =>
-    `GET /${name}/${encodeURIComponent(value)} HTTP/1.1\r\nHost: bench\r\n\r\n`
   const newUser = () =>
     JSON.stringify({ username: `bench.${randomBytes(8).toString('hex')}`, password: 'a-good-password' })
 
-  const rows: [string, number, () => string, string, () => string][] = [
-    [
-      'cached GET',
-      32,
-      () => ask('GET', `/user/${hotId()}`),
-      'node:http + Redis GET',
-      () => askFloor('cached', hotId()),
-    ],
-    [
-      'uncached GET',
-      32,
-      () => ask('GET', `/user/${fresh()}`),
-      'node:http + prepared select',
-      () => askFloor('select', random()),
-    ],
-    [
-      'list, 20 a page',
-      16,
-      () => ask('GET', `/user?limit=20&created_after=${'2020-01-01T00:00:00Z'}`),
-      'node:http + 20 rows by index',
-      () => askFloor('list', random()),
-    ],
-    [
-      'search, 20 a page',
-      16,
-      () => ask('GET', `/user?limit=20&search=${encodeURIComponent(word())}`),
-      'node:http + LIKE, 20 ids',
-      () => askFloor('search', word()),
-    ],
-    [
-      'create',
-      8,
-      () => ask('POST', '/user', newUser()),
-      'node:http + Argon2id',
-      () => askFloor('hash', 'a-good-password'),
-    ],
+  // The same headers go to the floors: what they cost Node they cost everybody.
+  const nodeFloor = (name: string, path: () => string): Floor => ({
+    name: `node:http + ${name}`,
+    measure: (connections) => measure(floor, connections, () => ask('GET', path())),
+  })
+  const rows: Row[] = [
+    {
+      name: 'cached GET',
+      connections: 32,
+      request: () => ask('GET', `/user/${hotId()}`),
+      floor: nodeFloor('Redis GET', () => `/cached/${hotId()}`),
+    },
+    {
+      name: 'uncached GET',
+      connections: 32,
+      before: () => client.flushdb(),
+      request: () => ask('GET', `/user/${fresh()}`),
+      after: async (answered) => {
+        const misses = await client.dbsize()
+        if (misses < answered * 0.98)
+          throw new Error(`${misses} of ${answered} reads were uncached: take more --users`)
+      },
+      floor: (await hasPgbench())
+        ? await pgbenchFloor(postgres.url)
+        : nodeFloor('prepared select (pgbench is not on the PATH)', () => `/select/${random()}`),
+    },
+    {
+      name: 'list, 20 a page',
+      connections: 16,
+      request: () => ask('GET', `/user?limit=20&created_after=${'2020-01-01T00:00:00Z'}`),
+      floor: nodeFloor('20 rows by index', () => `/list/${random()}`),
+    },
+    {
+      name: 'search, 20 a page',
+      connections: 16,
+      request: () => ask('GET', `/user?limit=20&search=${encodeURIComponent(word())}`),
+      floor: nodeFloor('LIKE, 20 ids', () => `/search/${encodeURIComponent(word())}`),
+    },
+    {
+      name: 'create',
+      connections: 8,
+      request: () => ask('POST', '/user', newUser()),
+      floor: nodeFloor('Argon2id', () => '/hash/a-good-password'),
+    },
   ]
-  print('', 'per second', 'p50 ms', 'p99 ms', 'of floor', 'floor')
-  for (const [name, connections, request, floorName, floorRequest] of rows) {
-    const measured: { ours: Load; floor: Load }[] = []
+  print('', 'per second', 'CPU µs', 'p50 ms', 'p99 ms', 'of floor', "p99's", 'floor')
+  for (const { name, connections, request, floor, before, after } of rows) {
+    if (!name.startsWith(options.only)) continue
+    const measured: { ours: Figures & { p50Ms: number }; floor: Figures }[] = []
     // The first round warms up and is not counted.
     for (let round = 0; round <= rounds; round++) {
-      const ours = await load({ port: service.port, connections, seconds }, request)
-      const theirs = await load({ port: floor.port, connections, seconds }, floorRequest)
-      if (ours.bad + theirs.bad > 0)
-        throw new Error(`${name}: ${ours.bad} and ${theirs.bad} answers were not 2xx`)
+      await before?.()
+      const ours = await measure(service, connections, request)
+      await after?.(ours.answered)
+      const theirs = await floor.measure(connections)
       if (round > 0) measured.push({ ours, floor: theirs })
     }
-    const ratio = median(measured.map(({ ours, floor }) => ours.perSecond / floor.perSecond))
+    const middle = (figure: (round: (typeof measured)[number]) => number, digits: number) =>
+      median(measured.map(figure)).toFixed(digits)
     print(
       name,
-      median(measured.map(({ ours }) => ours.perSecond)).toFixed(0),
-      median(measured.map(({ ours }) => ours.p50Ms)).toFixed(2),
-      median(measured.map(({ ours }) => ours.p99Ms)).toFixed(2),
-      ratio.toFixed(2),
-      `${floorName}: ${median(measured.map(({ floor }) => floor.perSecond)).toFixed(0)}/s, p99 ${median(measured.map(({ floor }) => floor.p99Ms)).toFixed(2)} ms`,
+      middle(({ ours }) => ours.perSecond, 0),
+      middle(({ ours }) => ours.cpuUs, 1),
+      middle(({ ours }) => ours.p50Ms, 2),
+      middle(({ ours }) => ours.p99Ms, 2),
+      middle(({ ours, floor }) => ours.perSecond / floor.perSecond, 2),
+      middle(({ ours, floor }) => ours.p99Ms / floor.p99Ms, 2),
+      `${floor.name}: ${middle(({ floor }) => floor.perSecond, 0)}/s, CPU ${middle(({ floor }) => floor.cpuUs, 1)} µs, p99 ${middle(({ floor }) => floor.p99Ms, 2)} ms`,
     )
   }
   process.stdout.write(`\nresident memory after all that: ${await residentMegabytes(service.process)} MB\n`)
-  await starts()
+  if (options.only === '') await starts()
+}
+
+type Target = { port: number; process: ChildProcess }
+
+/** @throws Error when an answer was not 2xx */
+async function measure(target: Target, connections: number, request: () => string) {
+  const before = await cpuTicks(target.process)
+  const done = await load({ port: target.port, connections, seconds }, request)
+  const ticks = (await cpuTicks(target.process)) - before
+  if (done.bad > 0) throw new Error(`${done.bad} answers were not 2xx`)
+  const answered = Math.round(done.perSecond * seconds)
+  // A hundred ticks a second, everywhere that Linux runs.
+  return { ...done, answered, cpuUs: (ticks * 10_000) / answered }
+}
+
+/** The processor time that a process has used; not a number where there is no /proc. */
+async function cpuTicks({ pid }: ChildProcess): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // Its name, in brackets, may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11]) + Number(fields[12])
+}
+
+async function pgbenchFloor(url: string): Promise<Floor> {
+  const own = Object.assign(new URL(url), { pathname: '/pgbench' }).href
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  await admin.query('CREATE DATABASE pgbench')
+  await admin.end()
+  await preparePgbench(own)
+  return {
+    name: 'pgbench, prepared select',
+    measure: async (connections) => ({
+      ...(await pgbench(own, { connections, seconds })),
+      p99Ms: Number.NaN,
+      cpuUs: Number.NaN,
+    }),
+  }
 }
 
 async function fill(databaseUrl: string): Promise<string[]> {
@@ -172,17 +241,17 @@ async function fill(databaseUrl: string): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-async function startFloors(env: Record<string, string>): Promise<{ port: number }> {
+async function startFloors(env: Record<string, string>): Promise<Target> {
   const child = spawn(process.execPath, [resolve('bench/floors.ts')], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   undo.push(() => stop(child))
   const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
-  return { port: Number(chunk.toString()) }
+  return { port: Number(chunk.toString()), process: child }
 }
 
-async function startService(env: Record<string, string>): Promise<{ port: number; process: ChildProcess }> {
+async function startService(env: Record<string, string>): Promise<Target> {
   const port = await freePort()
   // Its log lines are written, as in production, but nobody reads them.
   const child = spawn(process.execPath, [resolve('src/handler/server.ts')], {
@@ -251,8 +320,6 @@ function median(figures: number[]): number {
 }
 
 function print(name: string, ...cells: string[]): void {
-  const [rate = '', p50 = '', p99 = '', ratio = '', floor = ''] = cells
-  process.stdout.write(
-    `${name.padEnd(20)}${rate.padStart(11)}${p50.padStart(9)}${p99.padStart(9)}${ratio.padStart(10)}   ${floor}\n`,
-  )
+  const figures = cells.slice(0, -1).map((cell) => cell.padStart(11))
+  process.stdout.write(`${name.padEnd(18)}${figures.join('')}   ${cells.at(-1)}\n`)
 }

@@ -12,6 +12,11 @@ export type Logger = {
   error(message: string, fields?: Fields): void
 }
 
+// About fifty lines; sixteen KiB are the most that is written at once.
+const batchBytes = 12 * 1024
+// The longest that a line waits for others.
+const batchMsMax = 100
+
 /**
  * The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs.
  * @param options.sync each line is written at once: a function is frozen as soon as it has answered
@@ -20,8 +25,12 @@ export function openLogger(
   level: Settings['logLevel'],
   { sync = false }: { sync?: boolean } = {},
 ): Logger & { flush(): void } {
-  // Else in the background, many lines at a time: a write for each would cost more than a cached read.
-  const destination = pino.destination({ fd: 1, sync })
+  // Else in the background, many lines at a time: a write for each would cost as much as a cached read.
+  const destination = pino.destination({
+    fd: 1,
+    sync,
+    ...(!sync && { minLength: batchBytes, periodicFlush: batchMsMax }),
+  })
   const lines = pino(
     {
       level,

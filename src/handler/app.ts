@@ -3,14 +3,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Claims } from '../connection/claims.ts'
 import { type Fault, invalid, ServiceError } from '../model/errors.ts'
-import { uuid } from '../model/user.ts'
+import { readUuid } from '../model/user.ts'
 import { type Checked, check, textFault } from '../model/validate.ts'
 import { authorize, type Caller } from '../services/access.ts'
 import { createCallerLookup } from '../services/callers.ts'
 import { createUserReader } from '../services/users/read.ts'
 import type { World } from '../services/users/record.ts'
 import { mediaType, parseJson, readBytes } from './body.ts'
-import type { Endpoint, HttpRequest, OpenRoute, Reply } from './endpoint.ts'
+import type { Endpoint, HttpRequest, OpenRoute, Reply, RequestLog } from './endpoint.ts'
 import { readIfMatch } from './preconditions.ts'
 import { noSuchRoute, problemReply } from './problem.ts'
 import { createRouter } from './router.ts'
@@ -21,9 +21,6 @@ export const endpoints: Endpoint[] = [...userEndpoints, ...avatarEndpoints]
 
 /** What is asked is answered, also what is refused and what fails: the promise is never rejected. */
 export type App<Request extends HttpRequest> = (request: Request) => Promise<Reply>
-
-/** The fields of a request's log line. */
-type RequestLog = Record<string, unknown>
 
 /** What is known of a request at its end. */
 export type Outcome = { status: number; durationMs: number; cache: unknown }
@@ -46,29 +43,32 @@ export function createApp<Request extends HttpRequest>(
   return async (request) => {
     const startedAt = performance.now()
     const requestId = readRequestId(request.header('x-request-id'))
-    const log: RequestLog = {}
-    const {
-      status = 200,
-      headers,
-      body,
-    } = await answer(request, log).catch((error: unknown) => {
+    const log: RequestLog = { route: 'none', caller: undefined, cache: undefined }
+    let reply: Reply
+    try {
+      reply = await answer(request, log)
+    } catch (error) {
       report(error, requestId)
-      return problemReply(error, requestId)
-    })
-    const { route = 'none', ...fields } = log
+      reply = problemReply(error, requestId)
+    }
+    const { status = 200, headers, body = '' } = reply
     const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
     world.logger.info('request', {
       request_id: requestId,
       xray_trace_id: readTraceId(request.header('x-amzn-trace-id')),
       method: request.method,
-      route,
+      route: log.route,
       status,
       duration_ms: durationMs,
-      ...fields,
+      caller: log.caller,
+      cache: log.cache,
       ...more.measure?.({ status, durationMs, cache: log.cache }),
     })
-    const common = { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
-    return { status, headers: { ...headers, ...common }, ...(body !== undefined && { body }) }
+    return {
+      status,
+      headers: { ...headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' },
+      body,
+    }
   }
 
   async function answer(request: Request, log: RequestLog): Promise<Reply> {
@@ -156,9 +156,9 @@ function readTraceId(header: string | undefined): string | undefined {
     : /(?:^|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)/.exec(header)?.[1]
 }
 
-function checkId(id: string): Checked<string> {
-  const checked = check(uuid, id, 'parameter')
-  return 'faults' in checked ? { faults: [{ parameter: 'id', message: 'must be a UUID' }] } : checked
+function checkId(text: string): Checked<string> {
+  const id = readUuid(text)
+  return id === undefined ? { faults: [{ parameter: 'id', message: 'must be a UUID' }] } : { value: id }
 }
 
 function checkQuery(definition: Endpoint, { query }: HttpRequest): Checked<unknown> {

@@ -25,6 +25,14 @@ export type HttpRequest = {
   body(bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined>
 }
 
+/** What the request's log line says besides what is known of every request. */
+export type RequestLog = {
+  route: string
+  /** The role. */
+  caller: string | undefined
+  cache: 'hit' | 'miss' | 'bypass' | undefined
+}
+
 /** What a handler is given: everything checked, nothing raw but the request itself. */
 export type Call<Query, Body> = {
   world: World
@@ -36,8 +44,7 @@ export type Call<Query, Body> = {
   query: Query
   body: Body
   ifMatch: IfMatch | undefined
-  /** Fields for the request's log line. */
-  log: Record<string, unknown>
+  log: RequestLog
 }
 
 export type Answer = {

@@ -26,10 +26,12 @@ export function createRouter<R extends Route>(routes: R[]): (method: string, pat
     }
   }
 
+  const list = [...places.values()]
+
   return (method, path) => {
     const parts = path.split('/')
     if (path.includes('%')) for (const [at, part] of parts.entries()) parts[at] = decode(part)
-    for (const place of places.values()) {
+    for (const place of list) {
       const parameters = match(place.parts, parts)
       if (!parameters) continue
       const route = place.routes.get(method)

@@ -56,12 +56,22 @@ export function createCallerLookup({ db, cache }: Pick<Connections, 'db' | 'cach
     return fold(user.username) === folded ? user : undefined
   }
 
+  // A token that was seen before brings the same claims: folding a name costs as much as finding it.
+  const names = new WeakMap<Claims, Name>()
+  const nameOf = (claims: Claims): Name => {
+    let name = names.get(claims)
+    if (!name) {
+      name = readName(claims.username)
+      names.set(claims, name)
+    }
+    return name
+  }
+
   return {
     find: async (claims) => {
-      // The database refuses NUL, and no username holds one.
-      if (claims.username === undefined || claims.username.includes('\0') || !claims.username.isWellFormed())
-        return { role: roleOf(claims, false), userId: undefined }
-      const folded = fold(claims.username)
+      const name = nameOf(claims)
+      if (name === 'none') return { role: roleOf(claims, false), userId: undefined }
+      const { folded, exact } = name
       let record = known.get(folded)
       if (!record) {
         record = load(folded)
@@ -73,10 +83,18 @@ export function createCallerLookup({ db, cache }: Pick<Connections, 'db' | 'cach
       // A pool that tells Ada from ada must not let either in while the record is blocked …
       if (found?.status === 'BLOCKED') return undefined
       // … nor let one of them have the other's record.
-      const owns = found !== undefined && found.username === claims.username.normalize('NFKC')
+      const owns = found !== undefined && found.username === exact
       return { role: roleOf(claims, owns), userId: owns ? found.id : undefined }
     },
   }
+}
+
+type Name = { folded: string; exact: string } | 'none'
+
+function readName(username: string | undefined): Name {
+  // The database refuses NUL, and no username holds one.
+  if (username === undefined || username.includes('\0') || !username.isWellFormed()) return 'none'
+  return { folded: fold(username), exact: username.normalize('NFKC') }
 }
 
 /** How a username that was given up is remembered. */
