@@ -196,14 +196,15 @@ describe('npm run rollback', () => {
   it('takes its options, and fails when it has not put anything back', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 13)
+    aws.addFunction('user-directory-prod-deliver', 2)
     const [done, absent, unknown] = await Promise.all([
-      command(aws, '--stage', 'prod', '--to', 'api:9'),
+      command(aws, '--stage', 'prod', '--to', 'api:9,deliver:2'),
       command(aws),
       command(aws, '--stage', 'staging'),
     ])
     expect(done).toEqual({
       code: 0,
-      output: `${api}: live goes from version 13 to version 9.\n${api}: live is at version 9.\n`,
+      output: `${api}: live goes from version 13 to version 9.\n${api}: live is at version 9.\nuser-directory-prod-deliver: live is at version 2.\n`,
     })
     expect(live.version).toBe('9')
     expect(absent.output).toMatch(

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startAws } from './support/aws.ts'
 import { atEnd } from './support/cleanup.ts'
 import { freshDatabase } from './support/database.ts'
 import { startIssuer } from './support/issuer.ts'
@@ -202,6 +203,34 @@ describe('npm run smoke', () => {
     )
   })
 
+  it('finds a deployed stage, and gets itself a token of its machine client', async () => {
+    const aws = await startAws()
+    const scopes: string[] = []
+    aws.machine.issue = (scope) => {
+      scopes.push(scope)
+      return issuer.machineToken(scope)
+    }
+    aws.stacks.set('user-directory-dev-data', {
+      UserPoolId: aws.machine.poolId,
+      MachineClientId: aws.machine.clientId,
+      TokenUrl: `${aws.env.AWS_ENDPOINT_URL}/oauth2/token`,
+    })
+    aws.stacks.set('user-directory-dev-service', { ApiUrl: `${api}/` })
+    const [well, absent] = await Promise.all([
+      smoke(['--stage', 'dev'], aws.env).done,
+      smoke(['--stage', 'prod'], aws.env).done,
+    ])
+    expect(well.output).toMatch(/All well in [\d.]+ s\.\n$/)
+    expect(well.code).toBe(0)
+    expect(scopes).toEqual(['users/write'])
+    expect(well.output).not.toContain(aws.machine.secret)
+    expect(absent.output).toBe(
+      'Is the stage deployed in this account and region?\n  Stack with id user-directory-prod-data does not exist\n',
+    )
+    expect(absent.code).toBe(1)
+    expect(await usersLeft()).toBe(0)
+  })
+
   it('says what is wrong with its token, its URL or its options', async () => {
     const reader = await issuer.machineToken('users/read')
     const nowhere = `http://127.0.0.1:${await freePort()}`
@@ -217,7 +246,7 @@ describe('npm run smoke', () => {
     expect(readsOnly.output).not.toContain('left behind')
     expect(noServer.output).toMatch(/fetch failed: connect ECONNREFUSED/)
     expect(noUrl.output).toContain('Say what to test')
-    expect(badUrl.output).toContain('--url must be a URL')
+    expect(badUrl.output).toContain('--url must be a URL, and is: example')
     for (const { code } of [noToken, readsOnly, noServer, noUrl, badUrl]) expect(code).toBe(1)
   })
 })

@@ -9,8 +9,8 @@ const usage = `Puts the alias \`${aliasName}\` back. A shift under way is stoppe
 
   npm run rollback -- --stage prod             the API, to the version before
   npm run rollback -- --stage prod --to 12     the API, to version 12
-  npm run rollback -- --stage prod --to api:12 --to sign-in:7
-                                               these functions, as a deployment has found them
+  npm run rollback -- --stage prod --to api:12,sign-in:7
+                                               these functions, as npm run deploy has found them
   --dry-run                                    only says what it would do
 
 Functions: ${servingFunctions.join(', ')}.
@@ -20,7 +20,7 @@ await runCommand(async () => {
   const { values } = parseArgs({
     options: {
       stage: { type: 'string', default: 'dev' },
-      to: { type: 'string', multiple: true },
+      to: { type: 'string' },
       'dry-run': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
@@ -29,7 +29,7 @@ await runCommand(async () => {
   if (values.help) return say(usage)
   const aliases = openAliases(stageOf(values.stage), say)
   try {
-    await aliases.rollBack({ to: values.to, dryRun: values['dry-run'] })
+    await aliases.rollBack({ to: values.to?.split(','), dryRun: values['dry-run'] })
   } catch (error) {
     throw explain(error)
   } finally {

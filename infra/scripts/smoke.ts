@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { runCommand } from '../../src/cli/command.ts'
+import { explain, stageOf } from './stage.ts'
 
 const usage = `Takes one user through the API: create, read, list, change, avatar, block, erase.
 
+  npm run smoke -- --stage dev                     a stage on AWS, with a token of its machine client
   npm run smoke -- --url http://localhost:3000     a server, with an administrator's token in TOKEN
 `
 
@@ -25,23 +27,44 @@ type Expected = {
 
 await runCommand(async () => {
   const { values } = parseArgs({
-    options: { url: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      stage: { type: 'string' },
+      url: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
-  if (values.help || !values.url) {
-    process.stdout.write(usage)
-    if (!values.help) throw new Error('Say what to test: --url URL')
-    return
-  }
-  if (!URL.canParse(values.url)) throw new Error(`--url must be a URL, and is not: ${values.url}`)
-  const token = process.env.TOKEN
-  if (!token)
-    throw new Error("Set TOKEN to an administrator's token, or a machine client's with users/write.")
+  if (values.help) return void process.stdout.write(usage)
+  const { url, token } = values.url ? server(values.url) : await deployed(values.stage)
 
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)))
-  await smoke(values.url.replace(/\/+$/, ''), token, stop.signal)
+  await smoke(url.replace(/\/+$/, ''), token, stop.signal)
 })
+
+type Target = { url: string; token: string }
+
+function server(url: string): Target {
+  if (!URL.canParse(url)) throw new Error(`--url must be a URL, and is: ${url}`)
+  const token = process.env.TOKEN
+  if (!token)
+    throw new Error("Set TOKEN to an administrator's token, or a machine client's with users/write.")
+  return { url, token }
+}
+
+async function deployed(stage: string | undefined): Promise<Target> {
+  if (!stage) throw new Error('Say what to test: --stage STAGE, or --url URL')
+  const name = stageOf(stage)
+  // Only here, since AWS's clients take a while to load.
+  const { machineToken, readOutputs } = await import('./outputs.ts')
+  try {
+    const outputs = await readOutputs(name)
+    if (!outputs.ApiUrl) throw new Error(`The stacks of ${name} have no output ApiUrl: deploy them first.`)
+    return { url: outputs.ApiUrl, token: process.env.TOKEN ?? (await machineToken(outputs)) }
+  } catch (error) {
+    throw explain(error)
+  }
+}
 
 /** @throws Error that names the step which failed, what was expected of it and what came */
 async function smoke(api: string, token: string, stopped: AbortSignal): Promise<void> {

@@ -11,6 +11,12 @@ export function stageOf(name: string): StageName {
   return name as StageName
 }
 
+/** In the order in which they need each other. */
+export const stackNames = (stage: StageName) => [
+  `user-directory-${stage}-data`,
+  `user-directory-${stage}-service`,
+]
+
 /** For every client of AWS: a call ends within some twenty seconds, its retries included. */
 export const clientLimits = {
   maxAttempts: 3,
@@ -22,6 +28,8 @@ const advice: Record<string, string> = {
   ExpiredTokenException: 'The AWS credentials have expired. Sign in anew.',
   UnrecognizedClientException: 'AWS does not know these credentials.',
   AccessDeniedException: 'These credentials may not do that.',
+  AccessDenied: 'These credentials may not do that.',
+  ValidationError: 'Is the stage deployed in this account and region?',
   ResourceNotFoundException: 'There is no such thing in this account and region: is the stage deployed here?',
 }
 

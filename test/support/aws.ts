@@ -1,5 +1,6 @@
 // What the deployment's scripts ask of AWS, spoken as AWS documents it, on state that changes as it does there:
-// Lambda's versions and aliases (REST, JSON), CodeDeploy's deployments (JSON 1.1).
+// Lambda's versions and aliases (REST, JSON), CodeDeploy's deployments (JSON 1.1), CloudFormation's outputs
+// (query, XML), Cognito's clients (JSON 1.1) and its token endpoint.
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,6 +17,10 @@ export type Aws = {
   deployments: Map<string, Deployment>
   /** Publishes versions 1 to `count` of a function, with its alias `live` at the last. */
   addFunction(name: string, count: number): Alias
+  /** By stack, its outputs. */
+  stacks: Map<string, Record<string, string>>
+  /** The pool's one machine client. `issue` makes its tokens. */
+  machine: { poolId: string; clientId: string; secret: string; issue(scope: string): Promise<string> }
   /** CodeDeploy begins to shift a function's alias to its newest version, and stays at a tenth. */
   shift(name: string): string
   /** A deployment that is stopped leaves the alias as it is. */
@@ -31,6 +36,13 @@ export async function startAws(): Promise<Aws> {
     env: {},
     functions: new Map(),
     deployments: new Map(),
+    stacks: new Map(),
+    machine: {
+      poolId: 'eu-west-1_AbCdEfGhI',
+      clientId: 'machine',
+      secret: randomUUID(),
+      issue: () => Promise.reject(new Error('the test has not said which tokens there are')),
+    },
     calls: [],
     leavesShifted: false,
     before: undefined,
@@ -59,11 +71,14 @@ export async function startAws(): Promise<Aws> {
       )
       .then((answered) => {
         const fault = answered instanceof Fault ? answered : undefined
+        const isXml = typeof answered === 'string' || fault?.inXml
         response.writeHead(fault?.status ?? 200, {
-          'content-type': 'application/json',
+          'content-type': isXml ? 'text/xml' : 'application/json',
           ...(fault && { 'x-amzn-errortype': fault.type }),
         })
-        response.end(JSON.stringify(fault ? { __type: fault.type, message: fault.message } : answered))
+        if (typeof answered === 'string') response.end(answered)
+        else if (fault?.inXml) response.end(xmlFault(fault))
+        else response.end(JSON.stringify(fault ? { __type: fault.type, message: fault.message } : answered))
       })
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
@@ -83,31 +98,74 @@ export async function startAws(): Promise<Aws> {
 class Fault extends Error {
   readonly status: number
   readonly type: string
-  constructor(status: number, type: string, message: string) {
+  readonly inXml: boolean
+  constructor(status: number, type: string, message: string, inXml = false) {
     super(message)
     this.status = status
     this.type = type
+    this.inXml = inXml
   }
+}
+
+function xmlFault({ type, message }: Fault): string {
+  return `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>${type}</Code><Message>${message}</Message></Error></ErrorResponse>`
 }
 
 async function answer(aws: Aws, request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk)
   const text = Buffer.concat(chunks).toString()
-  const body = text === '' ? {} : JSON.parse(text)
-  const target = request.headers['x-amz-target']
-  const call =
-    typeof target === 'string'
-      ? target.replace(/^CodeDeploy_20141006\./, '')
-      : `${request.method} ${request.url}`
+  if (request.url === '/oauth2/token') return token(aws, request, new URLSearchParams(text))
+  const { service, call } = readCall(request, text)
   aws.calls.push(call)
-  const service = target === undefined ? 'lambda' : 'codedeploy'
   // `Credential=<key>/<date>/<region>/<service>/aws4_request`: each service refuses another's signature.
   if (!request.headers.authorization?.includes(`/eu-west-1/${service}/aws4_request`))
     throw new Fault(403, 'InvalidSignatureException', 'Credential should be scoped to correct service')
   const instead = aws.before?.(call)
-  if (instead) throw new Fault(instead.status, instead.type, instead.message)
-  return service === 'lambda' ? lambda(aws, request, body) : codeDeploy(aws, call, body)
+  if (instead) throw new Fault(instead.status, instead.type, instead.message, service === 'cloudformation')
+  if (service === 'cloudformation') return describeStack(aws, new URLSearchParams(text))
+  const body: Record<string, unknown> = text === '' ? {} : JSON.parse(text)
+  if (service === 'codedeploy') return codeDeploy(aws, call, body)
+  return service === 'lambda' ? lambda(aws, request, body) : describeClient(aws, body)
+}
+
+function readCall(request: IncomingMessage, text: string): { service: string; call: string } {
+  const services: Record<string, string> = {
+    CodeDeploy_20141006: 'codedeploy',
+    AWSCognitoIdentityProviderService: 'cognito-idp',
+  }
+  const [prefix = '', call] = String(request.headers['x-amz-target'] ?? '').split('.')
+  if (call) return { service: services[prefix] ?? prefix, call }
+  if (request.method === 'POST' && request.url === '/')
+    return { service: 'cloudformation', call: new URLSearchParams(text).get('Action') ?? '' }
+  return { service: 'lambda', call: `${request.method} ${request.url}` }
+}
+
+function describeStack(aws: Aws, form: URLSearchParams): string {
+  const name = form.get('StackName') ?? ''
+  const outputs = aws.stacks.get(name)
+  if (form.get('Action') !== 'DescribeStacks' || !outputs)
+    throw new Fault(400, 'ValidationError', `Stack with id ${name} does not exist`, true)
+  const members = Object.entries(outputs)
+    .map(
+      ([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`,
+    )
+    .join('')
+  return `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>${name}</StackName><StackStatus>UPDATE_COMPLETE</StackStatus><Outputs>${members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
+}
+
+function describeClient({ machine }: Aws, body: Record<string, unknown>): unknown {
+  if (body.UserPoolId !== machine.poolId || body.ClientId !== machine.clientId)
+    throw new Fault(400, 'ResourceNotFoundException', `User pool client ${body.ClientId} does not exist.`)
+  return { UserPoolClient: { ...body, ClientSecret: machine.secret } }
+}
+
+/** RFC 6749, 4.4, as Cognito's token endpoint takes it. */
+async function token({ machine }: Aws, request: IncomingMessage, form: URLSearchParams): Promise<unknown> {
+  const basic = Buffer.from(`${machine.clientId}:${machine.secret}`).toString('base64')
+  if (request.headers.authorization !== `Basic ${basic}`) throw new Fault(400, 'invalid_client', '')
+  if (form.get('grant_type') !== 'client_credentials') throw new Fault(400, 'unsupported_grant_type', '')
+  return { access_token: await machine.issue(form.get('scope') ?? ''), expires_in: 900, token_type: 'Bearer' }
 }
 
 function lambda(aws: Aws, request: IncomingMessage, body: Record<string, unknown>): unknown {
