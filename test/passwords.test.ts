@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { parsePasswordHash } from '../src/model/password-hash.ts'
 import type { User } from '../src/model/user.ts'
-import { hashPassword, isOutdated, verifyPassword } from '../src/services/passwords.ts'
+import { hashPassword, isOutdated, unknownUsersHash, verifyPassword } from '../src/services/passwords.ts'
 import { startService, uniqueName } from './support/service.ts'
 
 const password = 'correct horse Straße 電池'
@@ -62,9 +62,9 @@ const others = [
 describe.each(others)('%s', (_, hash) => {
   it('is taken, lets the right password in and no other, and is to be renewed', async () => {
     expect(parsePasswordHash(hash)).toBeTypeOf('object')
-    expect(await verifyPassword(hash, password)).toBe(true)
+    expect(await verifyPassword(hash, password, Number.POSITIVE_INFINITY)).toBe(true)
     for (const wrong of ['', 'correct horse', `${password} `, password.toUpperCase()])
-      expect(await verifyPassword(hash, wrong), wrong).toBe(false)
+      expect(await verifyPassword(hash, wrong, Number.POSITIVE_INFINITY), wrong).toBe(false)
     expect(isOutdated(hash)).toBe(true)
   })
 })
@@ -75,8 +75,16 @@ describe('our own hashes', () => {
     expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
     expect(parsePasswordHash(hash)).toBeTypeOf('object')
     expect(isOutdated(hash)).toBe(false)
-    expect(await verifyPassword(hash, password)).toBe(true)
-    expect(await verifyPassword(hash, `${password}.`)).toBe(false)
+    expect(await verifyPassword(hash, password, Number.POSITIVE_INFINITY)).toBe(true)
+    expect(await verifyPassword(hash, `${password}.`, Number.POSITIVE_INFINITY)).toBe(false)
+  })
+})
+
+describe('the hash that stands for unknown users’', () => {
+  it('is of today’s parameters, and no password is right', async () => {
+    expect(isOutdated(unknownUsersHash)).toBe(false)
+    for (const guess of ['', password])
+      expect(await verifyPassword(unknownUsersHash, guess, Number.POSITIVE_INFINITY)).toBe(false)
   })
 })
 

@@ -5,6 +5,7 @@ import { openAvatarDirectory } from './avatar-directory.ts'
 import type { AvatarStore } from './avatar-store.ts'
 import { type Cache, openProcessCache } from './cache.ts'
 import { type EventBus, openEventBus } from './event-bus.ts'
+import { type GuessCounter, openProcessGuesses } from './guess-counter.ts'
 import type { Logger } from './logger.ts'
 import { type Database, openPostgres } from './postgres.ts'
 import { openRedisCache } from './redis-cache.ts'
@@ -14,6 +15,7 @@ import { openUserPool, type UserPool } from './user-pool.ts'
 export type Connections = {
   db: Database
   cache: Cache
+  guesses: GuessCounter
   avatars: AvatarStore
   avatarBaseUrl: string
   /** Who must be told of changes. */
@@ -26,6 +28,7 @@ export type Connections = {
 export function openConnections(settings: Settings & { databaseUrl: string }, logger: Logger): Connections {
   const db = openPostgres(settings.databaseUrl, logger)
   const cache = settings.redisUrl ? openRedisCache(settings.redisUrl, db, logger) : openProcessCache()
+  const guesses = openProcessGuesses()
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
@@ -34,6 +37,7 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
   return {
     db,
     cache,
+    guesses,
     avatars,
     avatarBaseUrl: settings.avatarBaseUrl,
     outbox: { pool, bus },
@@ -41,6 +45,7 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
     close: async () => {
       // The cache takes its last records back first.
       await Promise.allSettled([cache.close(), avatars.close()])
+      guesses.close()
       pool?.close()
       bus?.close()
       await db.close()

@@ -4,6 +4,7 @@ import { pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { boundedQueue } from '../connection/limits.ts'
+import { ServiceError } from '../model/errors.ts'
 import { argon2Parameters, type PasswordHash, parsePasswordHash } from '../model/password-hash.ts'
 
 // A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing. They run on Node's
@@ -17,27 +18,44 @@ const creations = boundedQueue(runningMax, 5_000)
 // A sign-in must be answered within seconds, also when the hashes before it are costly.
 const checks = boundedQueue(runningMax, 100 * runningMax)
 
+/** A hash of today's parameters that no password fits: checked for whom there is no user, so that it takes as long. */
+export const unknownUsersHash =
+  '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3MgMTYgYnl0ZQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
 /**
  * @returns `$argon2id$v=19$m=19456,t=2,p=1$…`
  * @throws ServiceError `overloaded` when too many are waiting
  */
 export function hashPassword(password: string): Promise<string> {
-  return creations(() =>
-    hashes(async () => {
-      // Loaded on first use: reads never need it.
-      const { hash } = await import('@node-rs/argon2')
-      // The library's default algorithm is Argon2id.
-      return hash(password, argon2Parameters)
-    }),
-  )
+  return creations(() => hashes(() => makeHash(password)))
 }
 
 /**
  * @param hash as it is stored
- * @throws ServiceError `overloaded` when too many are waiting
+ * @param beginUntil when nobody waits any more for a check that has not begun; as `performance.now()` tells it
+ * @throws ServiceError `overloaded` when too many are waiting, or it could not begin in time
  */
-export function verifyPassword(hash: string, password: string): Promise<boolean> {
-  return checks(() => hashes(() => verify(hash, password)))
+export function verifyPassword(hash: string, password: string, beginUntil: number): Promise<boolean> {
+  return checks(() => hashes(() => inTime(beginUntil, () => verify(hash, password))))
+}
+
+/** A hash for a password that has just been checked. @throws ServiceError as `verifyPassword` */
+export function hashForRenewal(password: string, beginUntil: number): Promise<string> {
+  return checks(() => hashes(() => inTime(beginUntil, () => makeHash(password))))
+}
+
+async function inTime<T>(beginUntil: number, work: () => Promise<T>): Promise<T> {
+  if (performance.now() <= beginUntil) return work()
+  throw new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
+    retryAfterSeconds: 2,
+  })
+}
+
+async function makeHash(password: string): Promise<string> {
+  // Loaded on first use: reads never need it.
+  const { hash } = await import('@node-rs/argon2')
+  // The library's default algorithm is Argon2id.
+  return hash(password, argon2Parameters)
 }
 
 /** Whether a hash should be replaced: it is another system's, or of parameters that are not today's. */

@@ -3,7 +3,10 @@ import type { Entry } from '../../connection/cache.ts'
 import type { Connections } from '../../connection/open.ts'
 import type { Contact, User } from '../../model/user.ts'
 
-export type World = Pick<Connections, 'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'logger'>
+export type World = Pick<
+  Connections,
+  'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'guesses' | 'logger'
+>
 
 /** A row of `userColumns`. */
 export type UserRow = {

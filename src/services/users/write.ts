@@ -196,7 +196,8 @@ async function change(
         // The clock may have been set back since the last change.
         updatedAt: sql`greatest(clock_timestamp(), ${users.updatedAt})`,
         ...((isBlocked || isPasswordNew) && {
-          sessionsValidFrom: sql`greatest(clock_timestamp(), ${users.sessionsValidFrom})`,
+          // Never twice the same: a check that has begun before sees that something has changed.
+          sessionsValidFrom: sql`greatest(clock_timestamp(), ${users.sessionsValidFrom} + interval '1 ms')`,
         }),
       })
       .where(eq(users.id, id))

@@ -1,0 +1,169 @@
+// Checking passwords: who is let in, that the three kinds of no are one, that old hashes are renewed, and that
+// guessing is slow without locking anybody out.
+import { eq } from 'drizzle-orm'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Database } from '../src/connection/postgres.ts'
+import { users } from '../src/model/tables.ts'
+import { checkPassword } from '../src/services/sign-in.ts'
+import { startService, uniqueName } from './support/service.ts'
+
+// The real library, with its checks counted: they are what takes time.
+const verified = vi.hoisted(() => ({ hashes: [] as string[] }))
+vi.mock('@node-rs/argon2', async (original) => {
+  const real = await original<typeof import('@node-rs/argon2')>()
+  return {
+    ...real,
+    verify: (hash: string, password: string) => {
+      verified.hashes.push(hash)
+      return real.verify(hash, password)
+    },
+  }
+})
+beforeEach(() => {
+  verified.hashes = []
+})
+
+const service = await startService()
+const { makeUser, call, connections } = service
+const password = 'a-good-password'
+const check = (username: string, tried = password, source?: string, world = connections) =>
+  checkPassword(world, { username, password: tried, ...(source !== undefined && { source }) })
+const rowOf = async (id: string) => {
+  const [row] = await connections.db.query((queries) => queries.select().from(users).where(eq(users.id, id)))
+  if (!row) throw new Error('there is no such user')
+  return row
+}
+// bcrypt of `a-good-password`, made by Python's bcrypt 4.0.1.
+const old = '$2b$04$pTuPDDkSMmJ17wSlorNh0.uKlemNGWykQnKqPedLIyz8QMzRK/0Ly'
+
+/** Does something before the nth query of a check. */
+const meanwhile = (nth: number, work: () => Promise<unknown>): typeof connections => {
+  let queries = 0
+  const db: Database = {
+    ...connections.db,
+    query: async (query) => {
+      if (++queries === nth) await work()
+      return connections.db.query(query)
+    },
+  }
+  return { ...connections, db }
+}
+
+describe('a password check', () => {
+  it('lets in whoever knows the password, however the name is written', async () => {
+    const user = await makeUser({ username: uniqueName('Straße') })
+    const found = { id: user.id, username: user.username }
+    for (const name of [user.username, user.username.toUpperCase(), user.username.normalize('NFD')])
+      expect(await check(name)).toEqual(found)
+  })
+
+  it('says no to a wrong password, a blocked user and an unknown one, after one check each of the same kind', async () => {
+    const user = await makeUser()
+    const blocked = await makeUser({ status: 'BLOCKED' })
+    expect(await check(user.username, `${password}.`)).toBeUndefined()
+    expect(await check(blocked.username)).toBeUndefined()
+    expect(await check(blocked.username, 'wrong')).toBeUndefined()
+    expect(await check(uniqueName())).toBeUndefined()
+    expect(verified.hashes).toHaveLength(4)
+    for (const hash of verified.hashes)
+      expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$.{22}\$.{43}$/)
+  })
+
+  it('says no to what can be no name or password, with a check all the same', async () => {
+    const { username } = await makeUser()
+    const tries = [
+      ['', password],
+      ['a\0b', password],
+      ['\ud800', password],
+      ['x'.repeat(1_000_000), password],
+      [username, ''],
+      [username, '\0'],
+      [username, 'x'.repeat(1_000_000)],
+    ] as const
+    const answers = await Promise.all(tries.map(([name, tried]) => check(name, tried)))
+    expect(answers).toEqual(tries.map(() => undefined))
+    expect(verified.hashes).toHaveLength(tries.length)
+  })
+
+  it('takes a block or a new password that comes while it is under way', async () => {
+    for (const json of [{ status: 'BLOCKED' }, { password: 'another-password' }]) {
+      const user = await makeUser()
+      const world = meanwhile(2, () => call('PATCH', `/user/${user.id}`, { json }))
+      expect(await check(user.username, password, undefined, world)).toBeUndefined()
+    }
+  })
+})
+
+describe('another system’s hash', () => {
+  it('is replaced by ours at the first right try, and the user has not changed by it', async () => {
+    const { id, username } = await makeUser({ password: undefined, password_hash: old })
+    expect(await check(username, 'wrong')).toBeUndefined()
+    expect((await rowOf(id)).passwordHash).toBe(old)
+
+    expect(await check(username)).toEqual({ id, username })
+    const { passwordHash, ...renewed } = await rowOf(id)
+    expect(passwordHash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    expect(renewed).toMatchObject({ version: 1, sessionsValidFrom: null })
+    expect(await check(username)).toEqual({ id, username })
+    expect((await rowOf(id)).passwordHash).toBe(passwordHash)
+  })
+
+  it('is not put in the place of a password that was changed meanwhile', async () => {
+    const { id, username } = await makeUser({ password: undefined, password_hash: old })
+    const world = meanwhile(3, () => call('PATCH', `/user/${id}`, { json: { password: 'another-password' } }))
+    expect(await check(username, password, undefined, world)).toEqual({ id, username })
+    expect(await check(username)).toBeUndefined()
+    expect(await check(username, 'another-password')).toEqual({ id, username })
+  })
+
+  it('of many right tries at once is renewed, and all are let in', async () => {
+    const { id, username } = await makeUser({ password: undefined, password_hash: old })
+    const answers = await Promise.all(Array.from({ length: 5 }, () => check(username)))
+    expect(answers).toEqual(answers.map(() => ({ id, username })))
+    expect((await rowOf(id)).passwordHash).toMatch(/^\$argon2id\$/)
+    expect(await check(username)).toEqual({ id, username })
+  })
+
+  it('stays where the database cannot store a new one, and its user is let in', async () => {
+    const { id, username } = await makeUser({ password: undefined, password_hash: old })
+    const world = meanwhile(3, () => Promise.reject(new Error('away')))
+    expect(await check(username, password, undefined, world)).toEqual({ id, username })
+    expect((await rowOf(id)).passwordHash).toBe(old)
+  })
+})
+
+describe('guessing', () => {
+  it('at one name is refused once more tries wait than are taken in the longest wait, known or not', async () => {
+    const { username } = await makeUser()
+    for (const name of [username, uniqueName()]) {
+      const tries = await Promise.allSettled(Array.from({ length: 40 }, () => check(name, 'wrong')))
+      const refused = tries.filter((one) => one.status === 'rejected')
+      expect(refused.length).toBeGreaterThan(20)
+      for (const { reason } of refused) expect(reason).toMatchObject({ code: 'overloaded' })
+      expect(verified.hashes.length).toBeLessThan(20)
+      verified.hashes = []
+    }
+  })
+
+  it('from one source does not keep the user out who comes from another', async () => {
+    const { id, username } = await makeUser()
+    const attacker = uniqueName('10.0.0')
+    const flood = Array.from({ length: 100 }, () => check(username, 'wrong', attacker))
+    const tries = Promise.allSettled(flood)
+    expect(await check(username, password, uniqueName('192.0.2'))).toEqual({ id, username })
+    expect((await tries).filter(({ status }) => status === 'rejected').length).toBeGreaterThan(50)
+  })
+
+  it('from everywhere does not keep the user out who comes from where it was right before', async () => {
+    const { id, username } = await makeUser()
+    const home = uniqueName('192.0.2')
+    expect(await check(username, password, home)).toEqual({ id, username })
+    const flood = Array.from({ length: 40 }, () => check(username, 'wrong', uniqueName('10')))
+    const tries = Promise.allSettled(flood)
+    await expect(check(username, password, uniqueName('203.0.113'))).rejects.toMatchObject({
+      code: 'overloaded',
+    })
+    expect(await check(username, password, home)).toEqual({ id, username })
+    await tries
+  })
+})
