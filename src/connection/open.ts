@@ -9,6 +9,7 @@ import { type GuessCounter, openProcessGuesses } from './guess-counter.ts'
 import type { Logger } from './logger.ts'
 import { type Database, openPostgres } from './postgres.ts'
 import { openRedisCache } from './redis-cache.ts'
+import { openRedisGuesses } from './redis-guesses.ts'
 import type { Settings } from './settings.ts'
 import { openUserPool, type UserPool } from './user-pool.ts'
 
@@ -28,7 +29,7 @@ export type Connections = {
 export function openConnections(settings: Settings & { databaseUrl: string }, logger: Logger): Connections {
   const db = openPostgres(settings.databaseUrl, logger)
   const cache = settings.redisUrl ? openRedisCache(settings.redisUrl, db, logger) : openProcessCache()
-  const guesses = openProcessGuesses()
+  const guesses = settings.redisUrl ? openRedisGuesses(settings.redisUrl, logger) : openProcessGuesses()
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))

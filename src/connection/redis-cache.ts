@@ -270,7 +270,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
 }
 
 /** @param url with `?iam_cache=<replication group>` each connection gets a freshly signed password */
-function addressOf(url: string): { address: string; password?: () => string } {
+export function addressOf(url: string): { address: string; password?: () => string } {
   const address = new URL(url)
   const cacheName = address.searchParams.get('iam_cache')
   if (cacheName === null) return { address: url }

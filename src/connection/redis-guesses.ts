@@ -1,0 +1,115 @@
+// The counter of tries in Redis, for all processes together. Where Redis does not answer, each process counts for
+// itself until it does: guessing is then faster by the number of processes, and nobody is kept from signing in.
+import { type GuessCounter, markTtlMs, openProcessGuesses, triesTtlMs } from './guess-counter.ts'
+import type { Logger } from './logger.ts'
+import { addressOf } from './redis-cache.ts'
+import { openRedis, type RedisClient, script } from './redis-client.ts'
+import type { Reply } from './redis-protocol.ts'
+
+const prefix = 'user-directory:guesses:1'
+/** How long the first try waits for its connection. */
+const readyMsMax = 500
+
+// Redis's own clock: the processes' may differ.
+const enterScript = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lane = redis.call('HMGET', KEYS[1], 'tries', 'next_at')
+local tries = tonumber(lane[1] or 0)
+local start = math.max(now, tonumber(lane[2] or 0))
+local wait = start - now
+if wait > tonumber(ARGV[4]) then return -1 end
+local pause = 0
+if tries >= tonumber(ARGV[1]) then
+  pause = math.min(ARGV[3], ARGV[2] * 2 ^ (tries - ARGV[1]))
+end
+redis.call('HSET', KEYS[1], 'tries', tries + 1, 'next_at', string.format('%.0f', start + pause))
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return wait`)
+
+const succeededScript = script(`
+if tonumber(redis.call('HGET', KEYS[1], 'tries') or 0) > 0 then redis.call('HINCRBY', KEYS[1], 'tries', -1) end
+return 0`)
+
+export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
+  const twin = openProcessGuesses()
+  let client: { redis: RedisClient; ready: Promise<void> } | undefined
+  let isReachable = true
+
+  // Opened by the first try: most processes check no password.
+  const connect = async (): Promise<RedisClient> => {
+    if (!client) {
+      const { address, password } = addressOf(url)
+      let onReady = () => {}
+      const ready = new Promise<void>((done) => {
+        onReady = done
+      })
+      client = { redis: openRedis(address, { ...(password && { password }), onReady }), ready }
+    }
+    const { redis, ready } = client
+    if (!redis.isReady()) await within(ready, isReachable ? readyMsMax : 0)
+    return redis
+  }
+
+  const attempt = async <T>(
+    work: (redis: RedisClient) => Promise<T>,
+    otherwise: () => Promise<T>,
+  ): Promise<T> => {
+    try {
+      const result = await work(await connect())
+      isReachable = true
+      return result
+    } catch (error) {
+      if (isReachable) logger.warn('tries at passwords are counted by each process for itself', { error })
+      isReachable = false
+      return otherwise()
+    }
+  }
+
+  const key = (name: string) => `${prefix}:${name}`
+  return {
+    enter: (lane, waitMsMax) =>
+      attempt(
+        async (redis) => {
+          const { name, free, pauseMsMin, pauseMsMax } = lane
+          const values = [free, pauseMsMin, pauseMsMax, waitMsMax, triesTtlMs]
+          const waitMs = numberOf(await redis.run(enterScript, [key(name)], values))
+          return waitMs < 0 ? undefined : waitMs
+        },
+        () => twin.enter(lane, waitMsMax),
+      ),
+    succeeded: (lane) =>
+      attempt(
+        async (redis) => void (await redis.run(succeededScript, [key(lane.name)], [])),
+        () => twin.succeeded(lane),
+      ),
+    remember: (mark) =>
+      attempt(
+        async (redis) => void (await redis.send('SET', key(mark), 1, 'PX', markTtlMs)),
+        () => twin.remember(mark),
+      ),
+    isRemembered: (mark) =>
+      attempt(
+        async (redis) => numberOf(await redis.send('EXISTS', key(mark))) === 1,
+        () => twin.isRemembered(mark),
+      ),
+    close: () => {
+      client?.redis.close()
+      twin.close()
+    },
+  }
+}
+
+function numberOf(reply: Reply): number {
+  if (typeof reply !== 'number') throw new Error('Redis answered something else than a number')
+  return reply
+}
+
+async function within(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}
