@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { endpoints } from '../src/handler/app.ts'
 import { nodeRoutes } from '../src/handler/routes/node.ts'
 import type { User } from '../src/model/user.ts'
+import { checkPassword } from '../src/services/sign-in.ts'
 import { startIssuer } from './support/issuer.ts'
 import { png } from './support/picture.ts'
 import { type Answer, type CallOptions, startService, uniqueName } from './support/service.ts'
@@ -215,7 +216,7 @@ describe('a user', () => {
     const url = `/user/${me.id}`
     const own = (method: string, json: unknown) => call(method, url, { token, json })
 
-    expect((await own('PATCH', { name: 'Mine', password: 'another-good-one' })).body.name).toBe('Mine')
+    expect((await own('PATCH', { name: 'Mine' })).body.name).toBe('Mine')
     expect((await own('PUT', { ...me, name: 'Whole' })).status).toBe(200)
     // Sent back unchanged they are no change.
     expect((await own('PATCH', { username: me.username, status: 'ACTIVE', name: 'Same' })).status).toBe(200)
@@ -232,6 +233,78 @@ describe('a user', () => {
       status: 'ACTIVE',
       name: 'Same',
     })
+  })
+
+  it('changes the own password by giving the present one', async () => {
+    const [present, next] = ['a-good-password', 'another-good-one']
+    for (const [method, more] of [
+      ['PATCH', () => ({})],
+      ['PUT', ({ username }: User) => ({ username })],
+    ] as const) {
+      const me = await makeUser({ password: present })
+      const before = await stored(me.id)
+      const token = await tokenOf('the user', me)
+      const own = (json: object) =>
+        call<Problem>(method, `/user/${me.id}`, { token, json: { ...more(me), ...json } })
+      const refused = { status: 400, body: { errors: [{ pointer: '/current_password' }] } }
+
+      expect(await own({ password: next })).toMatchObject(refused)
+      expect(await own({ password: next, current_password: next })).toMatchObject(refused)
+      expect(await own({ name: 'No', current_password: present })).toMatchObject(refused)
+      expect(await own({ password: next, current_password: '' })).toMatchObject(refused)
+      expect(await own({ password: next, current_password: present, status: 'BLOCKED' })).toMatchObject({
+        status: 403,
+      })
+      expect(await stored(me.id)).toEqual(before)
+
+      const answer = await own({ password: next, current_password: present })
+      expect(answer.status).toBe(200)
+      expect(answer.text).not.toMatch(/password/)
+      const check = (password: string) =>
+        checkPassword(service.connections, { username: me.username, password })
+      expect(await check(present)).toBeUndefined()
+      expect(await check(next)).toMatchObject({ id: me.id })
+    }
+  })
+
+  it('who guesses at the own present password is slowed down, and nobody else is by it', async () => {
+    const [me, other] = [await makeUser(), await makeUser()]
+    const guess = (user: User, token: string | null) =>
+      call('PATCH', `/user/${user.id}`, {
+        token,
+        json: { password: 'x'.repeat(8), current_password: 'wrong' },
+      })
+    const tokens = [await tokenOf('the user', me), await tokenOf('the user', other)] as const
+    const guesses = await Promise.all(Array.from({ length: 30 }, () => guess(me, tokens[0])))
+    const statuses = guesses.map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([400, 429]))
+    expect(statuses.filter((status) => status === 400).length).toBeLessThan(15)
+    expect((await guess(other, tokens[1])).status).toBe(400)
+    const { username } = me
+    const signIn = checkPassword(service.connections, { username, password: 'a-good-password' })
+    expect(await signIn).toMatchObject({ id: me.id })
+  })
+
+  it('whose password an administrator changes need not have given it', async () => {
+    const me = await makeUser()
+    const json = { password: 'another-good-one' }
+    expect((await call('PATCH', `/user/${me.id}`, { json })).status).toBe(200)
+    const wrong = { ...json, current_password: 'wrong' }
+    expect((await call('PATCH', `/user/${me.id}`, { json: wrong })).status).toBe(400)
+  })
+
+  it('whose password is changed twice at once, by the same present one, has one of the two', async () => {
+    const me = await makeUser()
+    const token = await tokenOf('the user', me)
+    const answers = await Promise.all(
+      ['first-password', 'second-password'].map((password) =>
+        call('PATCH', `/user/${me.id}`, {
+          token,
+          json: { password, current_password: 'a-good-password' },
+        }),
+      ),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
   })
 
   it('who is renamed is known by the new name only', async () => {

@@ -66,31 +66,32 @@ export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
     }
   }
 
-  const key = (name: string) => `${prefix}:${name}`
+  const laneKey = (name: string) => `${prefix}:lane:${name}`
+  const markKey = (mark: string) => `${prefix}:mark:${mark}`
   return {
     enter: (lane, waitMsMax) =>
       attempt(
         async (redis) => {
           const { name, free, pauseMsMin, pauseMsMax } = lane
           const values = [free, pauseMsMin, pauseMsMax, waitMsMax, triesTtlMs]
-          const waitMs = numberOf(await redis.run(enterScript, [key(name)], values))
+          const waitMs = numberOf(await redis.run(enterScript, [laneKey(name)], values))
           return waitMs < 0 ? undefined : waitMs
         },
         () => twin.enter(lane, waitMsMax),
       ),
     succeeded: (lane) =>
       attempt(
-        async (redis) => void (await redis.run(succeededScript, [key(lane.name)], [])),
+        async (redis) => void (await redis.run(succeededScript, [laneKey(lane.name)], [])),
         () => twin.succeeded(lane),
       ),
     remember: (mark) =>
       attempt(
-        async (redis) => void (await redis.send('SET', key(mark), 1, 'PX', markTtlMs)),
+        async (redis) => void (await redis.send('SET', markKey(mark), 1, 'PX', markTtlMs)),
         () => twin.remember(mark),
       ),
     isRemembered: (mark) =>
       attempt(
-        async (redis) => numberOf(await redis.send('EXISTS', key(mark))) === 1,
+        async (redis) => numberOf(await redis.send('EXISTS', markKey(mark))) === 1,
         () => twin.isRemembered(mark),
       ),
     close: () => {

@@ -73,6 +73,9 @@ const contact = z.strictObject({
 
 const name = z.nullable(text(0, 200, { examples: ['Ada Lovelace'] }))
 const password = text(8, 128, { description: 'Write-only; stored as an Argon2id hash.' })
+const currentPassword = text(1, 1_024, {
+  description: 'The present password, which whoever is no administrator gives with a new one.',
+})
 const passwordHash = z
   .string()
   .check((context) => {
@@ -133,6 +136,7 @@ export const replaceUserBody = z.strictObject({
   id: z.optional(uuid),
   username,
   password: z.optional(password),
+  current_password: z.optional(currentPassword),
   name: z.optional(name),
   status: z.optional(z.enum(statuses)),
   contacts: z.optional(contacts),
@@ -145,6 +149,7 @@ export const patchUserBody = z.strictObject({
   id: z.optional(uuid),
   username: z.optional(username),
   password: z.optional(password),
+  current_password: z.optional(currentPassword),
   name: z.optional(name),
   status: z.optional(z.enum(statuses)),
   contacts: z.optional(z.nullable(contacts)),

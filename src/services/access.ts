@@ -48,6 +48,11 @@ export function mayChangeStanding(caller: Caller): boolean {
   return caller.role === 'admin'
 }
 
+/** Whoever has found somebody's open session must not be able to take the account over with it. */
+export function mustProvePassword(caller: Caller): boolean {
+  return caller.role !== 'admin'
+}
+
 export function forbidden(): ServiceError {
   return new ServiceError('forbidden', 'This token does not allow that.')
 }

@@ -16,17 +16,26 @@ import type {
   Status,
   User,
 } from '../../model/user.ts'
-import { type Caller, forbidden, mayChangeStanding } from '../access.ts'
+import { type Caller, forbidden, mayChangeStanding, mustProvePassword } from '../access.ts'
 import { usernameHash } from '../callers.ts'
 import { deliverNow } from '../deliver.ts'
 import { decodeBase64Image, toAvatar } from '../image.ts'
 import { record } from '../outbox.ts'
 import { hashPassword } from '../passwords.ts'
+import { checkOwnPassword } from '../sign-in.ts'
 import { noSuchUser } from './read.ts'
 import { toUser, type World } from './record.ts'
 
 /** The versions that a write may replace: any that exists, or one of these. */
 export type IfMatch = '*' | number[]
+
+/** A new password, hashed but not stored. */
+type NewPassword = {
+  plain: string
+  hash: string
+  /** The state of the user when the present password was given and right; undefined where it was not needed. */
+  proof: Pick<StoredUser, 'sessionsValidFrom'> | undefined
+}
 
 /** An avatar that has been decoded and re-encoded but not stored. */
 type NewAvatar = Awaited<ReturnType<typeof toAvatar>>
@@ -92,6 +101,37 @@ async function hashOf({ password, password_hash }: CreateUser): Promise<string> 
   throw invalid({ pointer: '/password', message: 'is required' })
 }
 
+async function readPassword(
+  world: World,
+  caller: Caller,
+  id: string,
+  { password, current_password: present }: Pick<PatchUser, 'password' | 'current_password'>,
+): Promise<NewPassword | undefined> {
+  const pointer = '/current_password'
+  if (password === undefined) {
+    if (present === undefined) return undefined
+    throw invalid({ pointer, message: 'must not be given without a new password' })
+  }
+  if (present === undefined) {
+    if (mustProvePassword(caller)) throw invalid({ pointer, message: 'is required with a new password' })
+    return { plain: password, hash: await hashPassword(password), proof: undefined }
+  }
+  const [proof] = await world.db.query((queries) =>
+    queries
+      .select({ passwordHash: users.passwordHash, sessionsValidFrom: users.sessionsValidFrom })
+      .from(users)
+      .where(eq(users.id, id)),
+  )
+  if (!proof) throw noSuchUser()
+  if (!(await checkOwnPassword(world, id, proof.passwordHash, present))) throw wrongPassword()
+  return { plain: password, hash: await hashPassword(password), proof }
+}
+
+/** Input that is wrong: the token is good, and allows the change to whoever knows the password. */
+function wrongPassword(): ServiceError {
+  return invalid({ pointer: '/current_password', message: 'is not the present password' })
+}
+
 /** @throws ServiceError as `createUser`, and `not_found`, `version_mismatch`, `forbidden` */
 export async function replaceUser(
   world: World,
@@ -103,15 +143,15 @@ export async function replaceUser(
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
-  const passwordHash = body.password === undefined ? undefined : await hashPassword(body.password)
-  return change(world, caller, id, ifMatch, avatar, body.password, (current) => ({
+  const password = await readPassword(world, caller, id, body)
+  return change(world, caller, id, ifMatch, avatar, password, (current) => ({
     username: body.username,
     name: body.name ?? null,
     // Like a password, a status cannot be cleared: what is not named stays.
     status: body.status ?? current.status,
     contacts: body.contacts ?? [],
     avatar,
-    passwordHash: passwordHash ?? current.passwordHash,
+    passwordHash: password?.hash ?? current.passwordHash,
   }))
 }
 
@@ -126,14 +166,14 @@ export async function patchUser(
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
   const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar)
-  const passwordHash = body.password === undefined ? undefined : await hashPassword(body.password)
-  return change(world, caller, id, ifMatch, avatar, body.password, (current) => ({
+  const password = await readPassword(world, caller, id, body)
+  return change(world, caller, id, ifMatch, avatar, password, (current) => ({
     username: body.username ?? current.username,
     name: body.name === undefined ? current.name : body.name,
     status: body.status ?? current.status,
     contacts: body.contacts === undefined ? current.contacts : (body.contacts ?? []),
     avatar: avatar === undefined ? current.avatar : avatar,
-    passwordHash: passwordHash ?? current.passwordHash,
+    passwordHash: password?.hash ?? current.passwordHash,
   }))
 }
 
@@ -171,12 +211,18 @@ async function change(
   id: string,
   ifMatch: IfMatch | undefined,
   avatar: AvatarChange | undefined,
-  password: string | undefined,
+  password: NewPassword | undefined,
   decide: (current: StoredUser) => Draft,
 ): Promise<User> {
   let oldAvatar: string | null = null
-  const user = await write(world, id, avatar, password, async (queries) => {
+  const user = await write(world, id, avatar, password?.plain, async (queries) => {
     const current = await lockUser(queries, id, ifMatch)
+    // A new password that came in between has made the one that was proved an old one.
+    if (
+      password?.proof &&
+      password.proof.sessionsValidFrom?.getTime() !== current.sessionsValidFrom?.getTime()
+    )
+      throw wrongPassword()
     const draft = decide(current)
     if (
       !mayChangeStanding(caller) &&
