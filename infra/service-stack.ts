@@ -1,11 +1,14 @@
 // What is replaced often: the functions, the way to them, their schedules, and who watches over them.
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
+import { LambdaDeploymentGroup } from 'aws-cdk-lib/aws-codedeploy'
 import type { Code } from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
 import { Api } from './constructs/api.ts'
 import { Functions } from './constructs/functions.ts'
 import { Schedules } from './constructs/schedules.ts'
+import { Watch } from './constructs/watch.ts'
 import type { DataStack } from './data-stack.ts'
+import { accept } from './nag.ts'
 import { prefix } from './names.ts'
 import type { Stage, StageName } from './stages.ts'
 
@@ -21,9 +24,24 @@ export class ServiceStack extends Stack {
     super(scope, `${prefix(stageName)}-service`, props)
     const functions = new Functions(this, 'Functions', stageName, stage, data, code)
     const api = new Api(this, 'Api', stageName, stage, functions.api.alias, data.signIn)
-    new Schedules(this, 'Schedules', functions)
+    const schedules = new Schedules(this, 'Schedules', functions)
+    const watch = new Watch(this, 'Watch', stageName, stage, data, { functions, api, schedules })
+
+    // The alias takes the new version step by step: CloudFormation hands the change over to CodeDeploy, and takes
+    // everything back when an alarm goes off meanwhile.
+    const deployments = new LambdaDeploymentGroup(this, 'Shift', {
+      alias: functions.api.alias,
+      deploymentConfig: stage.shift,
+      alarms: watch.ofNewVersion,
+      autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
+    })
+    accept(deployments.role, {
+      'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited]':
+        'Made by AWS for this, and narrow.',
+    })
 
     new CfnOutput(this, 'ApiUrl', { value: api.rest.url })
+    new CfnOutput(this, 'AlarmTopicArn', { value: watch.topic.topicArn })
     new CfnOutput(this, 'ApiFunctionName', { value: functions.api.function.functionName })
     new CfnOutput(this, 'ApiAliasName', { value: functions.api.alias.aliasName })
     new CfnOutput(this, 'MigrateFunctionName', { value: functions.migrate.function.functionName })

@@ -1,5 +1,5 @@
 // The way in: API Gateway with Cognito's authorizer before the function, and a firewall before both.
-import { Duration } from 'aws-cdk-lib'
+import { Duration, Stack } from 'aws-cdk-lib'
 import {
   AccessLogField,
   AccessLogFormat,
@@ -12,6 +12,7 @@ import {
   ResponseType,
   RestApi,
 } from 'aws-cdk-lib/aws-apigateway'
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Alias } from 'aws-cdk-lib/aws-lambda'
 import { CfnWebACL, CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
@@ -23,7 +24,7 @@ import type { SignIn } from './sign-in.ts'
 
 export class Api extends Construct {
   readonly rest: RestApi
-  readonly firewall: CfnWebACL
+  readonly #name: string
 
   constructor(
     scope: Construct,
@@ -34,8 +35,9 @@ export class Api extends Construct {
     signIn: SignIn,
   ) {
     super(scope, id)
+    this.#name = prefix(stageName)
     this.rest = new RestApi(this, 'Rest', {
-      restApiName: prefix(stageName),
+      restApiName: this.#name,
       endpointTypes: [EndpointType.REGIONAL],
       // Bodies that are not text. Others come as they are: in base64 they would be a third larger.
       binaryMediaTypes: [
@@ -92,16 +94,27 @@ export class Api extends Construct {
       })
     this.#answerAsTheFunctionDoes()
 
-    this.firewall = this.#makeFirewall(stageName, stage)
     new CfnWebACLAssociation(this, 'FirewallAssociation', {
       resourceArn: this.rest.deploymentStage.stageArn,
-      webAclArn: this.firewall.attrArn,
+      webAclArn: this.#makeFirewall(stage).attrArn,
     })
 
     accept(this.rest, {
       'AwsSolutions-APIG2': 'The function checks every request against its schemas.',
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
         'API Gateway asks for this very policy.',
+    })
+  }
+
+  /** What a rule of the firewall has blocked. */
+  metricBlocked(rule: string): Metric {
+    return new Metric({
+      namespace: 'AWS/WAFV2',
+      metricName: 'BlockedRequests',
+      dimensionsMap: { WebACL: this.#name, Region: Stack.of(this).region, Rule: rule },
+      statistic: 'Sum',
+      period: Duration.minutes(5),
+      label: rule,
     })
   }
 
@@ -166,7 +179,7 @@ export class Api extends Construct {
     }
   }
 
-  #makeFirewall(stageName: StageName, stage: Stage): CfnWebACL {
+  #makeFirewall(stage: Stage): CfnWebACL {
     const visible = (metricName: string) => ({
       cloudWatchMetricsEnabled: true,
       metricName,
@@ -187,7 +200,7 @@ export class Api extends Construct {
       visibilityConfig: visible(name),
     })
     return new CfnWebACL(this, 'Firewall', {
-      name: prefix(stageName),
+      name: this.#name,
       scope: 'REGIONAL',
       defaultAction: { allow: {} },
       rules: [

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { afterAll, describe, expect, test } from 'vitest'
+import { metrics, namespace } from '../../src/connection/metrics.ts'
 import { addStages } from '../add-stages.ts'
 import { type StageName, stages } from '../stages.ts'
 
@@ -345,6 +346,86 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     service.hasResourceProperties('AWS::Lambda::Permission', {
       Principal: 'cognito-idp.amazonaws.com',
       SourceArn: Match.anyValue(),
+    })
+  })
+
+  test('alarms watch over all that may go wrong, and tell somebody', () => {
+    const alarms = properties('AWS::CloudWatch::Alarm')
+    expect(alarms.map(({ AlarmName }) => String(AlarmName).split('-').at(-1)).sort()).toEqual([
+      'CacheDown',
+      'CacheDrift',
+      'Crashes',
+      'DatabaseConnections',
+      'DatabaseStorage',
+      'DeadLetters',
+      'GatewayErrors',
+      'Latency',
+      'OutboxLag',
+      'Refused',
+      'RevalidationMissing',
+      'ServerErrors',
+      'SignInsRefused',
+      'SignInsSlow',
+      'Throttles',
+    ])
+    for (const { AlarmActions } of alarms)
+      expect(AlarmActions).toEqual([{ Ref: expect.stringMatching(/^WatchAlarms/) }])
+    // CloudWatch sends nothing to a topic whose key it may not use.
+    service.hasResourceProperties('AWS::KMS::Key', {
+      KeyPolicy: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Principal: { Service: 'cloudwatch.amazonaws.com' } }),
+        ]),
+      },
+    })
+    // What does not come in at all is an alarm too where something must.
+    for (const alarm of ['RevalidationMissing', 'OutboxLag'])
+      service.hasResourceProperties('AWS::CloudWatch::Alarm', {
+        AlarmName: `user-directory-${name}-${alarm}`,
+        TreatMissingData: 'breaching',
+      })
+  })
+
+  test('alarms and dashboard name no metric of ours that the catalogue does not have', () => {
+    const known = Object.values(metrics).flatMap(({ dimensions, units }) =>
+      Object.keys(units).map((metric) => JSON.stringify([metric, Object.entries(dimensions)])),
+    )
+    type Named = { Namespace?: string; MetricName?: string; Dimensions?: { Name: string; Value: string }[] }
+    const ofAlarms = properties('AWS::CloudWatch::Alarm')
+      .flatMap((alarm) => [
+        alarm as Named,
+        ...((alarm.Metrics ?? []) as { MetricStat?: { Metric: Named } }[]).map(
+          ({ MetricStat }) => MetricStat?.Metric ?? {},
+        ),
+      ])
+      .filter(({ Namespace }) => Namespace === namespace)
+      .map(({ MetricName, Dimensions = [] }) =>
+        JSON.stringify([MetricName, Dimensions.map(({ Name, Value }) => [Name, Value])]),
+      )
+    const body = JSON.stringify(properties('AWS::CloudWatch::Dashboard')).replaceAll('\\', '')
+    const ofDashboard = [...body.matchAll(/\["UserDirectory","(\w+)","(\w+)","([\w-]+)"/g)].map(
+      ([, metric, dimension, value]) => JSON.stringify([metric, [[dimension, value]]]),
+    )
+    expect(ofAlarms.length).toBeGreaterThan(8)
+    expect(ofDashboard.length).toBeGreaterThan(12)
+    for (const named of [...ofAlarms, ...ofDashboard]) expect(known).toContain(named)
+  })
+
+  test('the alias takes a new version step by step, and goes back when an alarm goes off', () => {
+    service.hasResourceProperties('AWS::CodeDeploy::DeploymentGroup', {
+      DeploymentConfigName: stage.shift.deploymentConfigName,
+      AlarmConfiguration: {
+        Enabled: true,
+        Alarms: ['Crashes', 'ServerErrors', 'Latency'].map(() => ({ Name: Match.anyValue() })),
+      },
+      AutoRollbackConfiguration: {
+        Enabled: true,
+        Events: Match.arrayWith(['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_ALARM']),
+      },
+    })
+    service.hasResource('AWS::Lambda::Alias', {
+      UpdatePolicy: { CodeDeployLambdaAliasUpdate: Match.anyValue() },
+      Properties: { FunctionName: { Ref: Match.stringLikeRegexp('Functionsapi') } },
     })
   })
 
