@@ -3,7 +3,8 @@
 // Two database roles. The owner of the tables is RDS' master user; its password is made and renewed by RDS, and
 // only the proxy may read it. The migrations' function, and it alone, may log in to the proxy as the owner. It
 // also makes the second role, for all other functions, which may read and write rows and nothing else; the proxy
-// logs in as that one by IAM (`DefaultAuthScheme`), so that there is no second password to keep.
+// logs in as that one by IAM (`DefaultAuthScheme`), so that there is no second password to keep. The role's own
+// settings limit its statements' time: the proxy passes on none that a client asks for.
 import { ArnFormat, Duration, Stack } from 'aws-cdk-lib'
 import { InstanceType, type SecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
@@ -67,7 +68,6 @@ export class Database extends Construct {
         engine,
         parameters: {
           'rds.force_ssl': '1',
-          idle_in_transaction_session_timeout: '10000',
           // A broken constraint's detail, and a failed statement, would bring users' data into the log.
           log_error_verbosity: 'terse',
           log_min_error_statement: 'panic',

@@ -7,7 +7,9 @@ import { runCommand } from './command.ts'
 
 await runCommand(async () => {
   const settings = readSettings(process.env, resolve('.data'))
-  const warnings = settings.databaseUrl ? await migrate(settings.databaseUrl) : []
+  const warnings = settings.databaseUrl
+    ? await migrate(settings.databaseUrl, settings.databaseServiceRole)
+    : []
   if (!settings.databaseUrl) await (await prepareDatabase(settings)).close()
   process.stdout.write(`${['The schema is up to date.', ...warnings].join('\n')}\n`)
 })

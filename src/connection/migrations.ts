@@ -10,11 +10,16 @@ const folder = fileURLToPath(new URL('../../migrations', import.meta.url))
 // Any number that nothing else in the database uses.
 const lockKey = 7_301_442
 
+// As a connection to PostgreSQL itself sets them (postgres.ts); a proxy passes on none of a client's.
+const sessionLimits = { statement_timeout: '1500ms', idle_in_transaction_session_timeout: '10s' }
+
 /**
  * Safe to run from several processes at once: they take turns, and the later ones find nothing to do.
+ * @param serviceRole the role that servers log in as, where it is not the tables' owner: made if it is missing,
+ *   and let read and write rows and nothing else
  * @returns what its owner should know about the database, in sentences
  */
-export async function migrate(databaseUrl: string): Promise<string[]> {
+export async function migrate(databaseUrl: string, serviceRole?: string): Promise<string[]> {
   const client = new pg.Client({
     ...clientConfig(databaseUrl),
     connectionTimeoutMillis: 10_000,
@@ -29,6 +34,7 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     await client.query("SET statement_timeout = 0; SET lock_timeout = '30s'")
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
     await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
+    if (serviceRole !== undefined) await prepareServiceRole(client, serviceRole)
     const { rows } = await client.query<{ isUnicode: boolean }>(
       `SELECT cardinality(show_trgm('高橋')) > 0 AS "isUnicode"`,
     )
@@ -40,6 +46,22 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   } finally {
     await client.end()
   }
+}
+
+async function prepareServiceRole(client: pg.Client, role: string): Promise<void> {
+  const exists = async (name: string) =>
+    (await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name])).rowCount === 1
+  const name = client.escapeIdentifier(role)
+  if (!(await exists(role))) await client.query(`CREATE ROLE ${name} LOGIN`)
+  // On RDS a member of this role logs in by IAM, and has no password.
+  if (await exists('rds_iam')) await client.query(`GRANT rds_iam TO ${name}`)
+  for (const [setting, value] of Object.entries(sessionLimits))
+    await client.query(`ALTER ROLE ${name} SET ${setting} = '${value}'`)
+  // The second schema tells a server whether all migrations have been made.
+  await client.query(`
+    GRANT USAGE ON SCHEMA public, drizzle TO ${name};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${name};
+    GRANT SELECT ON ALL TABLES IN SCHEMA drizzle TO ${name}`)
 }
 
 /** Whether a database has our tables, and all of this version's migrations. */

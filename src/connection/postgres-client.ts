@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import { databaseToken } from './iam-token.ts'
 
-/** What a client adds for a session; on an RDS Proxy, which takes none of it, the proxy's own settings do it. */
+/** What a client adds for a session; on an RDS Proxy, which takes none of it, its role's settings do it. */
 type Session = Pick<pg.ClientConfig, 'statement_timeout' | 'idle_in_transaction_session_timeout' | 'options'>
 
 /** @param url a postgres:// URL; with `?auth=iam` each connection gets a freshly signed password, over TLS */

@@ -17,6 +17,8 @@ export type Settings = {
   port: number
   /** Absent: the embedded PostgreSQL in `dataDirectory`. */
   databaseUrl: string | undefined
+  /** For migrations that run as the tables' owner: the role that servers log in as. */
+  databaseServiceRole: string | undefined
   /** Absent: the in-process cache. */
   redisUrl: string | undefined
   /** Absent: a directory in `dataDirectory`. */
@@ -62,6 +64,11 @@ const environment = z.object({
     ),
   ),
   DATABASE_URL: z.optional(url(['postgres:', 'postgresql:'], 'a postgres:// URL')),
+  DATABASE_SERVICE_ROLE: z.optional(
+    z
+      .string()
+      .check(z.regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be the name of a PostgreSQL role: a-z, 0-9 and _')),
+  ),
   REDIS_URL: z.optional(
     url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL').check(
       z.refine((text: string) => !URL.canParse(text) || /^\/?\d{0,4}$/.test(new URL(text).pathname), {
@@ -138,6 +145,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   return {
     port,
     databaseUrl: value.DATABASE_URL,
+    databaseServiceRole: value.DATABASE_SERVICE_ROLE,
     redisUrl: value.REDIS_URL,
     avatarBucket: value.AVATAR_BUCKET,
     avatarPathStyle: Boolean(value.AWS_ENDPOINT_URL_S3 ?? value.AWS_ENDPOINT_URL),
