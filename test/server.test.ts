@@ -1,9 +1,7 @@
 // The Node server as a process: started, used and stopped as a person or a supervisor would.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
+import { stat, symlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
@@ -12,62 +10,9 @@ import { buildServer } from '../tools/build-server.ts'
 import { freshDatabase } from './support/database.ts'
 import { startIssuer } from './support/issuer.ts'
 import { png } from './support/picture.ts'
-import { freePort } from './support/port.ts'
+import { privateFolder, type Run, run, started } from './support/server-process.ts'
 import { realServices, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
-
-type Run = {
-  process: ChildProcess
-  output(): string
-  exit: Promise<number | null>
-  url: string
-  port: number
-}
-
-const entry = resolve('src/handler/server.ts')
-
-/** A folder for `.data` that nobody else may enter, as a checkout under /root is. */
-async function privateFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'user-directory-server-'))
-  expect((await stat(folder)).mode & 0o777).toBe(0o700)
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
-
-async function run(
-  cwd: string,
-  env: Record<string, string> = {},
-  script = entry,
-  ...options: string[]
-): Promise<Run> {
-  const port = Number(env.PORT ?? (await freePort()))
-  const child = spawn(process.execPath, [script, ...options], {
-    cwd,
-    env: { PATH: process.env.PATH ?? '', PORT: String(port), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk))
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk))
-  const exit = new Promise<number | null>((done) => child.once('exit', done))
-  onTestFinished(async () => {
-    if (child.exitCode === null) child.kill('SIGTERM')
-    await exit
-  })
-  return { process: child, output: () => output, exit, url: `http://127.0.0.1:${port}`, port }
-}
-
-async function started(server: Run): Promise<string> {
-  await until(
-    'the server to start',
-    () => {
-      if (server.process.exitCode !== null) throw new Error(`it stopped:\n${server.output()}`)
-      return server.output().includes('"message":"started"')
-    },
-    30_000,
-  )
-  return /^TOKEN=(\S+)$/m.exec(server.output())?.[1] ?? ''
-}
 
 function get(server: Run, path: string, token: string): Promise<Response> {
   return fetch(server.url + path, { headers: { authorization: `Bearer ${token}` } })

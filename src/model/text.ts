@@ -60,3 +60,11 @@ export function searchPatterns(search: string): string[] {
     characters(word) >= 3 ? `%${encodeWord(word)}%` : `% ${encodeWord(word)}%`,
   )
 }
+
+/**
+ * Whether a user pool that does not regard case, as ours must not, takes two usernames for one. That is less than
+ * what is the same to us: it knows nothing of ß and ss.
+ */
+export function isPoolName(username: string, other: string): boolean {
+  return username.toLowerCase() === other.toLowerCase()
+}

@@ -35,9 +35,9 @@ export type Cognito = {
   /** The calls that came in through the API, oldest first: `AdminDisableUser ada`. */
   calls: string[]
   /** Is told of such a call before the pool is; an error is answered as a refusal. */
-  onCall: (call: string) => void | Promise<void>
+  onCall: (call: string) => unknown
   /** Is told of such a call when the pool has done it, before the caller hears of it. */
-  onDone: (call: string) => void | Promise<void>
+  onDone: (call: string) => unknown
   triggers: Partial<Record<'UserMigration' | 'PreTokenGeneration', Trigger>>
 }
 

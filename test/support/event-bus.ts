@@ -24,6 +24,9 @@ export type Bus = {
   refuses: (event: BusEvent) => boolean
   /** Nothing is answered but 500. */
   isDown: boolean
+  /** Are told of entries before they are taken, which an error prevents, and before the caller hears of it. */
+  onCall: (events: BusEvent[]) => unknown
+  onDone: (events: BusEvent[]) => unknown
 }
 
 /** Stopped when the test or the file ends. */
@@ -43,12 +46,18 @@ export async function startBus(): Promise<Bus> {
         response.writeHead(bus.isDown ? 500 : 400).end(JSON.stringify({ __type: 'ValidationException' }))
         return
       }
+      try {
+        bus.onCall(Entries)
+      } catch {
+        return void response.destroy()
+      }
       bus.batches.push(Entries.length)
       const answers = Entries.map((event) => {
         if (bus.refuses(event)) return { ErrorCode: 'InternalFailure', ErrorMessage: 'try again' }
         bus.events.push(event)
         return { EventId: randomUUID() }
       })
+      bus.onDone(Entries)
       const FailedEntryCount = answers.filter(({ ErrorCode }) => ErrorCode !== undefined).length
       response.end(JSON.stringify({ FailedEntryCount, Entries: answers }))
     })
@@ -70,6 +79,8 @@ export async function startBus(): Promise<Bus> {
     batches: [],
     refuses: () => false,
     isDown: false,
+    onCall: () => {},
+    onDone: () => {},
   }
   return bus
 }

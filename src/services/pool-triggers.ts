@@ -1,0 +1,104 @@
+// What the user pool asks before it lets somebody in: whether a password is right when it does not know the user
+// yet, and whether a token may be made.
+import { setTimeout as pause } from 'node:timers/promises'
+import { and, eq } from 'drizzle-orm'
+import { poolGroups } from '../model/tables.ts'
+import { fold, isPoolName } from '../model/text.ts'
+import { checkPassword } from './sign-in.ts'
+import type { World } from './users/record.ts'
+
+// Cognito waits five seconds for a trigger.
+const groupsMsMax = 1_500
+// The clocks of the database, of this process and of the pool do not quite agree.
+const skewMs = 50
+
+/**
+ * Checks the password of somebody whom the pool does not know.
+ * @param typed the username as it was typed
+ * @returns what the pool shall call the user; undefined for a no, whatever its reason
+ * @throws ServiceError as `checkPassword`
+ */
+export async function migrateUser(
+  world: World,
+  typed: string,
+  password: string,
+): Promise<string | undefined> {
+  const user = await checkPassword(world, { username: typed, password })
+  // Names that are the same to us and not to the pool, as ß and ss are, would be two users there.
+  if (!user || !isPoolName(user.username, typed)) return undefined
+  // Here too: whether the pool takes a token's time before or after its last trigger is not documented.
+  const state = await readState(world, user.username)
+  await pause(state?.waitMs)
+  return user.username
+}
+
+/**
+ * Decides whether a token may be made for a user of the pool.
+ * @returns the groups to add to those that the pool knows of; undefined for a no
+ * @throws ServiceError `unavailable`, `overloaded`
+ */
+export async function admitUser(
+  world: World,
+  poolUsername: string,
+): Promise<{ userId: string; groups: string[] } | undefined> {
+  const state = await readState(world, poolUsername)
+  if (state?.status !== 'ACTIVE' || !isPoolName(state.username, poolUsername)) return undefined
+  // Until the pool is told, a password that is no longer the right one would do there.
+  if (state.isPending) return undefined
+  const [groups] = await Promise.all([putBackGroups(world, poolUsername, state), pause(state.waitMs)])
+  return { userId: state.id, groups }
+}
+
+type State = {
+  id: string
+  username: string
+  status: string
+  /** The pool has not been told yet that this name's password was changed, or that the name was given up. */
+  isPending: boolean
+  groups: string[] | null
+  savedAt: Date | null
+  /** Until the second of the last change is over: tokens tell their age in whole seconds. */
+  waitMs: number
+}
+
+const stateText = `
+SELECT u.id, u.username, u.status, g.groups, g.saved_at AS "savedAt",
+  EXISTS (
+    SELECT 1 FROM outbox o
+    WHERE o.pool_username_folded = $1 AND o.pool_pending AND o.pool_task IN ('password', 'remove')
+  ) AS "isPending",
+  coalesce(greatest(0, ${skewMs} + 1000 * extract(
+    epoch FROM date_trunc('second', u.sessions_valid_from) + interval '1 s' - clock_timestamp()
+  )), 0)::float8 AS "waitMs"
+FROM users u LEFT JOIN pool_groups g ON g.user_id = u.id
+WHERE u.username_folded = $1`
+
+async function readState({ db }: World, username: string): Promise<State | undefined> {
+  // The database refuses NUL, and no username holds one.
+  if (username.includes('\0') || !username.isWellFormed()) return undefined
+  const [state] = await db.query((queries) =>
+    queries.named<State>('pool-user-state', stateText, [fold(username)]),
+  )
+  return state
+}
+
+/**
+ * Gives a user who has come back to the pool the groups from before. What fails is tried again with the next token;
+ * until then tokens hold the groups all the same.
+ */
+async function putBackGroups(world: World, username: string, state: State): Promise<string[]> {
+  const { pool } = world.outbox
+  const { groups, savedAt } = state
+  if (!groups || !savedAt || !pool) return []
+  try {
+    const signal = AbortSignal.timeout(groupsMsMax)
+    const known = await Promise.all(groups.map((group) => pool.addToGroup(username, group, signal)))
+    await world.db.query((queries) =>
+      queries.delete(poolGroups).where(and(eq(poolGroups.userId, state.id), eq(poolGroups.savedAt, savedAt))),
+    )
+    return groups.filter((_, at) => known[at])
+  } catch (error) {
+    world.logger.warn("a user's groups could not be put back yet", { user_id: state.id, error })
+    return groups
+  }
+}
