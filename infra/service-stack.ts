@@ -1,6 +1,6 @@
 // What is replaced often: the functions, the way to them, their schedules, and who watches over them.
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
-import { LambdaDeploymentGroup } from 'aws-cdk-lib/aws-codedeploy'
+import { LambdaApplication, LambdaDeploymentGroup } from 'aws-cdk-lib/aws-codedeploy'
 import type { Code } from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
 import { Api } from './constructs/api.ts'
@@ -9,7 +9,7 @@ import { Schedules } from './constructs/schedules.ts'
 import { Watch } from './constructs/watch.ts'
 import type { DataStack } from './data-stack.ts'
 import { accept } from './nag.ts'
-import { prefix } from './names.ts'
+import { functionName, prefix } from './names.ts'
 import type { Stage, StageName } from './stages.ts'
 
 export class ServiceStack extends Stack {
@@ -29,7 +29,11 @@ export class ServiceStack extends Stack {
 
     // The alias takes the new version step by step: CloudFormation hands the change over to CodeDeploy, and takes
     // everything back when an alarm goes off meanwhile.
+    const name = functionName(stageName, 'api')
     const deployments = new LambdaDeploymentGroup(this, 'Shift', {
+      // Under the function's own name, by which npm run rollback finds a shift under way.
+      application: new LambdaApplication(this, 'ShiftApplication', { applicationName: name }),
+      deploymentGroupName: name,
       alias: functions.api.alias,
       deploymentConfig: stage.shift,
       alarms: watch.ofNewVersion,
