@@ -1,6 +1,6 @@
 // npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
 // to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
-// `--only` takes the rows whose names begin so, and no starts.
+// `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -22,6 +22,7 @@ import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
 import { load } from './load.ts'
 import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
+import { benchRefresh } from './refresh.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -73,6 +74,7 @@ async function bench(): Promise<void> {
     JWT_JWKS_URI: issuer.rules.jwksUri,
     JWT_AUDIENCE: issuer.rules.audience.join(),
   }
+  if (options.only === 'refresh') return benchRefresh(env, rounds)
   const floor = await startFloors(env)
   const service = await startService(env)
   const token = await issuer.token({ username: 'bench', 'cognito:groups': ['admins'] })
@@ -183,7 +185,10 @@ async function bench(): Promise<void> {
     )
   }
   process.stdout.write(`\nresident memory after all that: ${await residentMegabytes(service.process)} MB\n`)
-  if (options.only === '') await starts()
+  if (options.only === '') {
+    await benchRefresh(env, rounds)
+    await starts()
+  }
 }
 
 type Target = { port: number; process: ChildProcess }

@@ -1,14 +1,18 @@
 // The daily revalidation: finds and mends what has drifted, whatever stops it, and finds nothing where the
 // cache's protocol was kept.
+
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Redis } from 'ioredis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
 import { type Revalidation, revalidate } from '../src/services/revalidate.ts'
 import { startRedis } from './support/redis.ts'
 import { type Service, startService } from './support/service.ts'
+import { until } from './support/wait.ts'
 
 /** A service on a Redis of its own, and a hand in that Redis. */
 async function start(): Promise<{ service: Service; redis: Redis; keyOf: (id: string) => Promise<string> }> {
@@ -69,6 +73,21 @@ describe('entries', () => {
     expect(counts(await revalidate(service.connections))).toMatchObject({ fresh: 4, repaired: 0, dropped: 0 })
   }, 60_000)
 
+  it('that a recorded write is about to remove have not drifted, and are gone afterwards', async () => {
+    const { service, redis, keyOf } = await start()
+    const [user] = (await cached(service, 1)) as [User]
+    const key = await keyOf(user.id)
+    const old = await redis.get(key)
+    // Committed by a server that died before it came to the removal.
+    await service.connections.db.transaction(async (queries) => {
+      await queries.execute(`UPDATE users SET version = 2 WHERE id = '${user.id}'`)
+      await queries.execute(`INSERT INTO cache_invalidations (user_id) VALUES ('${user.id}')`)
+    })
+    expect(await redis.get(key)).toBe(old)
+    expect(counts(await revalidate(service.connections))).toEqual({ ...nothing, scanned: 1, fresh: 1 })
+    expect(await redis.get(key)).toBeNull()
+  })
+
   it('of users who are written all the while have not drifted', async () => {
     const { service } = await start()
     const users = await cached(service, 20)
@@ -116,6 +135,38 @@ describe('a run that is stopped', () => {
     // What was finished is begun anew.
     expect((await revalidate(service.connections)).scanned).toBeGreaterThanOrEqual(5_010)
   })
+
+  it('by SIGKILL, again and again, leaves nothing that the last one does not see', async () => {
+    const { service, redis, keyOf } = await start()
+    const [user] = (await cached(service, 1)) as [User]
+    const prefix = (await keyOf(user.id)).slice(0, -user.id.length)
+    const plant = async () => {
+      const pipeline = redis.pipeline()
+      for (let at = 0; at < 20_000; at++) pipeline.set(`${prefix}${randomUUID()}`, '3\n{}')
+      await pipeline.exec()
+    }
+    await plant()
+    const { host, port } = redis.options
+    const env = {
+      PATH: process.env.PATH ?? '',
+      DATABASE_URL: service.databaseUrl,
+      REDIS_URL: `redis://${host}:${port}`,
+    }
+    const run = () => {
+      const child = spawn(process.execPath, [resolve('src/cli/refresh.ts')], { env, stdio: 'ignore' })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      return { child, exit: once(child, 'exit') }
+    }
+    for (let killed = 0; killed < 3; killed++) {
+      const before = await redis.dbsize()
+      const { child, exit } = run()
+      await until('it to get to work', async () => child.exitCode !== null || (await redis.dbsize()) < before)
+      child.kill('SIGKILL')
+      await exit
+    }
+    expect((await run().exit)[0]).toBe(0)
+    expect(await redis.dbsize()).toBe(1)
+  }, 60_000)
 
   it('by its time says so, and two at once do no harm', async () => {
     const { service } = await start()

@@ -43,8 +43,12 @@ export type Cache = {
    * @throws ServiceError `unavailable`
    */
   walk(from: string | undefined): Promise<{ found: CachedVersion[]; next: string | undefined }>
-  /** The versions that are stored now; -1 where there is no entry. @throws ServiceError `unavailable` */
-  versions(ids: string[]): Promise<number[]>
+  /**
+   * Removes the entries that still have the version given, each in one step; some thousand at most.
+   * @returns the ids of those that it has removed
+   * @throws ServiceError `unavailable`
+   */
+  remove(entries: CachedVersion[]): Promise<string[]>
   /** How many entries there are, about. @throws ServiceError `unavailable` */
   size(): Promise<number>
   /** Rejects unless the cache answers now. */
@@ -101,7 +105,7 @@ export function openProcessCache(): Cache {
     note: async () => undefined,
     forget: async (id) => void places.delete(id),
     walk: async () => ({ found: [], next: undefined }),
-    versions: async (ids) => ids.map(() => -1),
+    remove: async () => [],
     size: async () => 0,
     check: async () => {},
     close: async () => places.clear(),

@@ -15,7 +15,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { inArray, sql } from 'drizzle-orm'
 import { unavailable } from '../model/errors.ts'
 import { cacheInvalidations } from '../model/tables.ts'
-import { type Cache, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
+import { type Cache, type CachedVersion, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
 import { cacheToken } from './iam-token.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
@@ -40,8 +40,8 @@ const doneMax = 10_000
 
 // Keys that one step of a walk looks at.
 const walkedMax = 1_000
-// A version has ten digits at most.
-const versionBytesMax = 10
+// Whatever else lies under our keys is none of our entries.
+const uuidForm = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
 
 // Leaves what another reader has put there, entry or lease, and answers it.
 const readScript = script(`
@@ -57,6 +57,18 @@ if place == ARGV[1] then
   return ARGV[2]
 end
 return place`)
+
+// Removes the places that begin with what is given for each, and tells which those were, counted from one.
+const removeScript = script(`
+local keys, removed = {}, {}
+for at, place in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if place and string.sub(place, 1, #ARGV[at]) == ARGV[at] then
+    keys[#keys + 1] = KEYS[at]
+    removed[#removed + 1] = at
+  end
+end
+if #keys > 0 then redis.call('UNLINK', unpack(keys)) end
+return removed`)
 
 export function openRedisCache(url: string, db: Database, logger: Logger): Cache {
   const { address, password } = addressOf(url)
@@ -168,18 +180,6 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     }
   }
 
-  /** The first bytes of each place are enough: an entry begins with its version. */
-  const readVersions = async (run: string, ids: string[]): Promise<number[]> => {
-    const starts = await Promise.all(
-      ids.map((id) => redis.send('GETRANGE', key(id, run), 0, versionBytesMax)),
-    )
-    return starts.map((reply) => {
-      const start = textOf(reply)
-      const end = start.indexOf('\n')
-      return end > 0 ? Number(start.slice(0, end)) : -1
-    })
-  }
-
   return {
     read: async (id) => {
       const place = await attempt(async (run) => {
@@ -229,28 +229,31 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       demand(async (run) => {
         // A cursor is good for the server that gave it: after a restart the walk begins anew.
         const [fromRun, cursor = '0'] = from?.split(':') ?? []
+        const start = fromRun === run ? cursor : '0'
         const [next, keys] = listOf(
-          await redis.send(
-            'SCAN',
-            fromRun === run ? cursor : '0',
-            'MATCH',
-            key('*', run),
-            'COUNT',
-            walkedMax,
-          ),
+          await redis.send('SCAN', start, 'MATCH', key('*', run), 'COUNT', walkedMax),
         )
-        const start = key('', run).length
-        const ids = listOf(keys).map((key) => textOf(key).slice(start))
-        const versions = await readVersions(run, ids)
-        return {
-          found: ids.flatMap((id, at) => {
-            const version = versions[at] ?? -1
-            return version === -1 ? [] : [{ id, version }]
-          }),
-          next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}`,
+        const found: CachedVersion[] = []
+        const texts = listOf(keys).map(textOf)
+        // Whole entries in one command cost both ends less than the first bytes of each by a command of its own.
+        const places = texts.length === 0 ? [] : listOf(await redis.send('MGET', ...texts))
+        const idAt = key('', run).length
+        for (const [at, text] of texts.entries()) {
+          const version = versionOf(bytesOf(places[at]))
+          const id = text.slice(idAt)
+          if (version !== undefined && uuidForm.test(id)) found.push({ id, version })
         }
+        return { found, next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}` }
       }),
-    versions: (ids) => demand((run) => readVersions(run, ids)),
+    remove: (entries) =>
+      demand(async (run) => {
+        const removed = await redis.run(
+          removeScript,
+          entries.map(({ id }) => key(id, run)),
+          entries.map(({ version }) => `${version}\n`),
+        )
+        return listOf(removed).map((at) => entries[Number(at) - 1]?.id ?? '')
+      }),
     size: () => demand(async () => Number(await redis.send('DBSIZE'))),
     check: async () => {
       const giveUpAt = performance.now() + checkMsMax
@@ -286,6 +289,13 @@ async function within(work: Promise<void>, ms: number): Promise<void> {
   const end = new AbortController()
   await Promise.race([work, pause(ms, undefined, { signal: end.signal }).catch(() => {})])
   end.abort()
+}
+
+/** @returns undefined for a place without an entry */
+function versionOf(place: Buffer | undefined): number | undefined {
+  // Version, line feed, JSON; a lease begins with a letter.
+  const end = place?.indexOf(0x0a) ?? -1
+  return place && end > 0 && place[0] !== leaseMark ? Number(place.toString('latin1', 0, end)) : undefined
 }
 
 // A server that answers with something else than the command gives is not one to trust.

@@ -65,6 +65,8 @@ export const users = pgTable(
     index('users_status_updated_at').on(users.status, users.updatedAt, users.id),
     index('users_status_username').on(users.status, users.usernameFolded),
     index('users_status_name').on(users.status, users.nameFolded, users.id),
+    // The daily revalidation compares versions by the million, from this index alone.
+    index('users_version').on(users.id, users.version),
     index('users_search').using('gin', users.searchText.op('gin_trgm_ops')),
     check('users_status_known', sql`${users.status} IN ('ACTIVE', 'BLOCKED')`),
     check('users_version_positive', sql`${users.version} > 0`),

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { eq, inArray, sql } from 'drizzle-orm'
 import type { CachedVersion } from '../connection/cache.ts'
 import { metricFields } from '../connection/metrics.ts'
-import { unavailable } from '../model/errors.ts'
+import { ServiceError } from '../model/errors.ts'
 import { jobCheckpoints, users } from '../model/tables.ts'
 import type { World } from './users/record.ts'
 import { removeUnusedAvatar } from './users/write.ts'
@@ -47,7 +47,7 @@ const job = 'revalidation'
 const graceMs = 4_000
 // Suspects that may wait for their second look: some ten megabytes.
 const suspectsMax = 50_000
-const mendedMax = 1_000
+const triesMax = 5
 // Among this many avatars or more it is no accident when most belong to nobody, but another database's bucket.
 const plausibleMin = 20
 // An upload stores its object before it commits.
@@ -129,7 +129,20 @@ function createPace(): Pace {
   }
 }
 
-type Suspect = CachedVersion & { seenAt: number }
+/** An entry that is not what the database says; `present` is 0 for a user who is no more. */
+type Suspect = CachedVersion & { present: number }
+
+/** Entries that were looked at together. */
+type Part = {
+  /** Where the walk goes on behind it. */
+  next: string | undefined
+  count: number
+  repaired: number
+  dropped: number
+  /** Those of whom a write is under way, and when they were seen. */
+  unsettled: Suspect[]
+  seenAt: number
+}
 
 async function walkEntries(
   world: World,
@@ -138,109 +151,143 @@ async function walkEntries(
   step: (state: State, isLast?: boolean) => Promise<void>,
   pace: Pace,
 ): Promise<State> {
+  // What is settled of the walk, from its beginning without a gap: a checkpoint loses nothing behind it.
   let state = from
-  // Those whose entry was older than the row. A write may be about to remove it: looked at once more later.
-  let suspects: Suspect[] = []
-  const settle = async (all: boolean) => {
-    while (suspects.length > 0) {
-      const oldest = suspects[0]?.seenAt ?? 0
-      const waitMs = oldest + graceMs - performance.now()
-      if (waitMs > 0) {
-        if (!all && suspects.length < suspectsMax) return
-        await pause(waitMs)
+  const parts: Part[] = []
+  let unsettled = 0
+  const settle = async (isLast: boolean) => {
+    for (let part = parts[0]; part; part = parts[0]) {
+      if (part.unsettled.length > 0) {
+        const waitMs = part.seenAt + graceMs - performance.now()
+        if (waitMs > 0) {
+          if (!isLast && unsettled < suspectsMax) return
+          await pause(waitMs)
+        }
+        count(part, await mend(world, part.unsettled))
+        unsettled -= part.unsettled.length
       }
-      const due = suspects.slice(0, mendedMax)
-      suspects = suspects.slice(mendedMax)
-      const { repaired, dropped } = await mend(world, due)
+      parts.shift()
       state = {
         ...state,
-        repaired: state.repaired + repaired,
-        dropped: state.dropped + dropped,
-        fresh: state.fresh + due.length - repaired - dropped,
+        next: part.next,
+        scanned: state.scanned + part.count,
+        repaired: state.repaired + part.repaired,
+        dropped: state.dropped + part.dropped,
+        fresh: state.fresh + part.count - part.repaired - part.dropped,
       }
     }
   }
 
-  // The next part is fetched while the database is asked about this one.
+  // The next entries are fetched while the database is asked about these.
   const fetch = (from: string | undefined) => {
-    const walking = world.cache.walk(from)
+    const walking = patiently(world, () => world.cache.walk(from))
     walking.catch(() => {})
     return walking
   }
-  let ahead = fetch(state.next)
-  do {
+  let ahead: ReturnType<typeof fetch> | undefined = fetch(state.next)
+  while (ahead) {
     if (isOver()) {
-      await settle(true)
       await step(state, true)
       return state
     }
+    const walked: typeof ahead = ahead
     await pace(async () => {
-      const { found, next } = await ahead
-      if (next !== undefined) ahead = fetch(next)
-      const present = await presentVersions(
-        world,
-        found.map(({ id }) => id),
-      )
-      const seenAt = performance.now()
-      const drifted = found.filter(({ id, version }) => (present.get(id) ?? 0) !== version)
-      suspects.push(...drifted.map((entry) => ({ ...entry, seenAt })))
-      state = {
-        ...state,
+      const { found, next } = await walked
+      ahead = next === undefined ? undefined : fetch(next)
+      const suspects = await compare(world, found)
+      const part = {
         next,
-        scanned: state.scanned + found.length,
-        fresh: state.fresh + found.length - drifted.length,
+        count: found.length,
+        repaired: 0,
+        dropped: 0,
+        unsettled: suspects.filter(({ isBeingWritten }) => isBeingWritten),
+        seenAt: performance.now(),
       }
+      count(
+        part,
+        await mend(
+          world,
+          suspects.filter(({ isBeingWritten }) => !isBeingWritten),
+        ),
+      )
+      unsettled += part.unsettled.length
+      parts.push(part)
       return found.length
     })
     await settle(false)
-    // A checkpoint behind unsettled suspects would lose them to a kill.
-    if (suspects.length === 0) await step(state)
-  } while (state.next !== undefined)
+    await step(state)
+  }
   await settle(true)
   state = { ...state, phase: 'avatars', next: undefined }
   await step(state, true)
   return state
 }
 
-/** What the database says; absent are the users who are no more. */
-async function presentVersions({ db }: World, ids: string[]): Promise<Map<string, number>> {
-  if (ids.length === 0) return new Map()
-  const rows = await db.query((queries) =>
-    queries.named<CachedVersion>(
-      'versions-by-ids',
-      'SELECT id, version FROM users WHERE id = ANY($1::uuid[])',
-      [ids],
-    ),
-  )
-  return new Map(rows.map(({ id, version }) => [id, version]))
+function count(part: Part, mended: Suspect[]): void {
+  const repaired = mended.filter(({ present }) => present > 0).length
+  part.repaired += repaired
+  part.dropped += mended.length - repaired
 }
 
-/** Looks once more at entries that were older than their rows, and mends those that still are. */
-async function mend(world: World, suspects: Suspect[]): Promise<{ repaired: number; dropped: number }> {
-  const cached = await world.cache.versions(suspects.map(({ id }) => id))
-  const present = await presentVersions(
-    world,
-    suspects.map(({ id }) => id),
+// Both in one statement, which sees one state of the database.
+const comparison = `
+  SELECT cached.id, cached.version, coalesce(users.version, 0) AS present,
+    cached.id IN (SELECT user_id FROM cache_invalidations) AS "isBeingWritten"
+  FROM unnest($1::uuid[], $2::int[]) AS cached(id, version) LEFT JOIN users ON users.id = cached.id
+  WHERE coalesce(users.version, 0) <> cached.version`
+
+/**
+ * Which entries are not what the database says, and whether a write of that user has recorded what it must
+ * remove from the cache and not taken the record back. One that has taken it back, or that has been worked
+ * off, has removed the entry before: where there is no record and the entry is still there, it has drifted.
+ */
+async function compare(
+  { db }: World,
+  entries: CachedVersion[],
+): Promise<(Suspect & { isBeingWritten: boolean })[]> {
+  if (entries.length === 0) return []
+  // In the index's order, neighbours are found on one page.
+  const sorted = entries.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  // PostgreSQL's own form of an array: the driver's way to it takes longer than the comparison.
+  const list = (values: (string | number)[]) => `{${values.join()}}`
+  return db.query((queries) =>
+    queries.named('cached-versions', comparison, [
+      list(sorted.map(({ id }) => id)),
+      list(sorted.map(({ version }) => version)),
+    ]),
   )
-  // One that holds another version than it did has been written anew meanwhile, by the protocol.
-  const drifted = suspects.filter(
-    ({ id, version }, at) => cached[at] === version && (present.get(id) ?? 0) !== version,
-  )
+}
+
+/**
+ * Removes the entries that still are what they were when the database was asked. It cannot harm: whoever
+ * removes an entry makes the next reader load it anew, and one that was written since, by the protocol, has
+ * another version and is left alone.
+ * @returns those that it has removed
+ */
+async function mend(world: World, suspects: Suspect[]): Promise<Suspect[]> {
+  if (suspects.length === 0) return []
+  const removed = new Set(await patiently(world, () => world.cache.remove(suspects)))
+  const drifted = suspects.filter(({ id }) => removed.has(id))
   if (drifted.length > 0)
     world.logger.error('cached users had drifted from the database', {
       count: drifted.length,
       examples: drifted
         .slice(0, 3)
-        .map(({ id, version }) => ({ user_id: id, cached: version, present: present.get(id) ?? 0 })),
+        .map(({ id, version, present }) => ({ user_id: id, cached: version, present })),
     })
-  await Promise.all(drifted.map(({ id }) => world.cache.forget(id, undefined)))
-  // A removal never throws: nothing is counted as mended that is still there.
-  const left = await world.cache.versions(drifted.map(({ id }) => id))
-  if (drifted.some(({ version }, at) => left[at] === version))
-    throw unavailable('The cache', new Error('an entry could not be removed'))
+  return drifted
+}
 
-  const repaired = drifted.filter(({ id }) => present.has(id)).length
-  return { repaired, dropped: drifted.length - repaired }
+/** Tries again what a busy cache has not answered in time, as long as it answers at all. */
+async function patiently<T>({ cache }: World, ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'unavailable' || tries === triesMax) throw error
+    }
+    await cache.check()
+  }
 }
 
 async function walkAvatars(

@@ -18,6 +18,7 @@ import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { type Issuer, startIssuer } from './issuer.ts'
 import { httpEvent, restEvent, startFunction } from './lambda.ts'
+import { until } from './wait.ts'
 
 export type LogLine = { level: string; message: string; fields: Record<string, unknown> }
 
@@ -91,7 +92,12 @@ export async function startService(
     entry === 'node'
       ? await startNode(connections, issuer)
       : await startLambda(entry, { ...env, DATABASE_URL: databaseUrl }, issuer, log)
-  await connections.cache.check()
+  await until('the cache', () =>
+    connections.cache.check().then(
+      () => true,
+      () => false,
+    ),
+  )
 
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {

@@ -1,0 +1,152 @@
+// The part of the benchmark on the daily revalidation: its speed over every user as a share of a bare pipelined
+// rewrite of the same keys, with nothing drifted and with everything; its memory; and whether all is mended
+// by runs that are killed at random moments.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { openLogger } from '../src/connection/logger.ts'
+import { openPostgres } from '../src/connection/postgres.ts'
+import { openRedisCache } from '../src/connection/redis-cache.ts'
+
+const batch = 1_000
+const flightsMax = 4
+const killings = 10
+const ttlMs = 3_600_000
+// A user with two contacts.
+const body = `{"filler":"${'x'.repeat(400)}"}`
+
+type Run = { seconds: number; residentMegabytes: number; line: Record<string, number> | undefined }
+
+/** Makes an entry for each user; all have the version 1. */
+export async function benchRefresh(
+  env: Record<string, string> & { DATABASE_URL: string; REDIS_URL: string },
+  rounds: number,
+): Promise<void> {
+  const client = new pg.Client({ connectionString: env.DATABASE_URL })
+  await client.connect()
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM users WHERE version = 1')
+  await client.end()
+  const ids = rows.map(({ id }) => id)
+  const redis = new Redis(env.REDIS_URL)
+  try {
+    await redis.flushdb()
+    const prefix = await keyPrefix(env, redis, ids[0] ?? '')
+    const rewrite = (versionOf: (at: number) => number) => fill(redis, prefix, ids, versionOf)
+    await rewrite(() => 1)
+    for (const [name, version] of [
+      ['nothing drifted', 1],
+      ['everything drifted', 7],
+    ] as const) {
+      const measured: { ratio: number; run: Run }[] = []
+      for (let round = 0; round < rounds; round++) {
+        const floorSeconds = await rewrite(() => version)
+        const run = await refresh(env)
+        const { Repaired = -1, Scanned = -1 } = run.line ?? {}
+        if (Scanned < ids.length || Repaired !== (version === 1 ? 0 : ids.length))
+          throw new Error(`the run told ${JSON.stringify(run.line)}`)
+        measured.push({ ratio: floorSeconds / run.seconds, run })
+      }
+      measured.sort((a, b) => a.ratio - b.ratio)
+      const middle = measured[Math.floor(measured.length / 2)]
+      process.stdout.write(
+        `revalidation of ${ids.length} entries, ${name}: ${Math.round(ids.length / (middle?.run.seconds ?? 0))}/s, ` +
+          `${middle?.ratio.toFixed(2)} of a bare pipelined rewrite (${measured.map(({ ratio }) => ratio.toFixed(2)).join(', ')}), ` +
+          `resident memory ${Math.max(...measured.map(({ run }) => run.residentMegabytes)).toFixed(0)} MB\n`,
+      )
+    }
+
+    await rewrite((at) => (at % 10 === 0 ? 7 : 1))
+    const alone = await refresh(env)
+    await rewrite((at) => (at % 10 === 0 ? 7 : 1))
+    let killed = 0
+    for (; killed < killings; killed++)
+      await refresh(env, Math.random() * alone.seconds * 1_000 + alone.startMs)
+    await refresh(env)
+    let left = 0
+    for (let at = 0; at < ids.length; at += batch) {
+      const keys = ids.slice(at, at + batch).map((id) => prefix + id)
+      const places = await redis.mget(keys)
+      left += places.filter((place) => place?.startsWith('7\n')).length
+    }
+    process.stdout.write(
+      `killed ${killed} times at random moments, then finished: ${left} drifted entries left\n`,
+    )
+    if (left > 0) process.exitCode = 1
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** What the cache puts before an id, learnt from an entry that it makes. */
+async function keyPrefix(
+  env: { DATABASE_URL: string; REDIS_URL: string },
+  redis: Redis,
+  id: string,
+): Promise<string> {
+  const logger = openLogger('warn')
+  const db = openPostgres(env.DATABASE_URL, logger)
+  const cache = openRedisCache(env.REDIS_URL, db, logger)
+  await cache.check()
+  await cache.read(id)
+  const [key] = await redis.keys(`*${id}`)
+  await cache.close()
+  await db.close()
+  return String(key).slice(0, -id.length)
+}
+
+/** @returns how many seconds it took */
+async function fill(
+  redis: Redis,
+  prefix: string,
+  ids: string[],
+  versionOf: (at: number) => number,
+): Promise<number> {
+  const startedAt = performance.now()
+  const flights: Promise<unknown>[] = []
+  for (let from = 0; from < ids.length; from += batch) {
+    const part = ids.slice(from, from + batch)
+    const pipeline = redis.pipeline()
+    for (const [at, id] of part.entries())
+      pipeline.set(prefix + id, `${versionOf(from + at)}\n${body}`, 'PX', ttlMs)
+    flights.push(pipeline.exec())
+    if (flights.length >= flightsMax) await flights.shift()
+  }
+  await Promise.all(flights)
+  return (performance.now() - startedAt) / 1_000
+}
+
+/** `npm run refresh` as a process, which is killed after `killMs` when that is given. */
+async function refresh(env: Record<string, string>, killMs?: number): Promise<Run & { startMs: number }> {
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, [resolve('src/cli/refresh.ts')], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  let residentMegabytes = 0
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk
+  })
+  const exit = once(child, 'exit')
+  let isOver = false
+  const watch = (async () => {
+    while (!isOver) {
+      const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '')
+      residentMegabytes = Math.max(residentMegabytes, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
+      if (killMs !== undefined && performance.now() - startedAt > killMs) child.kill('SIGKILL')
+      await pause(10)
+    }
+  })()
+  const [code] = (await exit) as [number | null]
+  isOver = true
+  await watch
+  if (code !== 0 && killMs === undefined) throw new Error(`the refresh stopped with ${code}: ${output}`)
+  const text = output.split('\n').find((line) => line.includes('"Scanned"'))
+  const line = text === undefined ? undefined : (JSON.parse(text) as Record<string, number>)
+  const seconds = (line?.Duration ?? Number.NaN) / 1_000
+  return { seconds, residentMegabytes, line, startMs: performance.now() - startedAt - seconds * 1_000 }
+}

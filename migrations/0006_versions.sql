@@ -1,0 +1,1 @@
+CREATE INDEX "users_version" ON "users" USING btree ("id","version");
