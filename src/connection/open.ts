@@ -12,6 +12,7 @@ import { openRedisCache } from './redis-cache.ts'
 import { openRedisGuesses } from './redis-guesses.ts'
 import type { Settings } from './settings.ts'
 import { openUserPool, type UserPool } from './user-pool.ts'
+import { openUserPoolFunction } from './user-pool-function.ts'
 
 export type Connections = {
   db: Database
@@ -33,7 +34,7 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
-  const pool = settings.tokens.kind === 'cognito' ? openUserPool(settings.tokens.userPoolId) : undefined
+  const pool = openPool(settings)
   const bus = settings.eventBus === undefined ? undefined : openEventBus(settings.eventBus)
   return {
     db,
@@ -52,4 +53,11 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
       await db.close()
     },
   }
+}
+
+function openPool({ tokens, userPoolFunction }: Settings): UserPool | undefined {
+  if (tokens.kind !== 'cognito') return undefined
+  return userPoolFunction === undefined
+    ? openUserPool(tokens.userPoolId)
+    : openUserPoolFunction(userPoolFunction)
 }

@@ -30,6 +30,8 @@ export type Settings = {
   tokens: Tokens
   /** The EventBridge bus that events go to. Absent: none are published. */
   eventBus: string | undefined
+  /** The function that calls the pool for this one. Absent: the pool is called directly. */
+  userPoolFunction: string | undefined
   logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** Where the embedded parts keep their files. */
   dataDirectory: string
@@ -90,6 +92,9 @@ const environment = z.object({
       ),
   ),
   COGNITO_CLIENT_ID: z.optional(list),
+  USER_POOL_FUNCTION: z.optional(
+    z.string().check(z.regex(/^[A-Za-z0-9:_-]{1,170}$/, 'must be the name or ARN of a Lambda function')),
+  ),
   EVENT_BUS: z.optional(
     z
       .string()
@@ -152,6 +157,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     avatarBaseUrl: (value.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
     tokens: tokens(value),
     eventBus: value.EVENT_BUS,
+    userPoolFunction: value.USER_POOL_FUNCTION,
     logLevel: value.LOG_LEVEL ?? 'info',
     dataDirectory,
   }

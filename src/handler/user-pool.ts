@@ -1,0 +1,37 @@
+// The entry of the function that speaks to Cognito for the others, which have no way there
+// (connection/user-pool-function.ts). It stands outside of their network and has nothing but the pool.
+import * as z from 'zod/mini'
+import { openUserPool, type UserPool } from '../connection/user-pool.ts'
+import type { UserPoolAnswer } from '../connection/user-pool-function.ts'
+
+const username = z.string().check(z.minLength(1))
+const userPoolCall = z.discriminatedUnion('verb', [
+  z.strictObject({ verb: z.enum(['enable', 'disable', 'remove', 'groupsOf']), username }),
+  z.strictObject({ verb: z.enum(['setPassword', 'addToGroup']), username, value: z.string() }),
+])
+
+const callMsMax = 4_000
+
+let pool: UserPool | undefined
+
+/** @throws Error for what is no such call. What Cognito refuses is answered. */
+export async function handler(event: unknown): Promise<UserPoolAnswer> {
+  const read = z.safeParse(userPoolCall, event)
+  // Not a word of what came: it may hold a password.
+  if (!read.success) throw new Error('This function takes calls for the user pool, and this is none.')
+  const userPoolId = process.env.COGNITO_USER_POOL_ID
+  if (!userPoolId) throw new Error('COGNITO_USER_POOL_ID is required')
+  pool ??= openUserPool(userPoolId)
+  const signal = AbortSignal.timeout(callMsMax)
+  const call = read.data
+  try {
+    const result =
+      'value' in call
+        ? await pool[call.verb](call.username, call.value, signal)
+        : await pool[call.verb](call.username, signal)
+    return { result: result ?? null }
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error))
+    return { error: { name, message } }
+  }
+}
