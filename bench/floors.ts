@@ -1,17 +1,17 @@
-// The floors: what Node and the drivers can do with none of our code, in a process of its own. Each row of
-// the benchmark is compared with the one that does the same work in the plainest way.
+// The floors: what Node and the drivers can do with none of our code but the Redis client, in a process of its own.
+// Each row of the benchmark is compared with the one that does the same work in the plainest way.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hash } from '@node-rs/argon2'
-import { Redis } from 'ioredis'
 import pg from 'pg'
+import { openRedis } from '../src/connection/redis-client.ts'
 
-const redis = new Redis(process.env.REDIS_URL ?? '', { enableAutoPipelining: true })
+const redis = openRedis(process.env.REDIS_URL ?? '')
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL ?? '', max: 10 })
 
 const floors: Record<string, (id: string) => Promise<Buffer | string>> = {
   // One GET from Redis.
-  cached: async (id) => (await redis.getBuffer(`bench:${id}`)) ?? '',
+  cached: async (id) => (await redis.send('GET', `bench:${id}`)) as Buffer,
   // One prepared point select.
   select: async (id) => {
     const query = { name: 'floor', text: 'SELECT * FROM users WHERE id = $1', values: [id] }
