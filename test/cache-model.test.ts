@@ -3,7 +3,7 @@
 // Redis keeps the same contract (cache.test.ts); its steps are as indivisible as these.
 import { expect, it } from 'vitest'
 import { type Cache, openProcessCache } from '../src/connection/cache.ts'
-import type { Database, Queries } from '../src/connection/postgres.ts'
+import type { Database } from '../src/connection/postgres.ts'
 import { ServiceError } from '../src/model/errors.ts'
 import { createUserReader, type UserReader } from '../src/services/users/read.ts'
 import type { UserRow } from '../src/services/users/record.ts'
@@ -56,16 +56,11 @@ async function play(
   // The database's history: a version, or undefined for the erased user.
   const history: (number | undefined)[] = [1]
   let acknowledged = 0
-  const queries = {
-    named: async () => {
+  const db = {
+    read: async () => {
+      await step()
       const version = history.at(-1)
       return version === undefined ? [] : [rowOf(version)]
-    },
-  } as unknown as Queries
-  const db = {
-    query: async (work: (queries: Queries) => Promise<unknown>) => {
-      await step()
-      return work(queries)
     },
   } as unknown as Database
   const stepped: Cache = {

@@ -7,6 +7,7 @@ import pg from 'pg'
 import { ServiceError, unavailable } from '../model/errors.ts'
 import type { Logger } from './logger.ts'
 import { clientConfig } from './postgres-client.ts'
+import { openPipeline } from './postgres-pipeline.ts'
 
 /** Statements on one connection: Drizzle's builder, and `named` for the few that are hot. */
 export type Queries = NodePgDatabase & {
@@ -15,6 +16,11 @@ export type Queries = NodePgDatabase & {
 }
 
 export type Database = {
+  /**
+   * Runs a prepared statement that reads a few rows by a key; one plan must fit all values.
+   * @throws ServiceError `unavailable` or `overloaded`
+   */
+  read<Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
   /** @throws ServiceError `unavailable` or `overloaded` */
   query<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   /**
@@ -38,19 +44,24 @@ const waitingMax = 20_000
 const restMs = 250
 
 export function openPostgres(url: string, logger: Logger): Database {
-  const pool = new pg.Pool({
+  const config: pg.ClientConfig = {
     ...clientConfig(url, {
       // The server gives up as well, so that what nobody waits for does not go on using it.
       statement_timeout: queryMsMax,
       idle_in_transaction_session_timeout: 10_000,
     }),
-    max: connectionsMax,
     connectionTimeoutMillis: connectMsMax,
-    query_timeout: queryMsMax,
-    idleTimeoutMillis: 60_000,
     keepAlive: true,
     application_name: 'user-directory',
+  }
+  const pool = new pg.Pool({
+    ...config,
+    max: connectionsMax,
+    query_timeout: queryMsMax,
+    idleTimeoutMillis: 60_000,
   })
+  const pipeline = openPipeline(config)
+  let reading = 0
   // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
   // without a listener, either would end the process.
   pool.on('error', (error) => logger.warn('a database connection was lost', { error }))
@@ -112,6 +123,16 @@ export function openPostgres(url: string, logger: Logger): Database {
   }
 
   return {
+    read: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => {
+      reading++
+      try {
+        // A process with one request at a time, as a function has, needs no connection besides the pool's.
+        const rows = reading > 1 ? await pipeline.read<Row>(name, text, values) : undefined
+        return rows ?? (await withClient((client) => bind(client).named<Row>(name, text, values)))
+      } finally {
+        reading--
+      }
+    },
     query: (work) => withClient((client) => work(bind(client))),
     transaction: (work) =>
       withClient(async (client) => {
@@ -126,7 +147,7 @@ export function openPostgres(url: string, logger: Logger): Database {
         }
       }),
     check: () => withClient(async (client) => void (await onWire(client.query('SELECT 1')))),
-    close: () => pool.end(),
+    close: async () => void (await Promise.all([pool.end(), pipeline.close()])),
   }
 }
 

@@ -43,13 +43,6 @@ const walkedMax = 1_000
 // Whatever else lies under our keys is none of our entries.
 const uuidForm = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
 
-// Leaves what another reader has put there, entry or lease, and answers it.
-const readScript = script(`
-local place = redis.call('GET', KEYS[1])
-if place then return place end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ARGV[1]`)
-
 const fillScript = script(`
 local place = redis.call('GET', KEYS[1])
 if place == ARGV[1] then
@@ -185,7 +178,10 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       const place = await attempt(async (run) => {
         const found = bytesOf(await redis.send('GET', key(id, run)))
         if (found) return found
-        return bytesOf(await redis.run(readScript, [key(id, run)], [`L${randomUUID()}`, leaseTtlMs]))
+        const lease = `L${randomUUID()}`
+        // What another reader has put there in between, entry or lease, stays and is answered.
+        const there = await redis.send('SET', key(id, run), lease, 'NX', 'GET', 'PX', leaseTtlMs)
+        return bytesOf(there) ?? Buffer.from(lease)
       })
       if (!place) return { kind: 'bypass' }
       if (place[0] === leaseMark) return { kind: 'miss', lease: place.toString('latin1') }

@@ -30,7 +30,7 @@ export function createUserReader({ db, cache, avatarBaseUrl }: World): UserReade
   const loads = new Map<string, Promise<Load>>()
 
   const loadEntry = async (id: string): Promise<Entry> => {
-    const [row] = await db.query((queries) => queries.named<UserRow>('user-by-id', userById, [id]))
+    const [row] = await db.read<UserRow>('user-by-id', userById, [id])
     return row ? toEntry(toUser(row, avatarBaseUrl)) : unknownEntry()
   }
 
