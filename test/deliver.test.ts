@@ -17,7 +17,7 @@ import { startProxy } from './support/proxy.ts'
 import { type Service, startService, uniqueName } from './support/service.ts'
 
 const cognito = await startCognito()
-cognito.triggers.PreTokenGeneration = async (event) => event
+cognito.functions.PreTokenGeneration = async (event) => event
 const bus = await startBus()
 // Between the service and the pool. An app's sign-in goes another way.
 const network = await startProxy({ host: '127.0.0.1', port: cognito.port })

@@ -32,30 +32,41 @@ await buildFunctions(functions)
 const [cognito, bus, databaseUrl] = await Promise.all([startCognito(), startBus(), freshDatabase()])
 const network = await startProxy({ host: '127.0.0.1', port: cognito.port })
 afterAll(network.close)
+const networkUrl = `http://127.0.0.1:${network.port}`
 const env = {
   ...cognito.env,
   ...bus.env,
   ...realServices(),
   DATABASE_URL: databaseUrl,
-  AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: `http://127.0.0.1:${network.port}`,
+  AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: networkUrl,
 }
 const lines: string[] = []
 const triggers = await startFunction(
   join(functions, 'sign-in.js'),
-  // The trigger's own way to the pool does not fail.
-  { ...env, NODE_ENV: 'production', ...cognito.env },
+  { ...env, NODE_ENV: 'production' },
   (line) => lines.push(line),
 )
 afterAll(triggers.close)
-cognito.triggers.UserMigration = triggers.invoke
-cognito.triggers.PreTokenGeneration = triggers.invoke
+cognito.functions.UserMigration = triggers.invoke
+cognito.functions.PreTokenGeneration = triggers.invoke
 
 const start = async (more: Record<string, string> = {}) => {
   const server = await run(await privateFolder(), { ...env, ...more })
   await started(server)
   return server
 }
-const [one, other] = await Promise.all([start(), start()])
+// The second tells the pool by way of a function, as functions within a network of their own do.
+const speaker = await startFunction(
+  join(functions, 'user-pool.js'),
+  { ...cognito.env, NODE_ENV: 'production', AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: networkUrl },
+  () => {},
+)
+afterAll(speaker.close)
+cognito.functions['user-pool'] = speaker.invoke
+const [one, other] = await Promise.all([
+  start(),
+  start({ USER_POOL_FUNCTION: 'user-pool', AWS_ENDPOINT_URL_LAMBDA: `http://127.0.0.1:${cognito.port}` }),
+])
 
 const client = new pg.Client({ connectionString: databaseUrl })
 await client.connect()
@@ -98,8 +109,8 @@ async function call(server: Run, token: string, method: string, path: string, js
   const text = await response.text()
   return { status: response.status, user: (text ? JSON.parse(text) : {}) as User }
 }
-const change = async (path: string, json: unknown) => {
-  const { status } = await call(one, admin, 'PATCH', path, json)
+const change = async (path: string, json: unknown, server = one) => {
+  const { status } = await call(server, admin, 'PATCH', path, json)
   expect(status).toBe(200)
 }
 
@@ -174,11 +185,15 @@ describe('a user of the directory', () => {
 })
 
 describe('a new password', () => {
-  it('counts at once, the old one does not, and the groups are kept', async () => {
+  it.each([
+    ['directly', one],
+    ['by way of the function', other],
+  ])('counts at once, the old one does not, and the groups are kept (%s)', async (_way, server) => {
     const { path, username } = await makeUser()
     await cognito.signIn(username, 'a-good-password')
     await addToGroup(username, 'readers')
-    await change(path, { password: 'another-password' })
+    await change(path, { password: 'another-password' }, server)
+    expect(await poolUser(username)).toBeDefined()
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
     const { access } = await cognito.signIn(username, 'another-password')
     expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
@@ -200,6 +215,7 @@ describe('a new password', () => {
     await told(id)
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
     await cognito.signIn(username, 'another-password')
+    await told(id)
     expect(await groupsOf(username)).toEqual(['readers'])
     const { access } = await cognito.signIn(username, 'another-password')
     expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
@@ -218,6 +234,7 @@ describe('a username', () => {
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
     const { access } = await cognito.signIn(renamed, 'a-good-password')
     expect(await reads(one, access, path)).toBe(200)
+    await told(id)
     expect(await groupsOf(renamed)).toEqual(['readers'])
   })
 
@@ -281,9 +298,10 @@ describe('the triggers', () => {
     }
     const asked = event('TokenGeneration_Authentication', username, request, version)
     expect(await triggers.invoke(asked)).toMatchObject({
-      response: { [place]: { groupOverrideDetails: { groupsToOverride: ['staff', 'readers'] } } },
+      response: { [place]: { groupOverrideDetails: { groupsToOverride: ['staff', 'readers', 'gone'] } } },
     })
-    // From now on the pool knows.
+    // From now on the pool knows; one that it has no more is passed over.
+    await told(id)
     expect(await groupsOf(username)).toEqual(['readers'])
     expect(await triggers.invoke(asked)).toEqual(asked)
   })

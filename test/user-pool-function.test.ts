@@ -7,7 +7,7 @@ import { startCognito } from './support/cognito.ts'
 import { uniqueName } from './support/service.ts'
 
 const cognito = await startCognito()
-Object.assign(cognito.triggers, {
+Object.assign(cognito.functions, {
   PreTokenGeneration: async (event: unknown) => event,
   userPool: handler,
   broken: async () => {
@@ -43,10 +43,10 @@ it('sets passwords, and lets people in and out', async () => {
   await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
 })
 
-it('knows groups, and says whether there is one', async () => {
+it('knows groups, and passes over those that there are not', async () => {
   const username = await inPool()
   expect(await pool.groupsOf(username, soon())).toEqual([])
-  expect(await pool.addToGroup(username, 'readers', soon())).toBe(true)
+  expect(await pool.addToGroups(username, ['readers', 'gone'], soon())).toBe(true)
   expect(await pool.groupsOf(username, soon())).toEqual(['readers'])
 })
 
@@ -55,6 +55,17 @@ it('does nothing to who is not there', async () => {
   await pool.setPassword(username, 'a-good-password', soon())
   await pool.remove(username, soon())
   expect(await pool.groupsOf(username, soon())).toEqual([])
+  expect(await pool.addToGroups(username, ['readers'], soon())).toBe(false)
+})
+
+it('does nothing that nobody waits for any more', async () => {
+  const call = {
+    verb: 'setPassword',
+    username: await inPool(),
+    password: 'a-good-password',
+    until: Date.now() - 1,
+  }
+  expect(await handler(call)).toEqual({ error: { name: 'Error', message: 'nobody waits for it any more' } })
 })
 
 it('throws what the pool refuses, as the pool itself does', async () => {
@@ -78,14 +89,16 @@ it('throws when the function fails, or takes too long', async () => {
 })
 
 it('refuses what is no call for the pool, and repeats nothing of it', async () => {
+  const until = Date.now() + 10_000
   for (const event of [
     undefined,
     {},
-    { verb: 'close', username: 'ada' },
-    { verb: 'setPassword', username: 'ada' },
-    { verb: 'remove', username: '' },
-    { verb: 'remove', username: 'ada', userPoolId: 'eu-west-1_Another' },
-    { verb: 'constructor', username: 'ada', value: 'secret-password' },
+    { verb: 'close', username: 'ada', until },
+    { verb: 'setPassword', username: 'ada', until },
+    { verb: 'remove', username: '', until },
+    { verb: 'remove', username: 'ada' },
+    { verb: 'remove', username: 'ada', until, userPoolId: 'eu-west-1_Another' },
+    { verb: 'constructor', username: 'ada', password: 'secret-password', until },
   ]) {
     const refusal = handler(event)
     await expect(refusal).rejects.toThrow('takes calls for the user pool')

@@ -10,8 +10,12 @@ type Sdk = typeof import('@aws-sdk/client-lambda')
 export type UserPoolCall = {
   verb: Exclude<keyof UserPool, 'close'>
   username: string
-  /** The password of `setPassword`, the group of `addToGroup`. */
-  value?: string
+  /** The password of `setPassword`. */
+  password?: string
+  /** Of `addToGroups`. */
+  groups?: string[]
+  /** In epoch milliseconds: when nobody waits for it any more, and it must not be done. */
+  until: number
 }
 
 /** What the function answers. */
@@ -21,6 +25,8 @@ const connectMsMax = 1_000
 // The function's own limit is five seconds.
 const requestMsMax = 5_500
 const callMsMax = 6_000
+// The one who has it in memory waits no longer. Set later, it might not be the latest any more.
+const setPasswordMsMax = 2_000
 
 /** @param functionName its name or ARN, with the alias */
 export function openUserPoolFunction(functionName: string): UserPool {
@@ -40,33 +46,38 @@ export function openUserPoolFunction(functionName: string): UserPool {
     return { sdk, client }
   }
 
-  const call = async (request: UserPoolCall, signal: AbortSignal): Promise<unknown> => {
+  const call = async (request: Omit<UserPoolCall, 'until'>, signal: AbortSignal): Promise<unknown> => {
     opened ??= open()
     const { sdk, client } = await opened
-    const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(callMsMax)])
+    const limitMs = request.verb === 'setPassword' ? setPasswordMsMax : callMsMax
+    const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
     abortSignal.throwIfAborted()
     // Raced as well, since the SDK does not heed the signal while it looks for credentials.
     const timeUp = new Promise<never>((_, reject) => {
       abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
     })
-    const command = new sdk.InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) })
-    const { Payload, FunctionError } = await Promise.race([client.send(command, { abortSignal }), timeUp])
-    if (FunctionError !== undefined || !Payload)
+    const Payload = JSON.stringify({ ...request, until: Date.now() + limitMs } satisfies UserPoolCall)
+    const command = new sdk.InvokeCommand({ FunctionName: functionName, Payload })
+    const { Payload: answered, FunctionError } = await Promise.race([
+      client.send(command, { abortSignal }),
+      timeUp,
+    ])
+    if (FunctionError !== undefined || !answered)
       throw new Error(`the user pool's function failed: ${FunctionError ?? 'no answer'}`)
-    const answer = JSON.parse(Payload.transformToString()) as UserPoolAnswer
+    const answer = JSON.parse(answered.transformToString()) as UserPoolAnswer
     if ('error' in answer) throw Object.assign(new Error(answer.error.message), { name: answer.error.name })
     return answer.result
   }
 
   return {
-    setPassword: async (username, value, signal) =>
-      void (await call({ verb: 'setPassword', username, value }, signal)),
+    setPassword: async (username, password, signal) =>
+      void (await call({ verb: 'setPassword', username, password }, signal)),
     enable: async (username, signal) => void (await call({ verb: 'enable', username }, signal)),
     disable: async (username, signal) => void (await call({ verb: 'disable', username }, signal)),
     remove: async (username, signal) => void (await call({ verb: 'remove', username }, signal)),
     groupsOf: async (username, signal) => (await call({ verb: 'groupsOf', username }, signal)) as string[],
-    addToGroup: async (username, value, signal) =>
-      (await call({ verb: 'addToGroup', username, value }, signal)) as boolean,
+    addToGroups: async (username, groups, signal) =>
+      (await call({ verb: 'addToGroups', username, groups }, signal)) as boolean,
     close: () => void opened?.then(({ client }) => client.destroy()),
   }
 }

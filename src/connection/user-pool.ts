@@ -12,7 +12,7 @@ type Call = (
 
 /**
  * What the directory does to the pool's users. One that the pool does not have (who has not signed in yet, or
- * was removed) needs nothing done: except by `addToGroup` that is no error. Every call may be repeated.
+ * was removed) needs nothing done: that is no error. Every call may be repeated.
  * `signal` ends a call sooner than its own limit of four seconds. All throw what the SDK does.
  */
 export type UserPool = {
@@ -24,8 +24,8 @@ export type UserPool = {
   remove(username: string, signal: AbortSignal): Promise<void>
   /** The names of the user's groups; none where there is no such user. */
   groupsOf(username: string, signal: AbortSignal): Promise<string[]>
-  /** @returns whether there is such a group */
-  addToGroup(username: string, group: string, signal: AbortSignal): Promise<boolean>
+  /** Passes over groups that there are no more. @returns whether the pool has the user */
+  addToGroups(username: string, groups: string[], signal: AbortSignal): Promise<boolean>
   close(): void
 }
 
@@ -112,18 +112,19 @@ export function openUserPool(userPoolId: string): UserPool {
       }, signal)
       return groups
     },
-    addToGroup: async (username, group, signal) => {
-      const command = { ...user(username), GroupName: group }
-      try {
-        await call(
-          (sdk, client, limit) => client.send(new sdk.AdminAddUserToGroupCommand(command), limit),
-          signal,
-        )
-        return true
-      } catch (error) {
-        if (error instanceof Error && error.name === 'ResourceNotFoundException') return false
-        throw error
-      }
+    addToGroups: async (username, groups, signal) => {
+      let isKnown = false
+      await unlessMissing(async (sdk, client, limit) => {
+        await client.send(new sdk.AdminGetUserCommand(user(username)), limit)
+        for (const group of groups) {
+          const command = new sdk.AdminAddUserToGroupCommand({ ...user(username), GroupName: group })
+          await client.send(command, limit).catch((error: unknown) => {
+            if (!(error instanceof Error && error.name === 'ResourceNotFoundException')) throw error
+          })
+        }
+        isKnown = true
+      }, signal)
+      return isKnown
     },
     close: () => void opened?.then(({ client }) => client.destroy()),
   }

@@ -5,9 +5,11 @@ import { openUserPool, type UserPool } from '../connection/user-pool.ts'
 import type { UserPoolAnswer } from '../connection/user-pool-function.ts'
 
 const username = z.string().check(z.minLength(1))
+const until = z.number()
 const userPoolCall = z.discriminatedUnion('verb', [
-  z.strictObject({ verb: z.enum(['enable', 'disable', 'remove', 'groupsOf']), username }),
-  z.strictObject({ verb: z.enum(['setPassword', 'addToGroup']), username, value: z.string() }),
+  z.strictObject({ verb: z.enum(['enable', 'disable', 'remove', 'groupsOf']), username, until }),
+  z.strictObject({ verb: z.literal('setPassword'), username, password: z.string(), until }),
+  z.strictObject({ verb: z.literal('addToGroups'), username, groups: z.array(z.string()), until }),
 ])
 
 const callMsMax = 4_000
@@ -22,16 +24,23 @@ export async function handler(event: unknown): Promise<UserPoolAnswer> {
   const userPoolId = process.env.COGNITO_USER_POOL_ID
   if (!userPoolId) throw new Error('COGNITO_USER_POOL_ID is required')
   pool ??= openUserPool(userPoolId)
-  const signal = AbortSignal.timeout(callMsMax)
   const call = read.data
+  const signal = AbortSignal.timeout(Math.min(callMsMax, Math.max(0, call.until - Date.now())))
   try {
-    const result =
-      'value' in call
-        ? await pool[call.verb](call.username, call.value, signal)
-        : await pool[call.verb](call.username, signal)
-    return { result: result ?? null }
+    if (call.until <= Date.now()) throw new Error('nobody waits for it any more')
+    return { result: (await perform(pool, call, signal)) ?? null }
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     return { error: { name, message } }
   }
+}
+
+async function perform(
+  pool: UserPool,
+  call: z.infer<typeof userPoolCall>,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (call.verb === 'setPassword') return pool.setPassword(call.username, call.password, signal)
+  if (call.verb === 'addToGroups') return pool.addToGroups(call.username, call.groups, signal)
+  return pool[call.verb](call.username, signal)
 }

@@ -34,8 +34,11 @@ export const eventTypes = [
   'user.erased',
 ] as const
 
-/** `standing`: enabled or not, as the status says. Each includes what those before it do. */
-export const poolTasks = ['standing', 'password', 'remove'] as const
+/**
+ * `standing`: enabled or not, as the status says; each after it includes what those before it do. `groups` are put
+ * back where the user has come back, which is no change of the user and no event.
+ */
+export const poolTasks = ['groups', 'standing', 'password', 'remove'] as const
 
 export const users = pgTable(
   'users',
@@ -163,7 +166,7 @@ export const outbox = pgTable(
       'outbox_type_known',
       sql`${outbox.type} IN ('user.created', 'user.updated', 'user.blocked', 'user.unblocked', 'user.erased')`,
     ),
-    check('outbox_pool_task_known', sql`${outbox.poolTask} IN ('standing', 'password', 'remove')`),
+    check('outbox_pool_task_known', sql`${outbox.poolTask} IN ('groups', 'standing', 'password', 'remove')`),
     check(
       'outbox_pool_task_whole',
       sql`num_nulls(${outbox.poolTask}, ${outbox.poolUsername}, ${outbox.poolUsernameFolded}) IN (0, 3)`,

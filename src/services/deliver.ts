@@ -209,7 +209,9 @@ async function tellPool(
     queries.select({ status: users.status }).from(users).where(eq(users.id, row.userId)),
   )
   const isSet = poolTask === 'password' && password !== undefined
-  if (poolTask === 'standing' || isSet) {
+  if (poolTask === 'groups') {
+    if (user) await putBackGroups(world, pool, row.userId, poolUsername, signal)
+  } else if (poolTask === 'standing' || isSet) {
     if (isSet) await pool.setPassword(poolUsername, password, signal)
     // As the row says now. An erased user's removal follows.
     if (user) await (user.status === 'BLOCKED' ? pool.disable : pool.enable)(poolUsername, signal)
@@ -224,10 +226,7 @@ async function tellPool(
   await pool.remove(poolUsername, signal)
 }
 
-/**
- * Remembers the groups of a user who is about to be removed. The pre-token trigger, which puts them back, takes
- * them off the list when it has: never those that are saved while it does.
- */
+/** Remembers the groups of a user who is about to be removed. A user's tasks are done one after another. */
 async function saveGroups(
   { db }: DeliveryWorld,
   pool: UserPool,
@@ -235,10 +234,6 @@ async function saveGroups(
   username: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const later = sql`greatest(clock_timestamp(), ${poolGroups.savedAt} + interval '1 ms')`
-  await db.query((queries) =>
-    queries.update(poolGroups).set({ savedAt: later }).where(eq(poolGroups.userId, userId)),
-  )
   const groups = await pool.groupsOf(username, signal)
   if (groups.length === 0) return
   await db.query((queries) =>
@@ -249,10 +244,24 @@ async function saveGroups(
         target: poolGroups.userId,
         set: {
           groups: sql`ARRAY(SELECT DISTINCT unnest(${poolGroups.groups} || excluded.groups) ORDER BY 1)`,
-          savedAt: later,
         },
       }),
   )
+}
+
+/** Where the user has been removed again meanwhile, the next sign-in asks for it anew. */
+async function putBackGroups(
+  { db }: DeliveryWorld,
+  pool: UserPool,
+  userId: string,
+  username: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const [saved] = await db.query((queries) =>
+    queries.select().from(poolGroups).where(eq(poolGroups.userId, userId)),
+  )
+  if (!saved || !(await pool.addToGroups(username, saved.groups, signal))) return
+  await db.query((queries) => queries.delete(poolGroups).where(eq(poolGroups.userId, userId)))
 }
 
 type Outcome = {

@@ -1,14 +1,10 @@
 // What the user pool asks before it lets somebody in: whether a password is right when it does not know the user
 // yet, and whether a token may be made.
 import { setTimeout as pause } from 'node:timers/promises'
-import { and, eq } from 'drizzle-orm'
-import { poolGroups } from '../model/tables.ts'
 import { fold, isPoolName } from '../model/text.ts'
 import { checkPassword } from './sign-in.ts'
 import type { World } from './users/record.ts'
 
-// Cognito waits five seconds for a trigger.
-const groupsMsMax = 1_500
 // The clocks of the database, of this process and of the pool do not quite agree.
 const skewMs = 50
 
@@ -40,13 +36,14 @@ export async function migrateUser(
 export async function admitUser(
   world: World,
   poolUsername: string,
-): Promise<{ userId: string; groups: string[] } | undefined> {
+): Promise<{ groups: string[] } | undefined> {
   const state = await readState(world, poolUsername)
   if (state?.status !== 'ACTIVE' || !isPoolName(state.username, poolUsername)) return undefined
   // Until the pool is told, a password that is no longer the right one would do there.
   if (state.isPending) return undefined
-  const [groups] = await Promise.all([putBackGroups(world, poolUsername, state), pause(state.waitMs)])
-  return { userId: state.id, groups }
+  if (state.groups) await askForGroups(world, poolUsername, state)
+  await pause(state.waitMs)
+  return { groups: state.groups ?? [] }
 }
 
 type State = {
@@ -56,13 +53,12 @@ type State = {
   /** The pool has not been told yet that this name's password was changed, or that the name was given up. */
   isPending: boolean
   groups: string[] | null
-  savedAt: Date | null
   /** Until the second of the last change is over: tokens tell their age in whole seconds. */
   waitMs: number
 }
 
 const stateText = `
-SELECT u.id, u.username, u.status, g.groups, g.saved_at AS "savedAt",
+SELECT u.id, u.username, u.status, g.groups,
   EXISTS (
     SELECT 1 FROM outbox o
     WHERE o.pool_username_folded = $1 AND o.pool_pending AND o.pool_task IN ('password', 'remove')
@@ -83,22 +79,15 @@ async function readState({ db }: World, username: string): Promise<State | undef
 }
 
 /**
- * Gives a user who has come back to the pool the groups from before. What fails is tried again with the next token;
- * until then tokens hold the groups all the same.
+ * Asks for the groups of a user who has come back to the pool to be put back there. Until that is done tokens hold
+ * them all the same.
  */
-async function putBackGroups(world: World, username: string, state: State): Promise<string[]> {
-  const { pool } = world.outbox
-  const { groups, savedAt } = state
-  if (!groups || !savedAt || !pool) return []
-  try {
-    const signal = AbortSignal.timeout(groupsMsMax)
-    const known = await Promise.all(groups.map((group) => pool.addToGroup(username, group, signal)))
-    await world.db.query((queries) =>
-      queries.delete(poolGroups).where(and(eq(poolGroups.userId, state.id), eq(poolGroups.savedAt, savedAt))),
-    )
-    return groups.filter((_, at) => known[at])
-  } catch (error) {
-    world.logger.warn("a user's groups could not be put back yet", { user_id: state.id, error })
-    return groups
-  }
+async function askForGroups({ db, outbox }: World, poolUsername: string, { id }: State): Promise<void> {
+  if (!outbox.pool) return
+  const text = `
+    INSERT INTO outbox
+      (event_id, user_id, type, data, pool_task, pool_username, pool_username_folded, pool_pending, bus_pending)
+    SELECT gen_random_uuid(), $1, 'user.updated', '{}', 'groups', $2, $3, true, false
+    WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = $1 AND pool_task = 'groups' AND pool_pending)`
+  await db.query((queries) => queries.named('pool-groups-ask', text, [id, poolUsername, fold(poolUsername)]))
 }

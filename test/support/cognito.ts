@@ -18,7 +18,7 @@ const poolId = 'eu-west-1_Directory'
 const clientId = 'web'
 const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
 
-export type Trigger = (event: unknown) => Promise<unknown>
+type Invoke = (event: unknown) => Promise<unknown>
 
 export type Tokens = { access: string; id: string; refresh: string }
 
@@ -38,14 +38,15 @@ export type Cognito = {
   onCall: (call: string) => unknown
   /** Is told of such a call when the pool has done it, before the caller hears of it. */
   onDone: (call: string) => unknown
-  triggers: Partial<Record<'UserMigration' | 'PreTokenGeneration', Trigger>>
+  /** What is invoked by Lambda's API, by name: the pool's two triggers, and any other. */
+  functions: Partial<Record<'UserMigration' | 'PreTokenGeneration' | 'user-pool', Invoke>>
 }
 
 /** Stopped when the test or the file ends. */
 export async function startCognito(): Promise<Cognito> {
   const folder = await mkdtemp(join(tmpdir(), 'user-directory-cognito-'))
   atEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
-  const triggers: Cognito['triggers'] = {}
+  const functions: Cognito['functions'] = {}
   const calls: string[] = []
   const emulatorPort = await freePort()
   const emulator = `http://127.0.0.1:${emulatorPort}`
@@ -56,8 +57,8 @@ export async function startCognito(): Promise<Cognito> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const body = Buffer.concat(chunks).toString()
-    const [, trigger] = /^\/2015-03-31\/functions\/(\w+)\/invocations$/.exec(request.url ?? '') ?? []
-    if (trigger !== undefined) return invoke(triggers[trigger as 'UserMigration'], body, response)
+    const [, name] = /^\/2015-03-31\/functions\/([\w-]+)\/invocations$/.exec(request.url ?? '') ?? []
+    if (name !== undefined) return invoke(functions[name as 'UserMigration'], body, response)
     const target = String(request.headers['x-amz-target'])
     const [, operation = ''] = target.split('.')
     const call = `${operation} ${JSON.parse(body).Username ?? ''}`.trim()
@@ -160,15 +161,15 @@ export async function startCognito(): Promise<Cognito> {
     calls,
     onCall: () => {},
     onDone: () => {},
-    triggers,
+    functions,
   }
   return cognito
 }
 
 /** https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html */
-async function invoke(trigger: Trigger | undefined, body: string, response: ServerResponse): Promise<void> {
+async function invoke(called: Invoke | undefined, body: string, response: ServerResponse): Promise<void> {
   try {
-    const result = await trigger?.(JSON.parse(body))
+    const result = await called?.(JSON.parse(body))
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result ?? null))
   } catch (error) {
     response.writeHead(200, { 'content-type': 'application/json', 'x-amz-function-error': 'Unhandled' })
