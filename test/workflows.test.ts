@@ -1,0 +1,110 @@
+// The pipeline's workflows: what actionlint, which npm run check runs, does not ask of them.
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+
+type Step = { uses?: string; run?: string; if?: string; with?: Record<string, unknown> }
+type Job = {
+  uses?: string
+  environment?: string
+  permissions?: Record<string, string>
+  'timeout-minutes'?: number
+  steps?: Step[]
+}
+type Workflow = {
+  on: unknown
+  permissions?: unknown
+  concurrency?: { group: string; 'cancel-in-progress': boolean }
+  jobs: Record<string, Job>
+}
+
+const folder = '.github/workflows'
+const sources = readdirSync(folder).map((file) => ({ file, text: readFileSync(`${folder}/${file}`, 'utf8') }))
+const workflows = sources.map(({ file, text }) => ({ file, ...(parse(text) as Workflow) }))
+const jobs = workflows.flatMap(({ file, jobs }) =>
+  Object.entries(jobs).map(([name, job]) => ({ name: `${file}: ${name}`, ...job })),
+)
+
+describe('the workflows', () => {
+  it('are there, and all of them were read', () => {
+    expect(workflows.map(({ file }) => file)).toEqual([
+      'checks.yml',
+      'deploy-stage.yml',
+      'deploy.yml',
+      'pull-request.yml',
+    ])
+    expect(jobs.length).toBeGreaterThanOrEqual(7)
+  })
+
+  it('pin every action by its commit, with the version beside it', () => {
+    const uses = sources.flatMap(({ text }) => text.match(/uses: .*/g) ?? [])
+    expect(uses.length).toBeGreaterThan(10)
+    for (const use of uses)
+      expect(use).toMatch(
+        /^uses: (\.\/\.github\/workflows\/[a-z-]+\.yml|[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/,
+      )
+  })
+
+  it('allow nothing by default, and each job only what it needs', () => {
+    for (const { permissions } of workflows) expect(permissions).toEqual({})
+    for (const { name, permissions } of jobs) {
+      const { contents, 'id-token': idToken, 'pull-requests': pullRequests, ...others } = permissions ?? {}
+      expect([name, contents, others]).toEqual([name, 'read', {}])
+      expect([undefined, 'write']).toContain(idToken)
+      expect([undefined, name === 'pull-request.yml: diff' ? 'write' : undefined]).toContain(pullRequests)
+    }
+  })
+
+  it('come to an end', () => {
+    for (const { name, uses, 'timeout-minutes': minutes } of jobs)
+      if (uses === undefined) expect([name, (minutes ?? Infinity) <= 120]).toEqual([name, true])
+  })
+
+  it('know no secret: AWS is entered by OpenID Connect alone', () => {
+    for (const { text } of sources) expect(text).not.toMatch(/secrets\.|aws-access-key-id|AWS_SECRET/i)
+    const entries = jobs.flatMap(({ steps = [] }) =>
+      steps.filter(({ uses }) => uses?.startsWith('aws-actions/')),
+    )
+    expect(entries).toHaveLength(2)
+    for (const entry of entries) expect(entry.with).toHaveProperty('role-to-assume')
+  })
+
+  it('put into commands nothing that somebody else may have written', () => {
+    for (const { steps = [] } of jobs) for (const { run = '' } of steps) expect(run).not.toContain('${{')
+  })
+
+  it('leave alone what a pull request from elsewhere could misuse', () => {
+    for (const { on } of workflows) expect(JSON.stringify(on)).not.toContain('pull_request_target')
+  })
+
+  it('never overlap in a stage, nor cancel a deployment under way', () => {
+    const deployments = workflows.filter(({ jobs }) =>
+      Object.values(jobs).some(({ environment }) => environment),
+    )
+    expect(deployments.map(({ file }) => file)).toEqual(['deploy-stage.yml'])
+    expect(deployments[0]?.concurrency).toEqual({
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is GitHub's expression
+      group: 'deploy-${{ inputs.stage }}',
+      'cancel-in-progress': false,
+    })
+  })
+
+  it('deploy to prod what was tried on dev', () => {
+    const { jobs } = workflows.find(({ file }) => file === 'deploy.yml') as unknown as {
+      jobs: Record<string, { needs: string[]; with: Record<string, string> }>
+    }
+    expect(jobs.prod?.needs).toContain('dev')
+    expect(jobs.prod?.with).toEqual({ ...jobs.dev?.with, stage: 'prod' })
+  })
+
+  it('run the commands of package.json that are there', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    const commands = sources.flatMap(({ text }) =>
+      [...text.matchAll(/npm run ([\w-]+)/g)].map(([, name]) => name),
+    )
+    expect(commands.length).toBeGreaterThan(5)
+    for (const name of commands) expect(scripts).toHaveProperty(name ?? '')
+  })
+})
