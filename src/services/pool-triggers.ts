@@ -23,8 +23,7 @@ export async function migrateUser(
   // Names that are the same to us and not to the pool, as ß and ss are, would be two users there.
   if (!user || !isPoolName(user.username, typed)) return undefined
   // Here too: whether the pool takes a token's time before or after its last trigger is not documented.
-  const state = await readState(world, user.username)
-  await pause(state?.waitMs)
+  await pause(await sessionWaitMs(world, user.username))
   return user.username
 }
 
@@ -44,6 +43,14 @@ export async function admitUser(
   if (state.groups) await askForGroups(world, poolUsername, state)
   await pause(state.waitMs)
   return { groups: state.groups ?? [] }
+}
+
+/**
+ * For how long a token must wait so that it does not seem to be from before the last block or change of password.
+ * @throws ServiceError `unavailable`, `overloaded`
+ */
+export async function sessionWaitMs(world: World, username: string): Promise<number> {
+  return (await readState(world, username))?.waitMs ?? 0
 }
 
 type State = {

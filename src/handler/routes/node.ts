@@ -5,6 +5,7 @@ import { lagSecondsMax, outboxState } from '../../services/deliver.ts'
 import { docsFile, docsPage } from '../docs.ts'
 import type { OpenRoute, Reply } from '../endpoint.ts'
 import { noSuchRoute } from '../problem.ts'
+import { signInLocally } from './local-sign-in.ts'
 
 const checkMsMax = 1_500
 
@@ -43,6 +44,11 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
   if (localIssuer) {
     const path = `${localIssuerPath}/.well-known/jwks.json`
     routes.push({ method: 'GET', path, handle: async () => json(localIssuer.jwks) })
+    routes.push({
+      method: 'POST',
+      path: `${localIssuerPath}/oauth2/token`,
+      handle: (request) => signInLocally(connections, localIssuer, request),
+    })
   }
   return routes
 }
