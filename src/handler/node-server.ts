@@ -76,10 +76,14 @@ export async function startNodeServer(
   }
 }
 
+const scheme = 'bearer '
+
 /** RFC 6750, section 2.1: the Authorization header is the only place where a token is looked for. */
 function identifyByToken(verifier: TokenVerifier): (request: HttpRequest) => Promise<Claims | undefined> {
   return async (request) => {
-    const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(request.header('authorization') ?? '') ?? []
-    return token === undefined ? undefined : verifier.verify(token)
+    const header = request.header('authorization') ?? ''
+    return header.slice(0, scheme.length).toLowerCase() === scheme
+      ? verifier.verify(header.slice(scheme.length).trim())
+      : undefined
   }
 }
