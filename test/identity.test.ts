@@ -8,6 +8,7 @@ import {
   AdminCreateUserCommand,
   AdminGetUserCommand,
   AdminListGroupsForUserCommand,
+  AdminSetUserPasswordCommand,
 } from '@aws-sdk/client-cognito-identity-provider'
 import { decodeJwt } from 'jose'
 import pg from 'pg'
@@ -169,6 +170,17 @@ describe('a user of the directory', () => {
     expect(decodeJwt(access).username).toBe(username)
   })
 
+  it('has the own record whatever case the pool keeps the name in', async () => {
+    const { path, username } = await makeUser()
+    const kept = inPool(username.toLowerCase())
+    await cognito.admin.send(new AdminCreateUserCommand({ ...kept, MessageAction: 'SUPPRESS' }))
+    await cognito.admin.send(
+      new AdminSetUserPasswordCommand({ ...kept, Password: 'a-good-password', Permanent: true }),
+    )
+    const { access } = await cognito.signIn(kept.Username, 'a-good-password')
+    for (const server of [one, other]) expect(await reads(server, access, path)).toBe(200)
+  })
+
   it('cannot be told from nobody by a wrong password or a block', async () => {
     const [active, blocked] = [await makeUser(), await makeUser()]
     await change(blocked.path, { status: 'BLOCKED' })
@@ -246,7 +258,8 @@ describe('a username', () => {
     const next = await makeUser('another-password', former.username)
     await told(former.id)
     await expect(cognito.signIn(next.username, 'a-good-password')).rejects.toThrow()
-    await cognito.signIn(next.username, 'another-password')
+    const { access } = await cognito.signIn(next.username, 'another-password')
+    expect(await reads(one, access, next.path)).toBe(200)
     expect(await groupsOf(next.username)).toEqual([])
   })
 })

@@ -7,7 +7,7 @@ import type { Claims } from '../connection/claims.ts'
 import type { Connections } from '../connection/open.ts'
 import { ServiceError } from '../model/errors.ts'
 import { users } from '../model/tables.ts'
-import { fold } from '../model/text.ts'
+import { fold, isPoolName } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'
 import { readEntry } from './users/record.ts'
 
@@ -24,7 +24,11 @@ export type CallerLookup = {
   find(claims: Claims): Promise<Caller | undefined>
 }
 
-export function createCallerLookup({ db, cache }: Pick<Connections, 'db' | 'cache'>): CallerLookup {
+export function createCallerLookup({
+  db,
+  cache,
+  outbox,
+}: Pick<Connections, 'db' | 'cache' | 'outbox'>): CallerLookup {
   const known = new LRUCache<string, Promise<OwnRecord | undefined>>({ max: 10_000, ttl: knownMs })
   // Whose record was found where, for the time when the database is away.
   const ids = new LRUCache<string, string>({ max: 10_000 })
@@ -82,8 +86,10 @@ export function createCallerLookup({ db, cache }: Pick<Connections, 'db' | 'cach
       const found = await record
       // A pool that tells Ada from ada must not let either in while the record is blocked …
       if (found?.status === 'BLOCKED') return undefined
-      // … nor let one of them have the other's record.
-      const owns = found !== undefined && found.username === exact
+      // … nor let one of them have the other's record. Our own pool does not: it may hold the name in any case.
+      const owns =
+        found !== undefined &&
+        (found.username === exact || (outbox.pool !== undefined && isPoolName(found.username, exact)))
       return { role: roleOf(claims, owns), userId: owns ? found.id : undefined }
     },
   }

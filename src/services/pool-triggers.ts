@@ -60,7 +60,10 @@ type State = {
   /** The pool has not been told yet that this name's password was changed, or that the name was given up. */
   isPending: boolean
   groups: string[] | null
-  /** Until the second of the last change is over: tokens tell their age in whole seconds. */
+  /**
+   * Until the second is over in which sessions were ended last, or the name was given up by another: tokens tell
+   * their age in whole seconds.
+   */
   waitMs: number
 }
 
@@ -71,9 +74,10 @@ SELECT u.id, u.username, u.status, g.groups,
     WHERE o.pool_username_folded = $1 AND o.pool_pending AND o.pool_task IN ('password', 'remove')
   ) AS "isPending",
   coalesce(greatest(0, ${skewMs} + 1000 * extract(
-    epoch FROM date_trunc('second', u.sessions_valid_from) + interval '1 s' - clock_timestamp()
+    epoch FROM date_trunc('second', greatest(u.sessions_valid_from, f.freed_at)) + interval '1 s' - clock_timestamp()
   )), 0)::float8 AS "waitMs"
 FROM users u LEFT JOIN pool_groups g ON g.user_id = u.id
+  LEFT JOIN former_usernames f ON f.username_sha256 = sha256(convert_to($1::text, 'UTF8'))
 WHERE u.username_folded = $1`
 
 async function readState({ db }: World, username: string): Promise<State | undefined> {
