@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { ServiceError } from '../src/model/errors.ts'
-import { avatarBytesMax, decodeBase64Image, toAvatar } from '../src/services/image.ts'
+import { avatarBytesMax } from '../src/model/user.ts'
+import { decodeBase64Image, toAvatar } from '../src/services/image.ts'
 import { pngThatClaims } from './support/picture.ts'
 
 const formats = ['png', 'jpeg', 'webp', 'gif', 'avif'] as const

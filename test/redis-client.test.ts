@@ -365,7 +365,9 @@ describe('on a server that', () => {
       ([name]) => (name === 'AUTH' && ++turns < 3 ? refusal : '+OK\r\n'),
     )
     let passwords = 0
-    const { client, lost } = open(url.replace('//', '//me@'), { password: () => `secret-${++passwords}` })
+    const { client, lost } = open(url.replace('//', '//me@'), {
+      password: async () => `secret-${++passwords}`,
+    })
     await ready(client)
     expect(lost).toHaveLength(2)
     expect(String(lost)).not.toContain('secret')
@@ -405,7 +407,7 @@ describe('on a server that', () => {
     await once(server, 'close')
     let calls = 0
     const { client, lost } = open(`redis://localhost:${port}`, {
-      password: () => {
+      password: async () => {
         if (++calls % 2 === 0) throw new Error('no credentials')
         return 'x'
       },

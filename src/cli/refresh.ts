@@ -34,6 +34,6 @@ await runCommand(async () => {
   } finally {
     await connections.close()
     await prepared.close()
-    logger.flush()
+    await logger.flush()
   }
 })

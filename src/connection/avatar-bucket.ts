@@ -1,6 +1,5 @@
 // Avatars in an S3 bucket, or in one that speaks S3. Region, endpoint and credentials are found by the
 // SDK itself, in its own environment variables or the function's role.
-import { hash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { unavailable } from '../model/errors.ts'
 import { type AvatarStore, checkedKey, isAvatarKey } from './avatar-store.ts'
@@ -76,7 +75,7 @@ export function openAvatarBucket(bucket: string, options: { forcePathStyle: bool
         CacheControl: 'public, max-age=31536000, immutable',
         // S3 refuses what does not arrive whole. Given here, it also keeps the SDK from adding a checksum
         // of its own choice, which not every emulator knows.
-        ChecksumSHA256: hash('sha256', bytes, 'base64'),
+        ChecksumSHA256: process.getBuiltinModule('node:crypto').hash('sha256', bytes, 'base64'),
       }
       await call((sdk, s3, limit) => s3.send(new sdk.PutObjectCommand(command), limit))
     },

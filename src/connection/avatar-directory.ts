@@ -1,5 +1,4 @@
 // Avatars in a directory: the embedded default. Several processes may share it.
-import { randomUUID } from 'node:crypto'
 import {
   access,
   constants,
@@ -27,7 +26,7 @@ export function openAvatarDirectory(directory: string): AvatarStore {
     put: async (key, bytes) => {
       const path = join(directory, checkedKey(key))
       // Beside its place, so that renaming it is atomic; while it is there the folder cannot be removed.
-      const temporary = join(dirname(path), `.${randomUUID()}.tmp`)
+      const temporary = join(dirname(path), `.${crypto.randomUUID()}.tmp`)
       try {
         await writeNew(temporary, bytes)
         await rename(temporary, path)

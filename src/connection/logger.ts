@@ -1,5 +1,5 @@
 // Structured logs: one JSON line an event, on standard output.
-import { pino } from 'pino'
+import { write, writeSync } from 'node:fs'
 import type { Settings } from './settings.ts'
 
 type Fields = Record<string, unknown>
@@ -12,42 +12,111 @@ export type Logger = {
   error(message: string, fields?: Fields): void
 }
 
-// About fifty lines; sixteen KiB are the most that is written at once.
-const batchBytes = 12 * 1024
-// The longest that a line waits for others.
-const batchMsMax = 100
+const levels = ['debug', 'info', 'warn', 'error'] as const
 
 /**
  * The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs.
  * @param options.sync each line is written at once: a function is frozen as soon as it has answered
+ * @returns `flush` resolves when all lines so far are written
  */
 export function openLogger(
   level: Settings['logLevel'],
   { sync = false }: { sync?: boolean } = {},
-): Logger & { flush(): void } {
-  // Else in the background, many lines at a time: a write for each would cost as much as a cached read.
-  const destination = pino.destination({
-    fd: 1,
-    sync,
-    ...(!sync && { minLength: batchBytes, periodicFlush: batchMsMax }),
-  })
-  const lines = pino(
-    {
-      level,
-      messageKey: 'message',
-      base: { service: 'user-directory' },
-      timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label.toUpperCase() }) },
-      serializers: { error: describeError },
-    },
-    destination,
-  )
+): Logger & { flush(): Promise<void> } {
+  // Else in the background, many lines at a time: a write for each would cost more than a cached read.
+  const { put, flush } = sync ? { put: writeNow, flush: async () => {} } : openBackgroundWriter()
+  const lineWriter = (own: (typeof levels)[number]): Logger['info'] => {
+    if (levels.indexOf(own) < levels.indexOf(level)) return () => {}
+    const label = own.toUpperCase()
+    return (message, fields = {}) =>
+      put(
+        `${JSON.stringify({
+          level: label,
+          timestamp: new Date().toISOString(),
+          service: 'user-directory',
+          ...fields,
+          ...(fields.error !== undefined && { error: describeError(fields.error) }),
+          message,
+        })}\n`,
+      )
+  }
   return {
-    debug: (message, fields = {}) => lines.debug(fields, message),
-    info: (message, fields = {}) => lines.info(fields, message),
-    warn: (message, fields = {}) => lines.warn(fields, message),
-    error: (message, fields = {}) => lines.error(fields, message),
-    flush: () => destination.flushSync(),
+    debug: lineWriter('debug'),
+    info: lineWriter('info'),
+    warn: lineWriter('warn'),
+    error: lineWriter('error'),
+    flush,
+  }
+}
+
+const stdout = 1
+// About fifty lines.
+const batchCharacters = 12 * 1024
+// The longest that a line waits for others.
+const batchMsMax = 100
+// What is kept for a reader that has stopped reading; lines beyond it are lost.
+const pendingCharactersMax = 16 * 1024 * 1024
+const retryMs = 10
+const syncRetriesMax = 100
+
+function openBackgroundWriter(): { put: (line: string) => void; flush: () => Promise<void> } {
+  let pending = ''
+  let writing: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  const writeAll = async (): Promise<void> => {
+    while (pending !== '') {
+      let bytes = Buffer.from(pending)
+      pending = ''
+      while (bytes.length > 0) bytes = bytes.subarray(await writeSome(bytes))
+    }
+    writing = undefined
+  }
+  const start = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    if (pending !== '') writing ??= writeAll()
+  }
+  // What a process that ends has not written yet.
+  process.once('exit', () => {
+    if (pending !== '') writeNow(pending)
+  })
+  return {
+    put: (line) => {
+      if (pending.length > pendingCharactersMax) return
+      pending += line
+      if (pending.length >= batchCharacters) start()
+      else timer ??= setTimeout(start, batchMsMax).unref()
+    },
+    flush: async () => {
+      start()
+      await writing
+    },
+  }
+}
+
+/** @returns how many bytes need no more care: also those that nobody will ever read */
+function writeSome(bytes: Buffer): Promise<number> {
+  return new Promise((done) => {
+    write(stdout, bytes, 0, bytes.length, null, (error, written) => {
+      if (!error) done(written)
+      // A pipe that is full.
+      else if (error.code === 'EAGAIN') setTimeout(done, retryMs, 0)
+      else done(bytes.length)
+    })
+  })
+}
+
+function writeNow(text: string): void {
+  let bytes = Buffer.from(text)
+  for (let retries = 0; bytes.length > 0 && retries < syncRetriesMax; ) {
+    try {
+      bytes = bytes.subarray(writeSync(stdout, bytes))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      retries++
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs)
+    }
   }
 }
 

@@ -1,18 +1,13 @@
-// PostgreSQL: a bounded number of connections, a time limit on everything, and a quick no while it
-// cannot be reached.
-import { DrizzleQueryError } from 'drizzle-orm'
-import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
-import pLimit from 'p-limit'
-import pg from 'pg'
-import { ServiceError, unavailable } from '../model/errors.ts'
+// PostgreSQL, as services see it. The driver and Drizzle are loaded behind what an entry needs to be ready: they are
+// a good part of a function's start, and a read that the cache answers needs neither.
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
+import type { QueryResultRow } from 'pg'
 import type { Logger } from './logger.ts'
-import { clientConfig } from './postgres-client.ts'
-import { openPipeline } from './postgres-pipeline.ts'
 
 /** Statements on one connection: Drizzle's builder, and `named` for the few that are hot. */
 export type Queries = NodePgDatabase & {
   /** A prepared statement. Its plan may become a generic one: not for statements whose plan depends on values. */
-  named<Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  named<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
 }
 
 export type Database = {
@@ -20,7 +15,7 @@ export type Database = {
    * Runs a prepared statement that reads a few rows by a key; one plan must fit all values.
    * @throws ServiceError `unavailable` or `overloaded`
    */
-  read<Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
   /** @throws ServiceError `unavailable` or `overloaded` */
   query<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   /**
@@ -34,151 +29,25 @@ export type Database = {
   close(): Promise<void>
 }
 
-const connectionsMax = 10
-// With the time for a connection these stay under two seconds, the longest a caller waits for a no.
-const connectMsMax = 1_000
-const queryMsMax = 1_500
-// The requests that may wait for a connection. Each holds a parsed request, so some tens of megabytes.
-const waitingMax = 20_000
-// After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.
-const restMs = 250
-
+/** @param url a postgres:// URL; see `clientConfig` */
 export function openPostgres(url: string, logger: Logger): Database {
-  const config: pg.ClientConfig = {
-    ...clientConfig(url, {
-      // The server gives up as well, so that what nobody waits for does not go on using it.
-      statement_timeout: queryMsMax,
-      idle_in_transaction_session_timeout: 10_000,
-    }),
-    connectionTimeoutMillis: connectMsMax,
-    keepAlive: true,
-    application_name: 'user-directory',
-  }
-  const pool = new pg.Pool({
-    ...config,
-    max: connectionsMax,
-    query_timeout: queryMsMax,
-    idleTimeoutMillis: 60_000,
-  })
-  const pipeline = openPipeline(config)
-  let reading = 0
-  // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
-  // without a listener, either would end the process.
-  pool.on('error', (error) => logger.warn('a database connection was lost', { error }))
-  pool.on('connect', (client) => void client.on('error', () => {}))
-
-  const queriesOf = new WeakMap<pg.PoolClient, Queries>()
-  const bind = (client: pg.PoolClient): Queries => {
-    const known = queriesOf.get(client)
-    if (known) return known
-    const queries = Object.assign(drizzle({ client }), {
-      named: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
-        (await onWire(client.query<Row>({ name, text, values }))).rows,
+  let pool: Database | undefined
+  let opening: Promise<Database> | undefined
+  const open = (): Promise<Database> => {
+    opening ??= import('./postgres-pool.ts').then(({ openPool }) => {
+      pool = openPool(url, logger)
+      return pool
     })
-    queriesOf.set(client, queries)
-    return queries
+    return opening
   }
-
-  const limit = pLimit({ concurrency: connectionsMax, rejectOnClear: true })
-  let restUntil = 0
-  let lastAnswerAt = 0
-
-  const failed = (startedAt: number, error: WireError): ServiceError => {
-    // One slow statement is no outage: others were answered since it began.
-    if (lastAnswerAt < startedAt) {
-      restUntil = performance.now() + restMs
-      limit.clearQueue()
-    }
-    return unavailable('The database', error.cause)
-  }
-
-  const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
-    if (performance.now() < restUntil) throw unavailable('The database')
-    if (limit.pendingCount >= waitingMax)
-      throw new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
-        retryAfterSeconds: 2,
-      })
-    return limit(async () => {
-      const startedAt = performance.now()
-      const client = await onWire(pool.connect()).catch((error: WireError) => {
-        throw failed(startedAt, error)
-      })
-      try {
-        const result = await work(client)
-        lastAnswerAt = performance.now()
-        client.release()
-        return result
-      } catch (error) {
-        const wire = wireError(error)
-        // A connection that failed is in a state nobody knows; PostgreSQL rolls back what it had begun.
-        client.release(wire !== undefined)
-        if (wire) throw failed(startedAt, wire)
-        lastAnswerAt = performance.now()
-        throw error
-      }
-    }).catch((error: unknown) => {
-      // p-limit rejects what `clearQueue` removes with an AbortError.
-      throw error instanceof DOMException && error.name === 'AbortError' ? unavailable('The database') : error
-    })
-  }
-
+  // As soon as the entry is ready: what comes first will mostly need it, if only to be sure of the cache.
+  // Whoever does is told if it fails.
+  setImmediate(() => open().catch(() => {}))
   return {
-    read: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => {
-      reading++
-      try {
-        // A process with one request at a time, as a function has, needs no connection besides the pool's.
-        const rows = reading > 1 ? await pipeline.read<Row>(name, text, values) : undefined
-        return rows ?? (await withClient((client) => bind(client).named<Row>(name, text, values)))
-      } finally {
-        reading--
-      }
-    },
-    query: (work) => withClient((client) => work(bind(client))),
-    transaction: (work) =>
-      withClient(async (client) => {
-        await onWire(client.query('BEGIN'))
-        try {
-          const result = await work(bind(client))
-          await onWire(client.query('COMMIT'))
-          return result
-        } catch (error) {
-          if (!wireError(error)) await onWire(client.query('ROLLBACK'))
-          throw error
-        }
-      }),
-    check: () => withClient(async (client) => void (await onWire(client.query('SELECT 1')))),
-    close: async () => void (await Promise.all([pool.end(), pipeline.close()])),
+    read: async (name, text, values) => (pool ?? (await open())).read(name, text, values),
+    query: async (work) => (pool ?? (await open())).query(work),
+    transaction: async (work) => (pool ?? (await open())).transaction(work),
+    check: async () => (pool ?? (await open())).check(),
+    close: async () => (await opening)?.close(),
   }
-}
-
-/** The connection failed, as against PostgreSQL having refused a statement. */
-class WireError extends Error {}
-
-async function onWire<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call
-  } catch (error) {
-    throw isRefusal(error) ? error : new WireError('the database connection failed', { cause: error })
-  }
-}
-
-function wireError(error: unknown): WireError | undefined {
-  if (error instanceof WireError) return error
-  if (error instanceof DrizzleQueryError && !isRefusal(error.cause))
-    return new WireError('the database connection failed', { cause: error.cause })
-  return undefined
-}
-
-// SQLSTATEs that PostgreSQL sends about itself, not about a statement: connection exceptions (08),
-// too many connections, shutting down, starting up, and a statement cancelled for its time.
-const unavailableStates = /^(08...|53300|57P0[1-3]|57014)$/
-
-function isRefusal(error: unknown): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && !unavailableStates.test(error.code ?? '')
-}
-
-/** The constraint that a statement broke, when it broke a unique one (SQLSTATE 23505). */
-export function brokenUniqueConstraint(error: unknown): string | undefined {
-  const cause = error instanceof DrizzleQueryError ? error.cause : error
-  return cause instanceof pg.DatabaseError && cause.code === '23505' ? cause.constraint : undefined
 }

@@ -10,13 +10,9 @@
 // - After a lost connection a process trusts Redis only when all others have had the time to find it again.
 // - Keys carry the server's run id, which is another after each restart and on each replica: what a
 //   restarted Redis read from an old dump, or a replica had not yet heard, is never looked at.
-import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { inArray, sql } from 'drizzle-orm'
 import { unavailable } from '../model/errors.ts'
-import { cacheInvalidations } from '../model/tables.ts'
 import { type Cache, type CachedVersion, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
-import { cacheToken } from './iam-token.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
 import { openRedis, script } from './redis-client.ts'
@@ -63,12 +59,20 @@ end
 if #keys > 0 then redis.call('UNLINK', unpack(keys)) end
 return removed`)
 
+// Plain statements: Drizzle is not loaded for them.
+const invalidation = 'INSERT INTO cache_invalidations (user_id) VALUES ($1) RETURNING id'
+const invalidationsLeft = `
+SELECT id, user_id FROM cache_invalidations
+WHERE created_at <= clock_timestamp() - $1 * interval '1 millisecond' ORDER BY id LIMIT $2`
+const invalidationsDone = 'DELETE FROM cache_invalidations WHERE id = ANY($1::bigint[])'
+
 export function openRedisCache(url: string, db: Database, logger: Logger): Cache {
   const { address, password } = addressOf(url)
   const redis = openRedis(address, {
     ...(password && { password }),
     onReady: () => {
       readyAt = performance.now()
+      wake()
     },
     // Another server may be behind the next connection, or the same one restarted.
     onLost: (reason) => {
@@ -84,6 +88,8 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let connections = 0
   let readyAt = 0
   let isClosed = false
+  /** Ends the pause between two tries to use the cache again. */
+  let wake = () => {}
   let recovery: Promise<void> | undefined
   const done: number[] = []
 
@@ -113,7 +119,10 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       } catch (error) {
         logger.debug('the cache is not usable yet', { error })
       }
-      await pause(retryMs, undefined, { ref: false })
+      await new Promise<void>((done) => {
+        wake = done
+        setTimeout(done, retryMs).unref()
+      })
     }
     recovery = undefined
   }
@@ -121,23 +130,19 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   /** Does what recorded invalidations ask for. @returns how many there were, at most `sweepRowsMax` */
   const workOff = async (run: string, ageMs: number): Promise<number> => {
     const left = await db.query((queries) =>
-      queries
-        .select({ id: cacheInvalidations.id, userId: cacheInvalidations.userId })
-        .from(cacheInvalidations)
-        .where(
-          sql`${cacheInvalidations.createdAt} <= clock_timestamp() - ${ageMs} * interval '1 millisecond'`,
-        )
-        .orderBy(cacheInvalidations.id)
-        .limit(sweepRowsMax),
+      queries.named<{ id: string; user_id: string }>('invalidations-left', invalidationsLeft, [
+        ageMs,
+        sweepRowsMax,
+      ]),
     )
     if (left.length === 0) return 0
-    await redis.send('UNLINK', ...left.map(({ userId }) => key(userId, run)))
-    await takeBack(left.map(({ id }) => id))
+    await redis.send('UNLINK', ...left.map(({ user_id }) => key(user_id, run)))
+    await takeBack(left.map(({ id }) => Number(id)))
     return left.length
   }
 
   const takeBack = (ids: number[]): Promise<unknown> =>
-    db.query((queries) => queries.delete(cacheInvalidations).where(inArray(cacheInvalidations.id, ids)))
+    db.query((queries) => queries.named('invalidations-done', invalidationsDone, [ids]))
 
   const sweep = async (): Promise<void> => {
     if (done.length > 0) await takeBack(done.splice(0))
@@ -178,7 +183,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       const place = await attempt(async (run) => {
         const found = bytesOf(await redis.send('GET', key(id, run)))
         if (found) return found
-        const lease = `L${randomUUID()}`
+        const lease = `L${crypto.randomUUID()}`
         // What another reader has put there in between, entry or lease, stays and is answered.
         const there = await redis.send('SET', key(id, run), lease, 'NX', 'GET', 'PX', leaseTtlMs)
         return bytesOf(there) ?? Buffer.from(lease)
@@ -195,11 +200,8 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       return place && place[0] !== leaseMark ? place : undefined
     },
     note: async (queries, id) => {
-      const [row] = await queries
-        .insert(cacheInvalidations)
-        .values({ userId: id })
-        .returning({ id: cacheInvalidations.id })
-      return row?.id
+      const [row] = await queries.named<{ id: string }>('invalidation', invalidation, [id])
+      return row && Number(row.id)
     },
     forget: async (id, noted) => {
       const giveUpAt = performance.now() + forgetMsMax
@@ -269,14 +271,17 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
 }
 
 /** @param url with `?iam_cache=<replication group>` each connection gets a freshly signed password */
-export function addressOf(url: string): { address: string; password?: () => string } {
+export function addressOf(url: string): { address: string; password?: () => Promise<string> } {
   const address = new URL(url)
   const cacheName = address.searchParams.get('iam_cache')
   if (cacheName === null) return { address: url }
   address.search = ''
   return {
     address: address.href,
-    password: () => cacheToken(cacheName, decodeURIComponent(address.username)),
+    password: async () => {
+      const { cacheToken } = await import('./iam-token.ts')
+      return cacheToken(cacheName, decodeURIComponent(address.username))
+    },
   }
 }
 

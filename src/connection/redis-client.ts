@@ -1,7 +1,6 @@
 // A client for one Redis or Valkey server, made for a cache: what is asked in one turn of the event loop goes
 // out together, everything has a time limit, nothing waits for a connection. It is ours because this is what
 // a cached read mostly consists of, and because the libraries take longer to load than the rest of the service.
-import { hash } from 'node:crypto'
 import { connect, isIP, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createReplyReader, encode, type Part, RedisError, type Reply } from './redis-protocol.ts'
@@ -20,15 +19,16 @@ export type RedisClient = {
   close(): void
 }
 
-export type Script = { lua: string; sha1: string }
+/** The digest, by which a server knows it, is noted when it is first needed. */
+export type Script = { lua: string; sha1: string | undefined }
 
 export function script(lua: string): Script {
-  return { lua, sha1: hash('sha1', lua) }
+  return { lua, sha1: undefined }
 }
 
 export type RedisOptions = {
   /** Asked for each connection, instead of the URL's. */
-  password?: () => string
+  password?: () => Promise<string>
   /** A connection has been made and let in. */
   onReady?: () => void
   /** A connection has ended, or could not be made; another is tried. */
@@ -71,8 +71,8 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
   }
 
   /** What a server must accept before it is asked anything else. */
-  const greeting = (): Part[][] => {
-    const secret = password?.() ?? user.password
+  const greeting = async (): Promise<Part[][]> => {
+    const secret = (await password?.()) ?? user.password
     return [
       ...(secret === '' ? [] : [user.username === '' ? ['AUTH', secret] : ['AUTH', user.username, secret]]),
       ...(pathname === '' || pathname === '0' ? [] : [['SELECT', pathname]]),
@@ -83,7 +83,7 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
 
   /** @returns why the connection has ended */
   const attempt = async (): Promise<Error> => {
-    const commands = greeting()
+    const commands = await greeting()
     const connection = createConnection(await openSocket())
     current = connection
     if (isClosed) connection.end(closed())
@@ -119,9 +119,11 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
   return {
     isReady: () => ready !== undefined,
     send: (...command) => send(command),
-    run: async ({ lua, sha1 }, keys, values) => {
+    run: async (script, keys, values) => {
+      const { lua } = script
+      script.sha1 ??= (await import('node:crypto')).hash('sha1', lua)
       try {
-        return await send(['EVALSHA', sha1, keys.length, ...keys, ...values])
+        return await send(['EVALSHA', script.sha1, keys.length, ...keys, ...values])
       } catch (error) {
         if (!(error instanceof RedisError) || error.code !== 'NOSCRIPT') throw error
         return send(['EVAL', lua, keys.length, ...keys, ...values])

@@ -1,6 +1,5 @@
 // The HTTP app: a request id, the caller, access, validation, one handler, one log line. It runs behind
 // API Gateway and on the Node server alike; they differ in who has checked the token.
-import { randomUUID } from 'node:crypto'
 import type { Claims } from '../connection/claims.ts'
 import { type Fault, invalid, ServiceError } from '../model/errors.ts'
 import { readUuid } from '../model/user.ts'
@@ -146,7 +145,7 @@ export function createApp<Request extends HttpRequest>(
 
 /** An inbound id is taken when it cannot be mistaken for anything else in a log. */
 function readRequestId(given: string | undefined): string {
-  return given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given) ? given : randomUUID()
+  return given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given) ? given : crypto.randomUUID()
 }
 
 /** The part that names the trace, of what AWS's load balancers, gateways and functions hand on. */

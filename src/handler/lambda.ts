@@ -1,6 +1,5 @@
 // The entry of the API's function behind API Gateway. The gateway's authorizer has checked the caller's
 // token; what it says of it is in the event, and nothing that a client can set is.
-import { randomUUID } from 'node:crypto'
 import { acceptClaims, tokenRules } from '../connection/claims.ts'
 import { openLogger } from '../connection/logger.ts'
 import { metricFields } from '../connection/metrics.ts'
@@ -50,7 +49,7 @@ export async function handler(event: unknown): Promise<GatewayAnswer> {
     app ??= open()
   } catch (error) {
     openLogger('error', { sync: true }).error('the function cannot start', { error })
-    return toAnswer(request, problemReply(error, randomUUID()))
+    return toAnswer(request, problemReply(error, crypto.randomUUID()))
   }
   return toAnswer(request, await app(request))
 }

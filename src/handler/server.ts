@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     await connections.close()
     await prepared.close()
     logger.info('stopped')
-    logger.flush()
+    await logger.flush()
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {

@@ -4,6 +4,9 @@ import * as z from 'zod/mini'
 import { parsePasswordHash } from './password-hash.ts'
 import { characters } from './text.ts'
 
+/** The largest image taken, in bytes, after base64 is decoded. */
+export const avatarBytesMax = 5 * 1024 * 1024
+
 export const statuses = ['ACTIVE', 'BLOCKED'] as const
 export const contactTypes = ['PHONE', 'WORK', 'WHATSAPP'] as const
 const contactsMax = 50

@@ -1,17 +1,16 @@
 // Finds the record of the person behind a token, so that a blocked user's token is refused.
-import { createHash } from 'node:crypto'
-import { eq } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 import { isUnknown } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
 import type { Connections } from '../connection/open.ts'
 import { ServiceError } from '../model/errors.ts'
-import { users } from '../model/tables.ts'
 import { fold, isPoolName } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'
 import { readEntry } from './users/record.ts'
 
 type OwnRecord = { id: string; username: string; status: string }
+
+const userByName = 'SELECT id, username, status FROM users WHERE username_folded = $1'
 
 // A block must be felt within a second on every instance; half of that is left for a slow look-up.
 const knownMs = 500
@@ -36,10 +35,7 @@ export function createCallerLookup({
   const load = async (folded: string): Promise<OwnRecord | undefined> => {
     try {
       const [row] = await db.query((queries) =>
-        queries
-          .select({ id: users.id, username: users.username, status: users.status })
-          .from(users)
-          .where(eq(users.usernameFolded, folded)),
+        queries.named<OwnRecord>('user-by-name', userByName, [folded]),
       )
       if (row) ids.set(folded, row.id)
       return row
@@ -105,5 +101,6 @@ function readName(username: string | undefined): Name {
 
 /** How a username that was given up is remembered. */
 export function usernameHash(usernameFolded: string): Buffer {
-  return createHash('sha256').update(usernameFolded).digest()
+  // Loaded here: it takes its time, and few requests need it.
+  return process.getBuiltinModule('node:crypto').hash('sha256', usernameFolded, 'buffer')
 }

@@ -3,11 +3,10 @@
 import { hash } from 'node:crypto'
 import { boundedQueue } from '../connection/limits.ts'
 import { ServiceError } from '../model/errors.ts'
+import { avatarBytesMax } from '../model/user.ts'
 
 type Sharp = typeof import('sharp')['default']
 
-/** The largest image taken, in bytes, after base64 is decoded. */
-export const avatarBytesMax = 5 * 1024 * 1024
 const pixelsMax = 40_000_000
 /** The stored avatar fits into a square with sides of this many pixels. */
 const sidePixelsMax = 512

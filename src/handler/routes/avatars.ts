@@ -1,9 +1,8 @@
 // The upload of an avatar, in its three body forms.
 import * as z from 'zod/mini'
 import { invalid } from '../../model/errors.ts'
-import { avatarBytesMax, decodeBase64Image } from '../../services/image.ts'
+import { avatarBytesMax } from '../../model/user.ts'
 import { avatarUrl } from '../../services/users/record.ts'
-import { uploadAvatar } from '../../services/users/write.ts'
 import { mediaType, parseJson, readBytes } from '../body.ts'
 import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 
@@ -33,6 +32,7 @@ export const avatarEndpoints = [
     answers: [{ status: 200, description: 'Stored', schema: uploadedSchema, headers: ['ETag'] }],
     problems: [404, 412, 413, 415, 422],
     handle: async ({ world, caller, id, ifMatch, request }) => {
+      const { uploadAvatar } = await import('../../services/users/write.ts')
       const user = await uploadAvatar(world, caller, id, ifMatch, await readImage(request))
       const path = user.avatar ?? ''
       const answer = { file_path: path, avatar_url: avatarUrl(path, world.avatarBaseUrl) }
@@ -45,6 +45,7 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
   const type = mediaType(request)
   if (type === 'application/json') {
     const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
+    const { decodeBase64Image } = await import('../../services/image.ts')
     const image = decodeBase64Image(body.image_data, 'either')
     if (!image)
       throw invalid({ pointer: '/image_data', message: 'must be base64, or a base64 data URI of an image' })

@@ -2,10 +2,12 @@
 import * as z from 'zod/mini'
 import { listQuery } from '../../model/listing.ts'
 import { createUserBody, patchUserBody, replaceUserBody, type User, userSchema } from '../../model/user.ts'
-import { listUsers } from '../../services/users/list.ts'
-import { createUser, eraseUser, patchUser, replaceUser } from '../../services/users/write.ts'
 import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
 import { isNotModified } from '../preconditions.ts'
+
+// Loaded when they are first needed: most of a function's requests are reads of one user.
+const writing = () => import('../../services/users/write.ts')
+const listing = () => import('../../services/users/list.ts')
 
 // An avatar of 5 MB in base64, and room for the other fields.
 const bytesMax = 8 * 1024 * 1024
@@ -38,6 +40,7 @@ export const userEndpoints = [
     ],
     problems: [409, 413, 415, 422],
     handle: async ({ world, body }) => {
+      const { createUser } = await writing()
       const user = await createUser(world, body)
       return userReply(201, user, { Location: `/user/${user.id}` })
     },
@@ -53,6 +56,7 @@ export const userEndpoints = [
     answers: [{ status: 200, description: 'One page', schema: pageSchema, headers: ['Link'] }],
     problems: [],
     handle: async ({ world, query, request }) => {
+      const { listUsers } = await listing()
       const page = await listUsers(world, query)
       const headers: Record<string, string> = { ...jsonHeaders }
       if (page.next_cursor !== null) {
@@ -101,8 +105,10 @@ export const userEndpoints = [
     body: { schema: replaceUserBody, mediaTypes: ['application/json'], bytesMax },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
-    handle: async ({ world, caller, id, ifMatch, body }) =>
-      userReply(200, await replaceUser(world, caller, id, ifMatch, body)),
+    handle: async ({ world, caller, id, ifMatch, body }) => {
+      const { replaceUser } = await writing()
+      return userReply(200, await replaceUser(world, caller, id, ifMatch, body))
+    },
   }),
 
   endpoint({
@@ -120,8 +126,10 @@ export const userEndpoints = [
     },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
-    handle: async ({ world, caller, id, ifMatch, body }) =>
-      userReply(200, await patchUser(world, caller, id, ifMatch, body)),
+    handle: async ({ world, caller, id, ifMatch, body }) => {
+      const { patchUser } = await writing()
+      return userReply(200, await patchUser(world, caller, id, ifMatch, body))
+    },
   }),
 
   endpoint({
@@ -134,6 +142,7 @@ export const userEndpoints = [
     answers: [{ status: 204, description: 'Erased' }],
     problems: [404, 412],
     handle: async ({ world, id, ifMatch }) => {
+      const { eraseUser } = await writing()
       await eraseUser(world, id, ifMatch)
       return { status: 204 }
     },

@@ -1,0 +1,160 @@
+// The pool of connections to PostgreSQL: a bounded number, a time limit on everything, and a quick no while it
+// cannot be reached.
+import { DrizzleQueryError } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import pLimit from 'p-limit'
+import pg from 'pg'
+import { ServiceError, unavailable } from '../model/errors.ts'
+import type { Logger } from './logger.ts'
+import type { Database, Queries } from './postgres.ts'
+import { clientConfig } from './postgres-client.ts'
+import { openPipeline } from './postgres-pipeline.ts'
+
+const connectionsMax = 10
+// With the time for a connection these stay under two seconds, the longest a caller waits for a no.
+const connectMsMax = 1_000
+const queryMsMax = 1_500
+// The requests that may wait for a connection. Each holds a parsed request, so some tens of megabytes.
+const waitingMax = 20_000
+// After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.
+const restMs = 250
+
+export function openPool(url: string, logger: Logger): Database {
+  const config: pg.ClientConfig = {
+    ...clientConfig(url, {
+      // The server gives up as well, so that what nobody waits for does not go on using it.
+      statement_timeout: queryMsMax,
+      idle_in_transaction_session_timeout: 10_000,
+    }),
+    connectionTimeoutMillis: connectMsMax,
+    keepAlive: true,
+    application_name: 'user-directory',
+  }
+  const pool = new pg.Pool({
+    ...config,
+    max: connectionsMax,
+    query_timeout: queryMsMax,
+    idleTimeoutMillis: 60_000,
+  })
+  const pipeline = openPipeline(config)
+  let reading = 0
+  // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
+  // without a listener, either would end the process.
+  pool.on('error', (error) => logger.warn('a database connection was lost', { error }))
+  pool.on('connect', (client) => void client.on('error', () => {}))
+
+  const queriesOf = new WeakMap<pg.PoolClient, Queries>()
+  const bind = (client: pg.PoolClient): Queries => {
+    const known = queriesOf.get(client)
+    if (known) return known
+    const queries = Object.assign(drizzle({ client }), {
+      named: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
+        (await onWire(client.query<Row>({ name, text, values }))).rows,
+    })
+    queriesOf.set(client, queries)
+    return queries
+  }
+
+  const limit = pLimit({ concurrency: connectionsMax, rejectOnClear: true })
+  let restUntil = 0
+  let lastAnswerAt = 0
+
+  const failed = (startedAt: number, error: WireError): ServiceError => {
+    // One slow statement is no outage: others were answered since it began.
+    if (lastAnswerAt < startedAt) {
+      restUntil = performance.now() + restMs
+      limit.clearQueue()
+    }
+    return unavailable('The database', error.cause)
+  }
+
+  const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+    if (performance.now() < restUntil) throw unavailable('The database')
+    if (limit.pendingCount >= waitingMax)
+      throw new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
+        retryAfterSeconds: 2,
+      })
+    return limit(async () => {
+      const startedAt = performance.now()
+      const client = await onWire(pool.connect()).catch((error: WireError) => {
+        throw failed(startedAt, error)
+      })
+      try {
+        const result = await work(client)
+        lastAnswerAt = performance.now()
+        client.release()
+        return result
+      } catch (error) {
+        const wire = wireError(error)
+        // A connection that failed is in a state nobody knows; PostgreSQL rolls back what it had begun.
+        client.release(wire !== undefined)
+        if (wire) throw failed(startedAt, wire)
+        lastAnswerAt = performance.now()
+        throw error
+      }
+    }).catch((error: unknown) => {
+      // p-limit rejects what `clearQueue` removes with an AbortError.
+      throw error instanceof DOMException && error.name === 'AbortError' ? unavailable('The database') : error
+    })
+  }
+
+  return {
+    read: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => {
+      reading++
+      try {
+        // A process with one request at a time, as a function has, needs no connection besides the pool's.
+        const rows = reading > 1 ? await pipeline.read<Row>(name, text, values) : undefined
+        return rows ?? (await withClient((client) => bind(client).named<Row>(name, text, values)))
+      } finally {
+        reading--
+      }
+    },
+    query: (work) => withClient((client) => work(bind(client))),
+    transaction: (work) =>
+      withClient(async (client) => {
+        await onWire(client.query('BEGIN'))
+        try {
+          const result = await work(bind(client))
+          await onWire(client.query('COMMIT'))
+          return result
+        } catch (error) {
+          if (!wireError(error)) await onWire(client.query('ROLLBACK'))
+          throw error
+        }
+      }),
+    check: () => withClient(async (client) => void (await onWire(client.query('SELECT 1')))),
+    close: async () => void (await Promise.all([pool.end(), pipeline.close()])),
+  }
+}
+
+/** The connection failed, as against PostgreSQL having refused a statement. */
+class WireError extends Error {}
+
+async function onWire<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call
+  } catch (error) {
+    throw isRefusal(error) ? error : new WireError('the database connection failed', { cause: error })
+  }
+}
+
+function wireError(error: unknown): WireError | undefined {
+  if (error instanceof WireError) return error
+  if (error instanceof DrizzleQueryError && !isRefusal(error.cause))
+    return new WireError('the database connection failed', { cause: error.cause })
+  return undefined
+}
+
+// SQLSTATEs that PostgreSQL sends about itself, not about a statement: connection exceptions (08),
+// too many connections, shutting down, starting up, and a statement cancelled for its time.
+const unavailableStates = /^(08...|53300|57P0[1-3]|57014)$/
+
+function isRefusal(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && !unavailableStates.test(error.code ?? '')
+}
+
+/** The constraint that a statement broke, when it broke a unique one (SQLSTATE 23505). */
+export function brokenUniqueConstraint(error: unknown): string | undefined {
+  const cause = error instanceof DrizzleQueryError ? error.cause : error
+  return cause instanceof pg.DatabaseError && cause.code === '23505' ? cause.constraint : undefined
+}
