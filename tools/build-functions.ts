@@ -20,8 +20,7 @@ export async function buildFunctions(out: string, platform?: { os: string; cpu: 
       deliver: 'src/refresh-job/deliver.ts',
       'sign-in': 'src/handler/sign-in.ts',
       'user-pool': 'src/handler/user-pool.ts',
-      // It finds the migrations two folders up, as in the sources.
-      'src/refresh-job/migrate': 'src/refresh-job/migrate.ts',
+      migrate: 'src/refresh-job/migrate.ts',
     },
     outdir: out,
     external: natives,

@@ -36,3 +36,43 @@ export function reportSizes({ outputs }: Metafile): void {
     `${String(sizes.reduce((sum, [, kilobytes]) => sum + kilobytes, 0)).padStart(6)} KB  in ${sizes.length} files\n`,
   )
 }
+
+/** What an entry loads before it is ready: its file and those that it imports, and so on. */
+export function staticOutputs({ outputs }: Metafile, entry: string): string[] {
+  const seen = new Set<string>()
+  const visit = (output: string): void => {
+    if (seen.has(output) || !outputs[output]) return
+    seen.add(output)
+    for (const { path, kind } of outputs[output].imports) if (kind === 'import-statement') visit(path)
+  }
+  visit(entry)
+  return [...seen]
+}
+
+/** The sources that are in these files, ours by file and others by package, with their bytes. */
+export function contents({ outputs }: Metafile, files: string[]): Map<string, number> {
+  const sizes = new Map<string, number>()
+  for (const file of files)
+    for (const [input, { bytesInOutput }] of Object.entries(outputs[file]?.inputs ?? {})) {
+      const name = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? input
+      sizes.set(name, (sizes.get(name) ?? 0) + bytesInOutput)
+    }
+  return sizes
+}
+
+/** For each entry what it loads before it is ready, the largest parts first. */
+export function reportEntries(metafile: Metafile): void {
+  for (const [entry, { entryPoint }] of Object.entries(metafile.outputs)) {
+    // What is loaded by `import()` counts as an entry too.
+    if (entryPoint === undefined || entry.includes('/chunks/')) continue
+    const files = staticOutputs(metafile, entry)
+    const bytes = files.reduce((sum, file) => sum + (metafile.outputs[file]?.bytes ?? 0), 0)
+    const parts = [...contents(metafile, files)]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, 8)
+      .map(([name, bytes]) => `${name} ${Math.ceil(bytes / 1024)}`)
+    process.stdout.write(
+      `${String(Math.ceil(bytes / 1024)).padStart(6)} KB  ${entry} at its start: ${parts.join(', ')} …\n`,
+    )
+  }
+}

@@ -1,12 +1,13 @@
 // Brings a database's schema up to date with the files in `migrations/`.
-import { fileURLToPath } from 'node:url'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
 import { clientConfig } from './postgres-client.ts'
 
-const folder = fileURLToPath(new URL('../../migrations', import.meta.url))
+const folder = findFolder()
 // Any number that nothing else in the database uses.
 const lockKey = 7_301_442
 
@@ -85,5 +86,14 @@ export async function schemaState(databaseUrl: string): Promise<'none' | 'behind
     return applied.rowCount === 1 ? 'current' : 'behind'
   } finally {
     await client.end()
+  }
+}
+
+/** It lies beside or above this module, which is bundled into other places. */
+function findFolder(): string {
+  for (let parent = import.meta.dirname; ; parent = dirname(parent)) {
+    const folder = join(parent, 'migrations')
+    if (existsSync(join(folder, 'meta/_journal.json'))) return folder
+    if (parent === dirname(parent)) throw new Error('there is no folder with migrations')
   }
 }
