@@ -9,7 +9,6 @@ import { checkPassword } from '../src/services/sign-in.ts'
 import { startIssuer } from './support/issuer.ts'
 import { png } from './support/picture.ts'
 import { type Answer, type CallOptions, startService, uniqueName } from './support/service.ts'
-import { until } from './support/wait.ts'
 
 const service = await startService()
 const { call, issuer, makeUser } = service
@@ -267,24 +266,6 @@ describe('a user', () => {
     }
   })
 
-  it('who guesses at the own present password is slowed down, and nobody else is by it', async () => {
-    const [me, other] = [await makeUser(), await makeUser()]
-    const guess = (user: User, token: string | null) =>
-      call('PATCH', `/user/${user.id}`, {
-        token,
-        json: { password: 'x'.repeat(8), current_password: 'wrong' },
-      })
-    const tokens = [await tokenOf('the user', me), await tokenOf('the user', other)] as const
-    const guesses = await Promise.all(Array.from({ length: 30 }, () => guess(me, tokens[0])))
-    const statuses = guesses.map(({ status }) => status)
-    expect(new Set(statuses)).toEqual(new Set([400, 429]))
-    expect(statuses.filter((status) => status === 400).length).toBeLessThan(15)
-    expect((await guess(other, tokens[1])).status).toBe(400)
-    const { username } = me
-    const signIn = checkPassword(service.connections, { username, password: 'a-good-password' })
-    expect(await signIn).toMatchObject({ id: me.id })
-  })
-
   it('whose password an administrator changes need not have given it', async () => {
     const me = await makeUser()
     const json = { password: 'another-good-one' }
@@ -305,40 +286,5 @@ describe('a user', () => {
       ),
     )
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
-  })
-
-  it('who is renamed is known by the new name only', async () => {
-    const me = await makeUser()
-    const oldToken = await issuer.token({ username: me.username })
-    expect((await call('GET', `/user/${me.id}`, { token: oldToken })).status).toBe(200)
-    const username = uniqueName()
-    await call('PATCH', `/user/${me.id}`, { json: { username } })
-    const token = await issuer.token({ username })
-    await until('the new name to count', async () => {
-      return (await call('GET', `/user/${me.id}`, { token })).status === 200
-    })
-    await until('the old name to count no more', async () => {
-      return (await call('GET', `/user/${me.id}`, { token: oldToken })).status === 403
-    })
-  })
-
-  it('who is blocked is refused within a second on every instance, and let in again when unblocked', async () => {
-    const other = await startService({ beside: service })
-    const me = await makeUser()
-    const token = await issuer.token({ username: me.username })
-    const get = (from: typeof service) => from.call('GET', `/user/${me.id}`, { token })
-    for (const from of [service, other]) expect((await get(from)).status).toBe(200)
-    await block(me)
-    const blockedAt = performance.now()
-    for (const from of [service, other])
-      await until('the block to be felt', async () => {
-        const askedAt = performance.now()
-        const { status } = await get(from)
-        if (status !== 401) expect(askedAt - blockedAt).toBeLessThan(1_000)
-        return status === 401
-      })
-    await call('PATCH', `/user/${me.id}`, { json: { status: 'ACTIVE' } })
-    for (const from of [service, other])
-      await until('the user to be let in', async () => (await get(from)).status === 200)
   })
 })

@@ -4,6 +4,7 @@ import { eq } from 'drizzle-orm'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Database } from '../src/connection/postgres.ts'
 import { users } from '../src/model/tables.ts'
+import type { User } from '../src/model/user.ts'
 import { checkPassword } from '../src/services/sign-in.ts'
 import { startService, uniqueName } from './support/service.ts'
 
@@ -165,5 +166,20 @@ describe('guessing', () => {
     })
     expect(await check(username, password, home)).toEqual({ id, username })
     await tries
+  })
+
+  it('at the own present password is slowed down, and nobody else is by it', async () => {
+    const [me, other] = [await makeUser(), await makeUser()]
+    const guess = async (user: User) =>
+      call('PATCH', `/user/${user.id}`, {
+        token: await service.issuer.token({ username: user.username }),
+        json: { password: 'another-password', current_password: 'wrong' },
+      })
+    const guesses = await Promise.all(Array.from({ length: 30 }, () => guess(me)))
+    const statuses = guesses.map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([400, 429]))
+    expect(statuses.filter((status) => status === 400).length).toBeLessThan(15)
+    expect((await guess(other)).status).toBe(400)
+    expect(await check(me.username)).toMatchObject({ id: me.id })
   })
 })

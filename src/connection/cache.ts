@@ -11,7 +11,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Queries } from './postgres.ts'
 
-/** A user's version, a line feed, and the JSON that is answered; version 0 for an id that is unknown. */
+/**
+ * In a user's place: the version, a line feed, and the JSON that is answered; version 0 for an id that is unknown.
+ * In a username's place: the same, with the JSON that `callers.ts` makes.
+ */
 export type Entry = Buffer
 
 export type Lookup =
@@ -21,6 +24,12 @@ export type Lookup =
   /** The cache cannot be trusted or reached at the moment. */
   | { kind: 'bypass' }
 
+/** The place of what is known of a username, which `read` and `fill` take like a user's id. */
+export function namePlace(usernameFolded: string): string {
+  return `name:${usernameFolded}`
+}
+
+/** A write removes, by one record, the user's place and those of its username from before and after. */
 export type Cache = {
   read(id: string): Promise<Lookup>
   /**
@@ -31,11 +40,12 @@ export type Cache = {
   fill(id: string, lease: string, entry: Entry): Promise<Entry | undefined>
   /**
    * Records, in a write's transaction, that the user must be removed. Where removing cannot fail, nothing.
+   * @param names folded usernames whose places go too
    * @returns what to hand to `forget` after the commit
    */
-  note(queries: Queries, id: string): Promise<number | undefined>
+  note(queries: Queries, id: string, names?: string[]): Promise<number | undefined>
   /** Removes what is stored and ends every lease. Never throws; what could not be removed will be. */
-  forget(id: string, noted: number | undefined): Promise<void>
+  forget(id: string, noted: number | undefined, names?: string[]): Promise<void>
   /**
    * The entries that all processes share, some thousand at a time, each at least once; nothing where they are
    * this process's alone. Bounded in memory however many there are.
@@ -103,7 +113,9 @@ export function openProcessCache(): Cache {
       return entry
     },
     note: async () => undefined,
-    forget: async (id) => void places.delete(id),
+    forget: async (id, _noted, names = []) => {
+      for (const place of [id, ...names.map(namePlace)]) places.delete(place)
+    },
     walk: async () => ({ found: [], next: undefined }),
     remove: async () => [],
     size: async () => 0,

@@ -11,6 +11,8 @@ export type Claims = {
    * no administrator by it.
    */
   scopes: string[]
+  /** When the person has signed in, in milliseconds; undefined for a token that does not say. */
+  signedInAtMs: number | undefined
 }
 
 export type TokenRules = {
@@ -61,6 +63,17 @@ function readClaims(payload: Record<string, unknown>): Claims {
   return {
     username: typeof username === 'string' && username !== '' ? username : undefined,
     groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
+    // A refreshed token is as old as the sign-in that it goes back to.
+    signedInAtMs: readInstant(payload.auth_time ?? payload.iat),
     scopes: isMachine && typeof payload.scope === 'string' ? payload.scope.split(' ') : [],
   }
+}
+
+/** RFC 7519 has seconds; API Gateway hands them on as text, and `iat` as a date. */
+function readInstant(claim: unknown): number | undefined {
+  const ms =
+    typeof claim === 'number' || (typeof claim === 'string' && /^[\d.eE+]+$/.test(claim))
+      ? Number(claim) * 1_000
+      : Date.parse(String(claim))
+  return Number.isFinite(ms) ? ms : undefined
 }

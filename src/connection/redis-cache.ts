@@ -12,7 +12,15 @@
 //   restarted Redis read from an old dump, or a replica had not yet heard, is never looked at.
 import { setTimeout as pause } from 'node:timers/promises'
 import { unavailable } from '../model/errors.ts'
-import { type Cache, type CachedVersion, entryTtlMs, isUnknown, leaseTtlMs, unknownTtlMs } from './cache.ts'
+import {
+  type Cache,
+  type CachedVersion,
+  entryTtlMs,
+  isUnknown,
+  leaseTtlMs,
+  namePlace,
+  unknownTtlMs,
+} from './cache.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
 import { openRedis, script } from './redis-client.ts'
@@ -60,9 +68,10 @@ if #keys > 0 then redis.call('UNLINK', unpack(keys)) end
 return removed`)
 
 // Plain statements: Drizzle is not loaded for them.
-const invalidation = 'INSERT INTO cache_invalidations (user_id) VALUES ($1) RETURNING id'
+type Invalidation = { id: string; user_id: string; names: string[] | null }
+const invalidation = 'INSERT INTO cache_invalidations (user_id, names) VALUES ($1, $2) RETURNING id'
 const invalidationsLeft = `
-SELECT id, user_id FROM cache_invalidations
+SELECT id, user_id, names FROM cache_invalidations
 WHERE created_at <= clock_timestamp() - $1 * interval '1 millisecond' ORDER BY id LIMIT $2`
 const invalidationsDone = 'DELETE FROM cache_invalidations WHERE id = ANY($1::bigint[])'
 
@@ -93,7 +102,8 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let recovery: Promise<void> | undefined
   const done: number[] = []
 
-  const key = (id: string, run: string): string => `${prefix}:${run}:user:${id}`
+  const key = (place: string, run: string): string =>
+    `${prefix}:${run}:${place.startsWith('name:') ? place : `user:${place}`}`
 
   const distrust = (reason: unknown): void => {
     if (runId !== undefined) logger.warn('the cache is bypassed', { error: reason })
@@ -130,13 +140,11 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   /** Does what recorded invalidations ask for. @returns how many there were, at most `sweepRowsMax` */
   const workOff = async (run: string, ageMs: number): Promise<number> => {
     const left = await db.query((queries) =>
-      queries.named<{ id: string; user_id: string }>('invalidations-left', invalidationsLeft, [
-        ageMs,
-        sweepRowsMax,
-      ]),
+      queries.named<Invalidation>('invalidations-left', invalidationsLeft, [ageMs, sweepRowsMax]),
     )
     if (left.length === 0) return 0
-    await redis.send('UNLINK', ...left.map(({ user_id }) => key(user_id, run)))
+    const places = left.flatMap(({ user_id, names }) => [user_id, ...(names ?? []).map(namePlace)])
+    await redis.send('UNLINK', ...places.map((place) => key(place, run)))
     await takeBack(left.map(({ id }) => Number(id)))
     return left.length
   }
@@ -199,17 +207,18 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       )
       return place && place[0] !== leaseMark ? place : undefined
     },
-    note: async (queries, id) => {
-      const [row] = await queries.named<{ id: string }>('invalidation', invalidation, [id])
+    note: async (queries, id, names = []) => {
+      const [row] = await queries.named<{ id: string }>('invalidation', invalidation, [id, names])
       return row && Number(row.id)
     },
-    forget: async (id, noted) => {
+    forget: async (id, noted, names = []) => {
+      const places = [id, ...names.map(namePlace)]
       const giveUpAt = performance.now() + forgetMsMax
       for (;;) {
         const run = runId
         if (run !== undefined) {
           try {
-            await redis.send('UNLINK', key(id, run))
+            await redis.send('UNLINK', ...places.map((place) => key(place, run)))
             if (noted !== undefined && done.length < doneMax) done.push(noted)
             return
           } catch (error) {

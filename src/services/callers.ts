@@ -1,26 +1,48 @@
-// Finds the record of the person behind a token, so that a blocked user's token is refused.
+// Finds the record of the person behind a token, so that a token stops when its user is blocked or changes the
+// password: on every server, within a second. What is known of a username is a place in the cache like a user's,
+// under the same leases and removals (cache.ts), so that it is no older than the last write that was answered;
+// the database is asked when it is not there. When neither can say, no token of a person is taken: a write would
+// need the database, and a read one of the two.
 import { LRUCache } from 'lru-cache'
-import { isUnknown } from '../connection/cache.ts'
+import { type Entry, namePlace } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
 import type { Connections } from '../connection/open.ts'
-import { ServiceError } from '../model/errors.ts'
 import { fold, isPoolName } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'
 import { readEntry } from './users/record.ts'
 
-type OwnRecord = { id: string; username: string; status: string }
-
-const userByName = 'SELECT id, username, status FROM users WHERE username_folded = $1'
+/** What is known of a username. */
+type NameRecord = {
+  /** Whose it is. */
+  user?: { id: string; username: string; isBlocked: boolean }
+  /** Who signed in before must do so again: the last block or change of password, or when the name was given up. */
+  validFromMs?: number
+}
 
 // A block must be felt within a second on every instance; half of that is left for a slow look-up.
 const knownMs = 500
 
 export type CallerLookup = {
   /**
-   * @returns undefined when the caller's record is blocked
+   * @returns undefined when the caller's record is blocked, or the token is older than the last block or change
+   *   of password
    * @throws ServiceError `unavailable` when nobody can tell: a token is then not taken
    */
   find(claims: Claims): Promise<Caller | undefined>
+}
+
+const nameText = `
+SELECT u.id, u.username, u.status,
+  greatest(u.sessions_valid_from, f.freed_at) AS "validFrom"
+FROM (VALUES (1)) AS one
+LEFT JOIN users u ON u.username_folded = $1
+LEFT JOIN former_usernames f ON f.username_sha256 = $2`
+
+type NameRow = {
+  id: string | null
+  username: string | null
+  status: string | null
+  validFrom: Date | null
 }
 
 export function createCallerLookup({
@@ -28,32 +50,23 @@ export function createCallerLookup({
   cache,
   outbox,
 }: Pick<Connections, 'db' | 'cache' | 'outbox'>): CallerLookup {
-  const known = new LRUCache<string, Promise<OwnRecord | undefined>>({ max: 10_000, ttl: knownMs })
-  // Whose record was found where, for the time when the database is away.
-  const ids = new LRUCache<string, string>({ max: 10_000 })
+  const known = new LRUCache<string, Promise<NameRecord>>({ max: 10_000, ttl: knownMs })
 
-  const load = async (folded: string): Promise<OwnRecord | undefined> => {
-    try {
-      const [row] = await db.query((queries) =>
-        queries.named<OwnRecord>('user-by-name', userByName, [folded]),
-      )
-      if (row) ids.set(folded, row.id)
-      return row
-    } catch (error) {
-      const record = error instanceof ServiceError && error.code === 'unavailable' && (await cached(folded))
-      if (record) return record
-      throw error
+  const load = async (folded: string): Promise<NameRecord> => {
+    const [row] = await db.read<NameRow>('caller-by-name', nameText, [folded, usernameHash(folded)])
+    const { id = null, username = null, status, validFrom } = row ?? {}
+    return {
+      ...(id !== null && username !== null && { user: { id, username, isBlocked: status === 'BLOCKED' } }),
+      ...(validFrom && { validFromMs: validFrom.getTime() }),
     }
   }
 
-  // Nobody can be blocked while the database is away, so the cache is right. The database goes first
-  // all the same: it is right also where a server that blocks somebody cannot reach the cache.
-  const cached = async (folded: string): Promise<OwnRecord | undefined> => {
-    const id = ids.get(folded)
-    const place = id === undefined ? undefined : await cache.read(id)
-    if (place?.kind !== 'hit' || isUnknown(place.entry)) return undefined
-    const user: OwnRecord = JSON.parse(Buffer.from(readEntry(place.entry).json).toString())
-    return fold(user.username) === folded ? user : undefined
+  const look = async (folded: string): Promise<NameRecord> => {
+    const place = await cache.read(namePlace(folded))
+    if (place.kind === 'hit') return JSON.parse(Buffer.from(readEntry(place.entry).json).toString())
+    const record = await load(folded)
+    if (place.kind === 'miss') await cache.fill(namePlace(folded), place.lease, toNameEntry(record))
+    return record
   }
 
   // A token that was seen before brings the same claims: folding a name costs as much as finding it.
@@ -74,19 +87,24 @@ export function createCallerLookup({
       const { folded, exact } = name
       let record = known.get(folded)
       if (!record) {
-        record = load(folded)
+        record = look(folded)
         // The time runs from before the look-up: what it finds is no older than that.
         known.set(folded, record)
         record.catch(() => known.delete(folded))
       }
-      const found = await record
+      const { user, validFromMs } = await record
       // A pool that tells Ada from ada must not let either in while the record is blocked …
-      if (found?.status === 'BLOCKED') return undefined
+      if (user?.isBlocked) return undefined
+      if (
+        validFromMs !== undefined &&
+        !(claims.signedInAtMs !== undefined && claims.signedInAtMs >= validFromMs)
+      )
+        return undefined
       // … nor let one of them have the other's record. Our own pool does not: it may hold the name in any case.
       const owns =
-        found !== undefined &&
-        (found.username === exact || (outbox.pool !== undefined && isPoolName(found.username, exact)))
-      return { role: roleOf(claims, owns), userId: owns ? found.id : undefined }
+        user !== undefined &&
+        (user.username === exact || (outbox.pool !== undefined && isPoolName(user.username, exact)))
+      return { role: roleOf(claims, owns), userId: owns ? user.id : undefined }
     },
   }
 }
@@ -97,6 +115,11 @@ function readName(username: string | undefined): Name {
   // The database refuses NUL, and no username holds one.
   if (username === undefined || username.includes('\0') || !username.isWellFormed()) return 'none'
   return { folded: fold(username), exact: username.normalize('NFKC') }
+}
+
+/** Version 0 has the cache remember a name that is nobody's for a short while only. */
+function toNameEntry(record: NameRecord): Entry {
+  return Buffer.from(`${record.user ? 1 : 0}\n${JSON.stringify(record)}`)
 }
 
 /** How a username that was given up is remembered. */

@@ -114,6 +114,20 @@ function asTexts(claims: TokenClaims, joinList: (members: unknown[]) => string):
   )
 }
 
+/** A REST API's authorizer tells these so: `Tue May 08 18:27:47 UTC 2018`. */
+function asDates(claims: TokenClaims): Record<string, string> {
+  const dates = ['iat', 'exp'].flatMap((name) => {
+    const seconds = claims[name]
+    if (typeof seconds !== 'number') return []
+    const [, day, month, date, year, time] =
+      /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/
+        .exec(new Date(seconds * 1_000).toUTCString())
+        ?.map((part, at, all) => (at === 2 ? all[3] : at === 3 ? all[2] : part)) ?? []
+    return [[name, `${day} ${month} ${date} ${time} UTC ${year}`]]
+  })
+  return Object.fromEntries(dates)
+}
+
 /** An event of a REST API, as API Gateway makes it of a request. */
 export async function restEvent(request: Request, claims: TokenClaims | undefined): Promise<unknown> {
   const url = new URL(request.url)
@@ -146,7 +160,7 @@ export async function restEvent(request: Request, claims: TokenClaims | undefine
       path: `/live${url.pathname}`,
       identity: { sourceIp: '192.0.2.1' },
       ...(claims && {
-        authorizer: { claims: asTexts(claims, (members) => members.join(',')) },
+        authorizer: { claims: { ...asTexts(claims, (members) => members.join(',')), ...asDates(claims) } },
       }),
     },
   }

@@ -68,7 +68,7 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
   if (typeof avatar === 'string') throw foreignAvatar()
-  const passwordHash = await hashOf(body)
+  const passwordHash = await hashOf(world, body)
 
   const id = uuidv7()
   const draft: Draft = {
@@ -96,10 +96,16 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
   return user
 }
 
-async function hashOf({ password, password_hash }: CreateUser): Promise<string> {
+async function hashOf(world: World, { password, password_hash }: CreateUser): Promise<string> {
   if (password_hash !== undefined) return password_hash
-  if (password !== undefined) return hashPassword(password)
+  if (password !== undefined) return makeHash(world, password)
   throw invalid({ pointer: '/password', message: 'is required' })
+}
+
+/** A hash is much work: none is made, and queued for, while there is nowhere to store it. */
+async function makeHash({ db }: World, password: string): Promise<string> {
+  await db.check()
+  return hashPassword(password)
 }
 
 async function readPassword(
@@ -115,7 +121,7 @@ async function readPassword(
   }
   if (present === undefined) {
     if (mustProvePassword(caller)) throw invalid({ pointer, message: 'is required with a new password' })
-    return { plain: password, hash: await hashPassword(password), proof: undefined }
+    return { plain: password, hash: await makeHash(world, password), proof: undefined }
   }
   const [proof] = await world.db.query((queries) =>
     queries
@@ -125,7 +131,7 @@ async function readPassword(
   )
   if (!proof) throw noSuchUser()
   if (!(await checkOwnPassword(world, id, proof.passwordHash, present))) throw wrongPassword()
-  return { plain: password, hash: await hashPassword(password), proof }
+  return { plain: password, hash: await makeHash(world, password), proof }
 }
 
 /** Input that is wrong: the token is good, and allows the change to whoever knows the password. */
@@ -192,8 +198,9 @@ export async function uploadAvatar(
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
 export async function eraseUser(world: World, id: string, ifMatch: IfMatch | undefined): Promise<void> {
-  const avatar = await commit(world, id, async (queries) => {
+  const avatar = await commit(world, id, async (queries, names) => {
     const current = await lockUser(queries, id, ifMatch)
+    names.add(current.usernameFolded)
     await queries.delete(users).where(eq(users.id, id))
     await freeUsername(queries, current.usernameFolded)
     await record(queries, world.outbox, {
@@ -277,9 +284,10 @@ async function write(
 ): Promise<User> {
   let recorded: number | undefined
   const transact = () =>
-    commit(world, id, async (queries) => {
+    commit(world, id, async (queries, names) => {
       const { before, row, contacts } = await work(queries)
       if (!row) throw new Error('the statement returned no row')
+      for (const user of before ? [before, row] : [row]) names.add(user.usernameFolded)
       const user = answered(world, { ...row, contacts })
       recorded = await record(queries, world.outbox, {
         before: before && answered(world, before),
@@ -299,19 +307,26 @@ function answered({ avatarBaseUrl }: World, user: StoredUser): User {
 }
 
 /** A write's transaction, with the removal of the user's cache entry recorded in it and done after it. */
-async function commit<T>(world: World, id: string, work: (queries: Queries) => Promise<T>): Promise<T> {
+async function commit<T>(
+  world: World,
+  id: string,
+  /** @param names takes the folded usernames from before and after */
+  work: (queries: Queries, names: Set<string>) => Promise<T>,
+): Promise<T> {
   let noted: number | undefined
+  const names = new Set<string>()
   try {
     const result = await world.db.transaction(async (queries) => {
-      const result = await work(queries)
-      noted = await world.cache.note(queries, id)
+      const result = await work(queries, names)
+      noted = await world.cache.note(queries, id, [...names])
       return result
     })
-    await world.cache.forget(id, noted)
+    await world.cache.forget(id, noted, [...names])
     return result
   } catch (error) {
     // Nobody knows whether it was committed. If it was, so was the record, which is left to be worked off.
-    if (error instanceof ServiceError && error.code === 'unavailable') await world.cache.forget(id, undefined)
+    if (error instanceof ServiceError && error.code === 'unavailable')
+      await world.cache.forget(id, undefined, [...names])
     if (brokenUniqueConstraint(error) === 'users_username_folded')
       throw new ServiceError('conflict', 'The username is taken.', {
         faults: [{ pointer: '/username', message: 'is taken' }],
