@@ -177,6 +177,22 @@ describe('a service whose Redis fails', () => {
     await hits(service, user, 2)
   })
 
+  it('lets a process wait for what another one loads, and load for itself when nothing comes', async () => {
+    const redis = await startRedis()
+    onTestFinished(redis.kill)
+    const [one, other] = [openRedisCache(redis.url, db, quiet), openRedisCache(redis.url, db, quiet)]
+    onTestFinished(async () => void (await Promise.all([one.close(), other.close()])))
+    await Promise.all([one.check(), other.check()])
+    const id = randomUUID()
+    const lease = await one.read(id)
+    expect(lease.kind).toBe('miss')
+    // Its load never ends: the other one may store what it loads, under the same lease.
+    expect(await other.read(id)).toEqual(lease)
+    const waiting = Promise.all([other.read(id), other.read(id)])
+    await one.fill(id, lease.kind === 'miss' ? lease.lease : '', entry(1))
+    for (const place of await waiting) expect(place).toEqual({ kind: 'hit', entry: entry(1) })
+  })
+
   it('is not answered by a writer that finds its way back before the others have lost the old version', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)

@@ -34,6 +34,8 @@ const leaseMark = 'L'.charCodeAt(0)
 const retryMs = 200
 // No server that can reach Redis takes longer to connect again: a pause between tries and a hand-shake.
 const reunionMs = 500
+// When to look whether another process has loaded what is missing; then it is loaded here.
+const loadPausesMs = [2, 4, 8, 16, 20]
 // How long a write waits with its answer for its entry's removal.
 const forgetMsMax = 750
 const checkMsMax = 1_000
@@ -101,6 +103,10 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let wake = () => {}
   let recovery: Promise<void> | undefined
   const done: number[] = []
+  /** What begins the leases of this process. */
+  const ownLeases = `L${crypto.randomUUID()}:`
+  let leases = 0
+  const awaited = new Map<string, Promise<void>>()
 
   const key = (place: string, run: string): string =>
     `${prefix}:${run}:${place.startsWith('name:') ? place : `user:${place}`}`
@@ -186,16 +192,43 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     }
   }
 
+  /** What is in the place, or the lease that is put there. */
+  const look = (id: string): Promise<Buffer | undefined> =>
+    attempt(async (run) => {
+      const found = bytesOf(await redis.send('GET', key(id, run)))
+      if (found) return found
+      const lease = `${ownLeases}${++leases}`
+      // What another reader has put there in between, entry or lease, stays and is answered.
+      const there = await redis.send('SET', key(id, run), lease, 'NX', 'GET', 'PX', leaseTtlMs)
+      return bytesOf(there) ?? Buffer.from(lease)
+    })
+
+  const isOthers = (place: Buffer): boolean =>
+    place[0] === leaseMark && place.toString('latin1', 0, ownLeases.length) !== ownLeases
+
+  /** Waits a little while another process loads what is missing, so that not all of them ask the database. */
+  const othersLoad = (id: string, lease: Buffer): Promise<void> => {
+    const known = awaited.get(id)
+    if (known !== undefined) return known
+    const waiting = (async () => {
+      for (const pauseMs of loadPausesMs) {
+        await pause(pauseMs)
+        const place = await attempt(async (run) => bytesOf(await redis.send('GET', key(id, run))))
+        if (!place?.equals(lease)) return
+      }
+    })().finally(() => awaited.delete(id))
+    awaited.set(id, waiting)
+    return waiting
+  }
+
   return {
     read: async (id) => {
-      const place = await attempt(async (run) => {
-        const found = bytesOf(await redis.send('GET', key(id, run)))
-        if (found) return found
-        const lease = `L${crypto.randomUUID()}`
-        // What another reader has put there in between, entry or lease, stays and is answered.
-        const there = await redis.send('SET', key(id, run), lease, 'NX', 'GET', 'PX', leaseTtlMs)
-        return bytesOf(there) ?? Buffer.from(lease)
-      })
+      let place = await look(id)
+      if (place && isOthers(place)) {
+        await othersLoad(id, place)
+        // Looked at anew by each reader: what a wait that began before it has seen may be older than its question.
+        place = await look(id)
+      }
       if (!place) return { kind: 'bypass' }
       if (place[0] === leaseMark) return { kind: 'miss', lease: place.toString('latin1') }
       return { kind: 'hit', entry: place }

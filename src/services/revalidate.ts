@@ -266,8 +266,17 @@ async function compare(
  */
 async function mend(world: World, suspects: Suspect[]): Promise<Suspect[]> {
   if (suspects.length === 0) return []
-  const removed = new Set(await patiently(world, () => world.cache.remove(suspects)))
-  const drifted = suspects.filter(({ id }) => removed.has(id))
+  // What a try has removed whose answer was lost, nobody knows: rather an alarm too many than one too few.
+  let isSure = true
+  const ids = await patiently(
+    world,
+    () => world.cache.remove(suspects),
+    () => {
+      isSure = false
+    },
+  )
+  const removed = new Set(ids)
+  const drifted = isSure ? suspects.filter(({ id }) => removed.has(id)) : suspects
   if (drifted.length > 0)
     world.logger.error('cached users had drifted from the database', {
       count: drifted.length,
@@ -279,13 +288,18 @@ async function mend(world: World, suspects: Suspect[]): Promise<Suspect[]> {
 }
 
 /** Tries again what a busy cache has not answered in time, as long as it answers at all. */
-async function patiently<T>({ cache }: World, ask: () => Promise<T>): Promise<T> {
+async function patiently<T>(
+  { cache }: World,
+  ask: () => Promise<T>,
+  onFailure: () => void = () => {},
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await ask()
     } catch (error) {
       if (!(error instanceof ServiceError) || error.code !== 'unavailable' || tries === triesMax) throw error
     }
+    onFailure()
     await cache.check()
   }
 }

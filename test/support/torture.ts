@@ -283,7 +283,7 @@ async function start(
 type Server = { url: string; port: number; kill(): Promise<void>; stop(): Promise<void> }
 
 /** A server process that answers. */
-async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
+export async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
   const port = given ?? (await freePort())
   const child = spawn(process.execPath, [resolve('src/handler/server.ts')], {
     cwd,
