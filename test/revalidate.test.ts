@@ -67,9 +67,10 @@ describe('entries', () => {
     expect(await read(missed)).toEqual([200, 'miss', 1])
     expect(await read(fine)).toEqual([200, 'hit', 1])
     expect((await read(erased))[0]).toBe(404)
-    expect(service.log.filter(({ level }) => level === 'error')).toEqual([
-      expect.objectContaining({ fields: expect.objectContaining({ count: 3 }) as unknown }),
-    ])
+    // In one line or more: of those just made the record may not have been taken back yet.
+    const told = service.log.filter(({ message }) => message.includes('had drifted'))
+    expect(new Set(told.map(({ level }) => level))).toEqual(new Set(['error']))
+    expect(told.reduce((sum, { fields }) => sum + Number(fields.count), 0)).toBe(3)
     expect(counts(await revalidate(service.connections))).toMatchObject({ fresh: 4, repaired: 0, dropped: 0 })
   }, 60_000)
 
