@@ -170,7 +170,7 @@ it.each(Object.entries(scenes))(
     expect(complaint).toBeUndefined()
     expect(orders).toBeGreaterThan(5)
   },
-  60_000,
+  180_000,
 )
 
 it('a cache that takes whatever a reader brings is found out', async () => {

@@ -37,7 +37,7 @@ beforeAll(async () => {
       value = CASE WHEN position = 2 THEN 'the same' ELSE value END`)
   await client.query('VACUUM (FULL, ANALYZE) users, contacts')
   await client.query('VACUUM users, contacts')
-}, 120_000)
+}, 300_000)
 afterAll(() => client.end())
 
 const halfway = '2024-02-05T00:00:00Z'

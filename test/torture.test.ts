@@ -33,7 +33,7 @@ it('nothing stale, lost or wrong, and recovery by itself, while each part fails 
   await torture.finish()
   expect(complaints).toEqual([])
   expect(isKept(ruling)).toBe(true)
-}, 120_000)
+}, 300_000)
 
 describe('the judge', () => {
   it('finds an old entry that somebody puts into the cache, and a write that is undone', async () => {
@@ -71,7 +71,7 @@ describe('the judge', () => {
     await torture.finish()
     expect(judge.ruling.lost).toBeGreaterThan(0)
     expect(isKept(judge.ruling)).toBe(false)
-  }, 60_000)
+  }, 180_000)
 
   const id = 'someone'
   const read = (version: number, name: string | null = null) => ({
