@@ -1,6 +1,7 @@
 // npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
 // to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
-// `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation.
+// `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation,
+// `--only sign-in` passwords and blocks.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -23,6 +24,7 @@ import { until } from '../test/support/wait.ts'
 import { load } from './load.ts'
 import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
+import { benchSignIn } from './sign-in.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -119,6 +121,18 @@ async function bench(): Promise<void> {
     name: `node:http + ${name}`,
     measure: (connections) => measure(floor, connections, () => ask('GET', path())),
   })
+  if (options.only === 'sign-in') {
+    const other = await startService(env)
+    await load({ port: service.port, connections: 4, seconds: 1 }, () => ask('GET', `/user/${hotId()}`))
+    return benchSignIn({
+      env,
+      rounds,
+      ports: [service.port, other.port],
+      token: (username, groups = []) => issuer.token({ username, 'cognito:groups': groups }),
+      cachedRead: () => ask('GET', `/user/${hotId()}`),
+      newUser: () => ask('POST', '/user', newUser()),
+    })
+  }
   const rows: Row[] = [
     {
       name: 'cached GET',

@@ -1,0 +1,204 @@
+// The part of the benchmark on passwords and blocks: checks against the bare library, the event loop and cached reads
+// beside them, whether the three kinds of no can be told apart by their time, and how long a token outlives a block.
+import { availableParallelism } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { verify } from '@node-rs/argon2'
+import pg from 'pg'
+import { openLogger } from '../src/connection/logger.ts'
+import { type Connections, openConnections } from '../src/connection/open.ts'
+import { readSettings } from '../src/connection/settings.ts'
+import { hashPassword, verifyPassword } from '../src/services/passwords.ts'
+import { samplePassword } from '../src/services/samples.ts'
+import { checkPassword } from '../src/services/sign-in.ts'
+import { load } from './load.ts'
+
+type Bench = {
+  env: Record<string, string> & { DATABASE_URL: string }
+  rounds: number
+  /** Two servers on the same data. */
+  ports: [number, number]
+  token(username: string, groups?: string[]): Promise<string>
+  cachedRead: () => string
+  newUser: () => string
+}
+
+const tries = 1_000
+// So that a no is held back by its own time, not by others' checks.
+const triesAtOnce = 12
+const blocks = 20
+const checksPerRound = 200
+
+export async function benchSignIn(bench: Bench): Promise<void> {
+  const connections = openConnections(
+    { ...readSettings(bench.env, '/tmp'), databaseUrl: bench.env.DATABASE_URL },
+    openLogger('warn'),
+  )
+  try {
+    await checks(bench.rounds)
+    await readsBeside(bench)
+    await timeOfNo(bench.env.DATABASE_URL, connections)
+    await timeToBlock(bench)
+  } finally {
+    await connections.close()
+  }
+}
+
+async function checks(rounds: number): Promise<void> {
+  const hash = await hashPassword(samplePassword)
+  const cores = Math.min(3, Math.max(1, availableParallelism() - 1))
+  const bare = () => verify(hash, samplePassword)
+  const ours = () => verifyPassword(hash, samplePassword, Number.POSITIVE_INFINITY)
+  const perSecond = async (check: () => Promise<boolean>, width: number) => {
+    let left = checksPerRound
+    const startedAt = performance.now()
+    await Promise.all(
+      Array.from({ length: width }, async () => {
+        while (left-- > 0) await check()
+      }),
+    )
+    return (checksPerRound * 1_000) / (performance.now() - startedAt)
+  }
+  const ratios: number[] = []
+  const delays: number[] = []
+  let best = 0
+  for (let round = 0; round < rounds; round++) {
+    const floor = await perSecond(bare, cores)
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    // Always more than can run.
+    const service = await perSecond(ours, 50)
+    delay.disable()
+    ratios.push(service / floor)
+    delays.push(delay.percentile(99) / 1e6)
+    best = Math.max(best, service)
+  }
+  print(
+    'password checks',
+    `${median(ratios).toFixed(2)} of the bare library on as many cores, ${best.toFixed(0)}/s`,
+  )
+  print(
+    '  event loop',
+    `delay p99 ${median(delays).toFixed(1)} ms at full load (of which 1 ms is the measure's own)`,
+  )
+}
+
+async function readsBeside({ ports: [port], cachedRead, newUser, rounds }: Bench): Promise<void> {
+  const seconds = 2
+  const reads = () => load({ port, connections: 4, seconds }, cachedRead)
+  const ratios: number[] = []
+  let quiet = 0
+  for (let round = 0; round < rounds; round++) {
+    await reads()
+    const alone = await reads()
+    const [beside] = await Promise.all([reads(), load({ port, connections: 8, seconds }, newUser)])
+    ratios.push(beside.p99Ms / alone.p99Ms)
+    quiet = alone.p99Ms
+  }
+  print(
+    'cached reads',
+    `p99 ${median(ratios).toFixed(2)} times as long while passwords are hashed (${quiet.toFixed(2)} ms without)`,
+  )
+}
+
+/** Interleaved, so that what else the machine does is the same for all three. */
+async function timeOfNo(databaseUrl: string, connections: Connections): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  const names = async (status: string) =>
+    (
+      await client.query<{ username: string }>('SELECT username FROM users WHERE status = $1 LIMIT $2', [
+        status,
+        tries,
+      ])
+    ).rows.map(({ username }) => username)
+  const [active, blocked] = [await names('ACTIVE'), await names('BLOCKED')]
+  await client.end()
+  const kinds = {
+    'wrong password': (turn: number) => [active[turn % active.length], 'wrong'],
+    'blocked, right one': (turn: number) => [blocked[turn % blocked.length], samplePassword],
+    'unknown name': (turn: number) => [`nobody.${turn}`, samplePassword],
+  }
+  const times = new Map<string, number[]>(Object.keys(kinds).map((kind) => [kind, []]))
+  const queue = Array.from({ length: tries }, (_, turn) =>
+    Object.entries(kinds).map(([kind, pick]) => ({ kind, pair: pick(turn) })),
+  ).flatMap((three) => three.sort(() => Math.random() - 0.5))
+  await Promise.all(
+    Array.from({ length: triesAtOnce }, async () => {
+      for (let next = queue.pop(); next; next = queue.pop()) {
+        const [username = '', password = ''] = next.pair
+        const startedAt = performance.now()
+        const user = await checkPassword(connections, { username, password })
+        if (user) throw new Error('somebody was let in')
+        times.get(next.kind)?.push(performance.now() - startedAt)
+      }
+    }),
+  )
+  for (const [kind, ms] of times)
+    print(`no: ${kind}`, `median ${median(ms).toFixed(1)} ms, mean ${mean(ms).toFixed(1)} ms`)
+  const [first, ...others] = [...times.entries()]
+  for (const [kind, ms] of others)
+    print(
+      '  told apart',
+      `${first?.[0]} from ${kind}: z = ${rankZ(first?.[1] ?? [], ms).toFixed(2)} (chance: within ±2.6)`,
+    )
+}
+
+/** Mann and Whitney's test: how many standard deviations the ranks of two samples lie apart. */
+function rankZ(a: number[], b: number[]): number {
+  const all = [...a.map((ms) => ({ ms, isA: true })), ...b.map((ms) => ({ ms, isA: false }))]
+  all.sort((x, y) => x.ms - y.ms)
+  const rankSum = all.reduce((sum, { isA }, at) => (isA ? sum + at + 1 : sum), 0)
+  const u = rankSum - (a.length * (a.length + 1)) / 2
+  return (u - (a.length * b.length) / 2) / Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12)
+}
+
+/** Blocks on one server a user whose token is used without pause on the other. */
+async function timeToBlock({ ports: [here, there], token }: Bench): Promise<void> {
+  const admin = await token('bench', ['admins'])
+  const call = (port: number, bearer: string, method: string, path: string, body?: object) =>
+    fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+  const lasted: number[] = []
+  for (let turn = 0; turn < blocks; turn++) {
+    const username = `blocked.${turn}.${Date.now()}`
+    const made = await call(here, admin, 'POST', '/user', { username, password: samplePassword })
+    const { id } = (await made.json()) as { id: string }
+    const own = await token(username)
+    let lastAcceptedAt = 0
+    let isRefused = false
+    const asking = (async () => {
+      while (!isRefused) {
+        const askedAt = performance.now()
+        const answer = await call(there, own, 'GET', `/user/${id}`)
+        await answer.arrayBuffer()
+        if (answer.status === 200) lastAcceptedAt = askedAt
+        else isRefused = answer.status === 401
+      }
+    })()
+    // At another moment of what the other server remembers.
+    await new Promise((done) => setTimeout(done, 300 + Math.random() * 500))
+    await (await call(here, admin, 'PATCH', `/user/${id}`, { status: 'BLOCKED' })).arrayBuffer()
+    const answeredAt = performance.now()
+    await asking
+    lasted.push(Math.max(0, lastAcceptedAt - answeredAt))
+  }
+  print(
+    'block',
+    `last request accepted by another server ${median(lasted).toFixed(0)} ms after the answer, ${Math.max(...lasted).toFixed(0)} ms at most`,
+  )
+}
+
+function mean(figures: number[]): number {
+  return figures.reduce((sum, figure) => sum + figure, 0) / figures.length
+}
+
+function median(figures: number[]): number {
+  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
+}
+
+function print(name: string, what: string): void {
+  process.stdout.write(`${name.padEnd(24)}${what}\n`)
+}
