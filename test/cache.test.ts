@@ -82,6 +82,33 @@ describe.each([
   })
 })
 
+it('a Redis that does not let the service in is told of once, with what to do, and used as soon as it does', async () => {
+  const redis = await startRedis()
+  onTestFinished(redis.kill)
+  const admin = new Redis(redis.url)
+  onTestFinished(() => admin.disconnect())
+  await admin.acl('SETUSER', 'directory', 'on', '>another-secret', '~*', '+@all')
+  const lines: { level: string; text: string }[] = []
+  const write =
+    (level: string) =>
+    (message: string, { error }: { error?: Error } = {}) =>
+      void lines.push({ level, text: [message, error?.message, (error?.cause as Error)?.message].join(' ') })
+  const logger = {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+  }
+  const cache = openRedisCache(`redis://directory:a-secret@127.0.0.1:${redis.port}`, db, logger)
+  onTestFinished(() => cache.close())
+  await until('some tries', () => lines.filter(({ level }) => level === 'debug').length > 3)
+  const told = lines.filter(({ level }) => level === 'warn').map(({ text }) => text)
+  expect(told).toEqual([expect.stringMatching(/check REDIS_URL's user and password.* WRONGPASS/)])
+  expect(JSON.stringify(lines)).not.toContain('a-secret')
+  await admin.acl('SETUSER', 'directory', '>a-secret')
+  await until('the cache to be used', async () => (await cache.read(randomUUID())).kind === 'miss')
+})
+
 describe('a service on Redis and S3', async () => {
   const first = await startService({ env: realServices() })
   const second = await startService({ env: realServices(), beside: first })

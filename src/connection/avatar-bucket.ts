@@ -3,13 +3,12 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { unavailable } from '../model/errors.ts'
 import { type AvatarStore, checkedKey, isAvatarKey } from './avatar-store.ts'
+import { attemptLimits, openAwsClient } from './aws-client.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
 
-const connectMsMax = 1_000
 const requestMsMax = 3_000
 const attemptsMax = 2
-// Over all attempts, the waits between them and the search for credentials.
 const callMsMax = 4_000
 
 // A key that no user has.
@@ -21,34 +20,21 @@ const absentKey = `avatars/00000000-0000-0000-0000-000000000000/${'0'.repeat(64)
  * @param options.forcePathStyle the bucket is named in the path, not in the host name, as emulators need it
  */
 export function openAvatarBucket(bucket: string, options: { forcePathStyle: boolean }): AvatarStore {
-  // Loaded on first use, since few requests need it.
-  let opened: Promise<{ sdk: Sdk; s3: S3Client }> | undefined
-  const open = async () => {
-    const sdk = await import('@aws-sdk/client-s3')
-    const s3 = new sdk.S3Client({
-      forcePathStyle: options.forcePathStyle,
-      maxAttempts: attemptsMax,
-      requestHandler: {
-        connectionTimeout: connectMsMax,
-        requestTimeout: requestMsMax,
-        throwOnRequestTimeout: true,
-      },
-    })
-    return { sdk, s3 }
-  }
+  const client = openAwsClient(
+    () => import('@aws-sdk/client-s3'),
+    ({ S3Client }) =>
+      new S3Client({
+        forcePathStyle: options.forcePathStyle,
+        maxAttempts: attemptsMax,
+        requestHandler: attemptLimits(requestMsMax),
+      }),
+  )
 
   const call = async <T>(
     work: (sdk: Sdk, s3: S3Client, limit: { abortSignal: AbortSignal }) => Promise<T>,
   ) => {
-    opened ??= open()
-    const { sdk, s3 } = await opened
-    const abortSignal = AbortSignal.timeout(callMsMax)
-    // Raced as well, since the SDK does not heed the signal while it looks for credentials.
-    const timeUp = new Promise<never>((_, reject) => {
-      abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
-    })
     try {
-      return await Promise.race([work(sdk, s3, { abortSignal }), timeUp])
+      return await client.call(work, callMsMax)
     } catch (error) {
       throw unavailable('The avatar store', error)
     }
@@ -100,9 +86,6 @@ export function openAvatarBucket(bucket: string, options: { forcePathStyle: bool
     check: async () => {
       await read(absentKey)
     },
-    close: async () => {
-      const { s3 } = (await opened) ?? {}
-      s3?.destroy()
-    },
+    close: client.close,
   }
 }

@@ -1,7 +1,5 @@
 // The EventBridge bus that domain events are published on.
-import type { EventBridgeClient } from '@aws-sdk/client-eventbridge'
-
-type Sdk = typeof import('@aws-sdk/client-eventbridge')
+import { attemptLimits, openAwsClient } from './aws-client.ts'
 
 /** `detail` is JSON. */
 export type BusEntry = { type: string; detail: string; time: Date }
@@ -12,10 +10,9 @@ export type EventBus = {
    * @returns for each whether the bus has taken it: true, or why not
    */
   publish(entries: BusEntry[], signal: AbortSignal): Promise<(true | Error)[]>
-  close(): void
+  close(): Promise<void>
 }
 
-const connectMsMax = 1_000
 const requestMsMax = 3_000
 const callMsMax = 4_000
 // Of one PutEvents call. An entry counts with its UTF-8 bytes and 14 for its time.
@@ -25,45 +22,30 @@ const bytesMax = 256 * 1024
 const source = 'user-directory'
 
 export function openEventBus(name: string): EventBus {
-  // Loaded on first use: reads never need it.
-  let opened: Promise<{ sdk: Sdk; client: EventBridgeClient }> | undefined
-  const open = async () => {
-    const sdk = await import('@aws-sdk/client-eventbridge')
-    const client = new sdk.EventBridgeClient({
+  const client = openAwsClient(
+    () => import('@aws-sdk/client-eventbridge'),
+    ({ EventBridgeClient }) =>
       // The outbox tries again.
-      maxAttempts: 1,
-      requestHandler: {
-        connectionTimeout: connectMsMax,
-        requestTimeout: requestMsMax,
-        throwOnRequestTimeout: true,
-      },
-    })
-    return { sdk, client }
-  }
+      new EventBridgeClient({ maxAttempts: 1, requestHandler: attemptLimits(requestMsMax) }),
+  )
 
   const put = async (entries: BusEntry[], signal: AbortSignal): Promise<(true | Error)[]> => {
+    const Entries = entries.map(({ type, detail, time }) => ({
+      EventBusName: name,
+      Source: source,
+      DetailType: type,
+      Detail: detail,
+      Time: time,
+    }))
     try {
-      opened ??= open()
-      const { sdk, client } = await opened
-      const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(callMsMax)])
-      abortSignal.throwIfAborted()
-      const timeUp = new Promise<never>((_, reject) => {
-        abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
-      })
-      const command = new sdk.PutEventsCommand({
-        Entries: entries.map(({ type, detail, time }) => ({
-          EventBusName: name,
-          Source: source,
-          DetailType: type,
-          Detail: detail,
-          Time: time,
-        })),
-      })
-      // Raced as well, since the SDK does not heed the signal while it looks for credentials.
-      const { Entries = [] } = await Promise.race([client.send(command, { abortSignal }), timeUp])
+      const { Entries: answered = [] } = await client.call(
+        (sdk, bus, limit) => bus.send(new sdk.PutEventsCommand({ Entries }), limit),
+        callMsMax,
+        signal,
+      )
       // The answer's entries are in the order of the request's.
       return entries.map((_, at) => {
-        const { EventId, ErrorCode = 'no answer' } = Entries[at] ?? {}
+        const { EventId, ErrorCode = 'no answer' } = answered[at] ?? {}
         return EventId !== undefined || new Error(`the bus refused the event: ${ErrorCode}`)
       })
     } catch (error) {
@@ -78,7 +60,7 @@ export function openEventBus(name: string): EventBus {
       for (const batch of inBatches(entries)) results.push(...(await put(batch, signal)))
       return results
     },
-    close: () => void opened?.then(({ client }) => client.destroy()),
+    close: client.close,
   }
 }
 

@@ -46,10 +46,8 @@ export function openConnections(settings: Settings & { databaseUrl: string }, lo
     logger,
     close: async () => {
       // The cache takes its last records back first.
-      await Promise.allSettled([cache.close(), avatars.close()])
+      await Promise.allSettled([cache.close(), avatars.close(), pool?.close(), bus?.close()])
       guesses.close()
-      pool?.close()
-      bus?.close()
       await db.close()
     },
   }

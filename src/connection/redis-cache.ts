@@ -23,8 +23,10 @@ import {
 } from './cache.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
+import { addressOf } from './redis-address.ts'
 import { openRedis, script } from './redis-client.ts'
-import type { Reply } from './redis-protocol.ts'
+import { RedisError, type Reply } from './redis-protocol.ts'
+import { waitWithin } from './wait.ts'
 
 // Raised whenever the stored form changes, so that two versions of the service can run side by side.
 const prefix = 'user-directory:1'
@@ -88,8 +90,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     // Another server may be behind the next connection, or the same one restarted.
     onLost: (reason) => {
       connections++
-      logger.debug('the cache connection failed', { error: reason })
-      if (!isClosed) distrust(new Error('the connection to the cache was lost', { cause: reason }))
+      if (!isClosed) distrust(lost(reason))
     },
   })
 
@@ -99,6 +100,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let connections = 0
   let readyAt = 0
   let isClosed = false
+  let isTold = false
   /** Ends the pause between two tries to use the cache again. */
   let wake = () => {}
   let recovery: Promise<void> | undefined
@@ -111,8 +113,15 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   const key = (place: string, run: string): string =>
     `${prefix}:${run}:${place.startsWith('name:') ? place : `user:${place}`}`
 
+  /** Tells once why the cache is not used, until it is again. */
+  const tell = (reason: unknown): void => {
+    if (isTold) logger.debug('the cache is still bypassed', { error: reason })
+    else logger.warn('the cache is bypassed', { error: reason })
+    isTold = true
+  }
+
   const distrust = (reason: unknown): void => {
-    if (runId !== undefined) logger.warn('the cache is bypassed', { error: reason })
+    if (reason !== undefined) tell(reason)
     runId = undefined
     recovery ??= recover()
   }
@@ -129,11 +138,12 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
           while ((await workOff(run, 0)) === sweepRowsMax);
           if (connection !== connections) continue
           runId = run
+          isTold = false
           logger.info('the cache is in use')
           break
         }
       } catch (error) {
-        logger.debug('the cache is not usable yet', { error })
+        if (!isClosed) tell(error)
       }
       await new Promise<void>((done) => {
         wake = done
@@ -262,7 +272,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         // Without a connection there is nothing to wait for: whoever else trusts Redis has lost it too, or will
         // find the record.
         if (recovery === undefined || !redis.isReady() || left <= 0) return
-        await within(recovery, left)
+        await waitWithin(recovery, left)
       }
     },
     walk: (from) =>
@@ -312,26 +322,14 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   }
 }
 
-/** @param url with `?iam_cache=<replication group>` each connection gets a freshly signed password */
-export function addressOf(url: string): { address: string; password?: () => Promise<string> } {
-  const address = new URL(url)
-  const cacheName = address.searchParams.get('iam_cache')
-  if (cacheName === null) return { address: url }
-  address.search = ''
-  return {
-    address: address.href,
-    password: async () => {
-      const { cacheToken } = await import('./iam-token.ts')
-      return cacheToken(cacheName, decodeURIComponent(address.username))
-    },
-  }
-}
-
-/** Waits for `work`, but no longer than `ms`. */
-async function within(work: Promise<void>, ms: number): Promise<void> {
-  const end = new AbortController()
-  await Promise.race([work, pause(ms, undefined, { signal: end.signal }).catch(() => {})])
-  end.abort()
+function lost(reason: Error): Error {
+  const isRefused = reason instanceof RedisError && /^(WRONGPASS|NOAUTH|NOPERM)$/.test(reason.code)
+  return new Error(
+    isRefused
+      ? "the cache does not let us in: check REDIS_URL's user and password, and what that user may do"
+      : 'the connection to the cache was lost, or could not be made',
+    { cause: reason },
+  )
 }
 
 /** @returns undefined for a place without an entry */

@@ -2,9 +2,10 @@
 // itself until it does: guessing is then faster by the number of processes, and nobody is kept from signing in.
 import { type GuessCounter, markTtlMs, openProcessGuesses, triesTtlMs } from './guess-counter.ts'
 import type { Logger } from './logger.ts'
-import { addressOf } from './redis-cache.ts'
+import { addressOf } from './redis-address.ts'
 import { openRedis, type RedisClient, script } from './redis-client.ts'
 import type { Reply } from './redis-protocol.ts'
+import { waitWithin } from './wait.ts'
 
 const prefix = 'user-directory:guesses:1'
 /** How long the first try waits for its connection. */
@@ -47,7 +48,7 @@ export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
       client = { redis: openRedis(address, { ...(password && { password }), onReady }), ready }
     }
     const { redis, ready } = client
-    if (!redis.isReady()) await within(ready, isReachable ? readyMsMax : 0)
+    if (!redis.isReady()) await waitWithin(ready, isReachable ? readyMsMax : 0)
     return redis
   }
 
@@ -104,13 +105,4 @@ export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
 function numberOf(reply: Reply): number {
   if (typeof reply !== 'number') throw new Error('Redis answered something else than a number')
   return reply
-}
-
-async function within(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((done) => {
-    timer = setTimeout(done, ms)
-  })
-  await Promise.race([work, late])
-  clearTimeout(timer)
 }

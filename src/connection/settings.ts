@@ -163,6 +163,14 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   }
 }
 
+/** A function's, which always runs as in production. @throws as `readSettings` */
+export function readFunctionSettings(): Settings & { databaseUrl: string } {
+  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
+  const { databaseUrl } = settings
+  if (databaseUrl === undefined) throw new Error('DATABASE_URL is required')
+  return { ...settings, databaseUrl }
+}
+
 function tokens(value: Partial<z.infer<typeof environment>>): Tokens {
   if (value.COGNITO_USER_POOL_ID && value.COGNITO_CLIENT_ID)
     return {

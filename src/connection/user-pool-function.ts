@@ -1,10 +1,8 @@
 // The user pool behind a function that speaks to it: for functions in a network that has no way to Cognito.
 // Cognito takes no calls over a private endpoint for a pool that has a sign-in page.
 // https://docs.aws.amazon.com/cognito/latest/developerguide/vpc-interface-endpoints.html
-import type { LambdaClient } from '@aws-sdk/client-lambda'
+import { attemptLimits, openAwsClient } from './aws-client.ts'
 import type { UserPool } from './user-pool.ts'
-
-type Sdk = typeof import('@aws-sdk/client-lambda')
 
 /** A call of the pool's verbs, as the function is sent it. */
 export type UserPoolCall = {
@@ -21,7 +19,6 @@ export type UserPoolCall = {
 /** What the function answers. */
 export type UserPoolAnswer = { result: unknown } | { error: { name: string; message: string } }
 
-const connectMsMax = 1_000
 // The function's own limit is five seconds.
 const requestMsMax = 5_500
 const callMsMax = 6_000
@@ -30,38 +27,23 @@ const setPasswordMsMax = 2_000
 
 /** @param functionName its name or ARN, with the alias */
 export function openUserPoolFunction(functionName: string): UserPool {
-  // Loaded on first use: reads never need it.
-  let opened: Promise<{ sdk: Sdk; client: LambdaClient }> | undefined
-  const open = async () => {
-    const sdk = await import('@aws-sdk/client-lambda')
-    const client = new sdk.LambdaClient({
+  const client = openAwsClient(
+    () => import('@aws-sdk/client-lambda'),
+    ({ LambdaClient }) =>
       // As with the pool itself: the outbox tries again, in its own order.
-      maxAttempts: 1,
-      requestHandler: {
-        connectionTimeout: connectMsMax,
-        requestTimeout: requestMsMax,
-        throwOnRequestTimeout: true,
-      },
-    })
-    return { sdk, client }
-  }
+      new LambdaClient({ maxAttempts: 1, requestHandler: attemptLimits(requestMsMax) }),
+  )
 
   const call = async (request: Omit<UserPoolCall, 'until'>, signal: AbortSignal): Promise<unknown> => {
-    opened ??= open()
-    const { sdk, client } = await opened
     const limitMs = request.verb === 'setPassword' ? setPasswordMsMax : callMsMax
-    const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
-    abortSignal.throwIfAborted()
-    // Raced as well, since the SDK does not heed the signal while it looks for credentials.
-    const timeUp = new Promise<never>((_, reject) => {
-      abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
-    })
-    const Payload = JSON.stringify({ ...request, until: Date.now() + limitMs } satisfies UserPoolCall)
-    const command = new sdk.InvokeCommand({ FunctionName: functionName, Payload })
-    const { Payload: answered, FunctionError } = await Promise.race([
-      client.send(command, { abortSignal }),
-      timeUp,
-    ])
+    const { Payload: answered, FunctionError } = await client.call(
+      (sdk, lambda, limit) => {
+        const Payload = JSON.stringify({ ...request, until: Date.now() + limitMs } satisfies UserPoolCall)
+        return lambda.send(new sdk.InvokeCommand({ FunctionName: functionName, Payload }), limit)
+      },
+      limitMs,
+      signal,
+    )
     if (FunctionError !== undefined || !answered)
       throw new Error(`the user pool's function failed: ${FunctionError ?? 'no answer'}`)
     const answer = JSON.parse(answered.transformToString()) as UserPoolAnswer
@@ -78,6 +60,6 @@ export function openUserPoolFunction(functionName: string): UserPool {
     groupsOf: async (username, signal) => (await call({ verb: 'groupsOf', username }, signal)) as string[],
     addToGroups: async (username, groups, signal) =>
       (await call({ verb: 'addToGroups', username, groups }, signal)) as boolean,
-    close: () => void opened?.then(({ client }) => client.destroy()),
+    close: client.close,
   }
 }

@@ -2,6 +2,7 @@
 // compares names without regard to case. Credentials and endpoint are found by the SDK itself
 // (AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER for an emulator).
 import type { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider'
+import { attemptLimits, openAwsClient } from './aws-client.ts'
 
 type Sdk = typeof import('@aws-sdk/client-cognito-identity-provider')
 type Call = (
@@ -26,10 +27,9 @@ export type UserPool = {
   groupsOf(username: string, signal: AbortSignal): Promise<string[]>
   /** Passes over groups that there are no more. @returns whether the pool has the user */
   addToGroups(username: string, groups: string[], signal: AbortSignal): Promise<boolean>
-  close(): void
+  close(): Promise<void>
 }
 
-const connectMsMax = 1_000
 const requestMsMax = 3_000
 const callMsMax = 4_000
 // A user is in a hundred groups at most.
@@ -38,38 +38,20 @@ const groupPagesMax = 2
 
 /** @param userPoolId its first part is the region */
 export function openUserPool(userPoolId: string): UserPool {
-  // Loaded on first use: reads never need it.
-  let opened: Promise<{ sdk: Sdk; client: CognitoIdentityProviderClient }> | undefined
-  const open = async () => {
-    const sdk = await import('@aws-sdk/client-cognito-identity-provider')
-    const client = new sdk.CognitoIdentityProviderClient({
-      region: userPoolId.slice(0, userPoolId.indexOf('_')),
-      // The outbox tries again, in its own order. A retry here could set a password that is no longer the latest.
-      maxAttempts: 1,
-      requestHandler: {
-        connectionTimeout: connectMsMax,
-        requestTimeout: requestMsMax,
-        throwOnRequestTimeout: true,
-      },
-    })
-    return { sdk, client }
-  }
-
-  const call = async (work: Call, signal: AbortSignal): Promise<void> => {
-    opened ??= open()
-    const { sdk, client } = await opened
-    const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(callMsMax)])
-    abortSignal.throwIfAborted()
-    // Raced as well, since the SDK does not heed the signal while it looks for credentials.
-    const timeUp = new Promise<never>((_, reject) => {
-      abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
-    })
-    await Promise.race([work(sdk, client, { abortSignal }), timeUp])
-  }
+  const client = openAwsClient(
+    () => import('@aws-sdk/client-cognito-identity-provider'),
+    (sdk) =>
+      new sdk.CognitoIdentityProviderClient({
+        region: userPoolId.slice(0, userPoolId.indexOf('_')),
+        // The outbox tries again, in its own order. A retry here could set a password that is no longer the latest.
+        maxAttempts: 1,
+        requestHandler: attemptLimits(requestMsMax),
+      }),
+  )
 
   const unlessMissing = async (work: Call, signal: AbortSignal): Promise<void> => {
     try {
-      await call(work, signal)
+      await client.call(work, callMsMax, signal)
     } catch (error) {
       if (!(error instanceof Error && error.name === 'UserNotFoundException')) throw error
     }
@@ -126,6 +108,6 @@ export function openUserPool(userPoolId: string): UserPool {
       }, signal)
       return isKnown
     },
-    close: () => void opened?.then(({ client }) => client.destroy()),
+    close: client.close,
   }
 }

@@ -4,18 +4,16 @@ import { acceptClaims, tokenRules } from '../connection/claims.ts'
 import { openLogger } from '../connection/logger.ts'
 import { metricFields } from '../connection/metrics.ts'
 import { openConnections } from '../connection/open.ts'
-import { readSettings } from '../connection/settings.ts'
+import { readFunctionSettings } from '../connection/settings.ts'
 import { type App, createApp, type Outcome } from './app.ts'
 import { type GatewayAnswer, type GatewayRequest, readEvent, toAnswer } from './gateway-event.ts'
 import { problemReply } from './problem.ts'
 
 function open(): App<GatewayRequest> {
-  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
-  const { databaseUrl } = settings
-  if (databaseUrl === undefined) throw new Error('DATABASE_URL is required')
+  const settings = readFunctionSettings()
   const rules = tokenRules(settings.tokens)
   const logger = openLogger(settings.logLevel, { sync: true })
-  const connections = openConnections({ ...settings, databaseUrl }, logger)
+  const connections = openConnections(settings, logger)
   return createApp<GatewayRequest>(connections, async ({ claims }) => claims && acceptClaims(claims, rules), {
     measure: requestMetrics,
   })

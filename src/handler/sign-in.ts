@@ -5,7 +5,7 @@ import * as z from 'zod/mini'
 import { openLogger } from '../connection/logger.ts'
 import { metricFields } from '../connection/metrics.ts'
 import { type Connections, openConnections } from '../connection/open.ts'
-import { readSettings } from '../connection/settings.ts'
+import { readFunctionSettings } from '../connection/settings.ts'
 import { admitUser, migrateUser } from '../services/pool-triggers.ts'
 
 const cognitoEvent = z.looseObject({
@@ -24,10 +24,8 @@ type CognitoEvent = z.infer<typeof cognitoEvent>
 
 let connections: Connections | undefined
 function open(): Connections {
-  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
-  const { databaseUrl } = settings
-  if (databaseUrl === undefined) throw new Error('DATABASE_URL is required')
-  return openConnections({ ...settings, databaseUrl }, openLogger(settings.logLevel, { sync: true }))
+  const settings = readFunctionSettings()
+  return openConnections(settings, openLogger(settings.logLevel, { sync: true }))
 }
 try {
   // While the function starts it has a whole core.

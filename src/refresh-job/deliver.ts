@@ -2,7 +2,7 @@
 // changed, and goes on looking until the next one starts.
 import { openLogger } from '../connection/logger.ts'
 import { openConnections } from '../connection/open.ts'
-import { readSettings } from '../connection/settings.ts'
+import { readFunctionSettings } from '../connection/settings.ts'
 import { outboxState, runDelivery } from '../services/deliver.ts'
 
 const runMsMax = 55_000
@@ -14,11 +14,10 @@ export async function handler(
   _event: unknown,
   context: { getRemainingTimeInMillis(): number },
 ): Promise<{ pending: number; lagSeconds: number }> {
-  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
+  const settings = readFunctionSettings()
   const logger = openLogger(settings.logLevel, { sync: true })
-  if (settings.databaseUrl === undefined) throw new Error('DATABASE_URL is required')
   const runMs = Math.max(0, Math.min(runMsMax, context.getRemainingTimeInMillis() - reserveMs))
-  const connections = openConnections({ ...settings, databaseUrl: settings.databaseUrl }, logger)
+  const connections = openConnections(settings, logger)
   try {
     await runDelivery(connections, AbortSignal.timeout(runMs))
     return await outboxState(connections)

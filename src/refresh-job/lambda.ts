@@ -1,7 +1,7 @@
 // The entry of the function that EventBridge calls once a day.
 import { openLogger } from '../connection/logger.ts'
 import { openConnections } from '../connection/open.ts'
-import { readSettings } from '../connection/settings.ts'
+import { readFunctionSettings } from '../connection/settings.ts'
 import { type Revalidation, revalidate } from '../services/revalidate.ts'
 
 // What is left for the last step and its checkpoint when the function's time runs out.
@@ -13,10 +13,9 @@ export async function handler(
   context: { getRemainingTimeInMillis(): number },
 ): Promise<Revalidation> {
   const logger = openLogger('info', { sync: true })
-  const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
-  if (settings.databaseUrl === undefined) throw new Error('DATABASE_URL is required')
+  const settings = readFunctionSettings()
   const stopAt = performance.now() + context.getRemainingTimeInMillis() - reserveMs
-  const connections = openConnections({ ...settings, databaseUrl: settings.databaseUrl }, logger)
+  const connections = openConnections(settings, logger)
   try {
     const result = await revalidate(connections, { stopAt })
     if (!result.isFinished) throw new Error('The time ran out; the next run goes on where this one stopped.')
