@@ -11,7 +11,7 @@ import { clientId } from './support/issuer.ts'
 import { startFunction } from './support/lambda.ts'
 import { startRedis } from './support/redis.ts'
 import { startS3 } from './support/s3.ts'
-import { realServices, startService } from './support/service.ts'
+import { realServices, startService, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
@@ -140,6 +140,40 @@ describe('an event', () => {
     )
     expect([again.statusCode, again.body]).toEqual([304, ''])
     expect((await send(restEvent(admin, { path, httpMethod: 'DELETE' }))).statusCode).toBe(204)
+  })
+
+  it.each([
+    [
+      'of a REST API',
+      (method: string, body: string | null) => ({
+        ...post(body ?? ''),
+        httpMethod: method,
+        body,
+        requestContext: { path: '/live/user', stage: 'live', authorizer: { claims: admin } },
+      }),
+    ],
+    [
+      'of an HTTP API',
+      (method: string, body: string | null) => ({
+        version: '2.0',
+        rawPath: '/live/user',
+        rawQueryString: method === 'GET' ? 'limit=1' : '',
+        headers: { 'content-type': 'application/json' },
+        body,
+        requestContext: {
+          stage: 'live',
+          http: { method },
+          authorizer: { jwt: { claims: { ...admin, 'cognito:groups': '[admins]' } } },
+        },
+      }),
+    ],
+  ])('%s is answered with paths as the client sees them, the stage before ours', async (_of, event) => {
+    const body = () => JSON.stringify({ username: uniqueName(), password: 'a-good-password' })
+    await send(event('POST', body()))
+    const made = await send(event('POST', body()))
+    expect(made.headers.location).toBe(`/live/user/${made.json.id}`)
+    const page = await send({ ...event('GET', null), multiValueQueryStringParameters: { limit: ['1'] } })
+    expect(page.headers.link).toMatch(/^<\/live\/user\?[^>]+>; rel="next"$/)
   })
 
   it('whose parameters come twice says so', async () => {

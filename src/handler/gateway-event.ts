@@ -6,6 +6,8 @@ import type { HttpRequest, Reply } from './endpoint.ts'
 export type GatewayRequest = HttpRequest & {
   /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
   claims: Record<string, unknown> | undefined
+  /** What clients write before our paths: the stage, on the gateway's own address. Empty behind a domain of one's own. */
+  prefix: string
 }
 
 export type GatewayAnswer = {
@@ -26,7 +28,12 @@ type RestEvent = {
   multiValueQueryStringParameters?: Lists | null
   body?: string | null
   isBase64Encoded?: boolean
-  requestContext: { requestId?: string; authorizer?: { claims?: Record<string, unknown> } | null }
+  requestContext: {
+    requestId?: string
+    /** As the client sent it. */
+    path?: string
+    authorizer?: { claims?: Record<string, unknown> } | null
+  }
 }
 type HttpEvent = {
   rawPath: string
@@ -47,7 +54,11 @@ export function readEvent(event: unknown): GatewayRequest {
   if (isRest(event)) {
     const claims = event.requestContext.authorizer?.claims
     // A list arrives as text, its members parted by commas.
-    return { ...restRequest(event), claims: claims && withGroups(claims, (text) => text.split(',')) }
+    return {
+      ...restRequest(event),
+      claims: claims && withGroups(claims, (text) => text.split(',')),
+      prefix: prefixOf(event),
+    }
   }
   if (isHttp(event)) {
     const claims = event.requestContext.authorizer?.jwt?.claims
@@ -55,6 +66,7 @@ export function readEvent(event: unknown): GatewayRequest {
     return {
       ...httpRequest(event),
       claims: claims && withGroups(claims, (text) => text.replace(/^\[|\]$/g, '').split(' ')),
+      prefix: stagePrefix(event),
     }
   }
   const { source, 'detail-type': type } = Object(event) as Record<string, unknown>
@@ -64,12 +76,20 @@ export function readEvent(event: unknown): GatewayRequest {
 }
 
 export function toAnswer(
-  { method }: HttpRequest,
+  { method, prefix }: GatewayRequest,
   { status = 200, headers = {}, body = '' }: Reply,
 ): GatewayAnswer {
+  // RFC 9110, section 10.2.2, and RFC 8288: a path is one of the whole host.
+  const asSeen = (name: string, value: string): string =>
+    name === 'location' ? prefix + value : name === 'link' ? value.replace('<', `<${prefix}`) : value
   return {
     statusCode: status,
-    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([given, value]) => {
+        const name = given.toLowerCase()
+        return [name, asSeen(name, value)]
+      }),
+    ),
     // The API's answers are text, all of them.
     body: method === 'HEAD' ? '' : typeof body === 'string' ? body : Buffer.from(body).toString(),
     isBase64Encoded: false,
@@ -105,14 +125,20 @@ function restRequest(event: RestEvent): HttpRequest {
 }
 
 function httpRequest(event: HttpEvent): HttpRequest {
-  const { stage, http, requestId } = event.requestContext
-  const prefix = `/${stage}`
-  const path =
-    stage !== undefined && stage !== '$default' && event.rawPath.startsWith(`${prefix}/`)
-      ? event.rawPath.slice(prefix.length)
-      : event.rawPath
+  const { http, requestId } = event.requestContext
+  const path = event.rawPath.slice(stagePrefix(event).length)
   const headers = readHeaders(toLists(event.headers), requestId)
   return makeRequest(http.method, path, event.rawQueryString ?? '', headers, event)
+}
+
+function prefixOf({ path, requestContext }: RestEvent): string {
+  const sent = requestContext.path ?? path
+  return sent.endsWith(path) ? sent.slice(0, sent.length - path.length) : ''
+}
+
+/** HTTP APIs leave their stage in the path. */
+function stagePrefix({ rawPath, requestContext: { stage } }: HttpEvent): string {
+  return stage !== undefined && stage !== '$default' && rawPath.startsWith(`/${stage}/`) ? `/${stage}` : ''
 }
 
 function toLists(values: Texts | null | undefined): Lists {

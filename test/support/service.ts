@@ -208,7 +208,12 @@ async function startLambda(
       const answer = (await invoke(
         await (kind === 'rest' ? restEvent(request, claims) : httpEvent(request, claims)),
       )) as GatewayAnswer
-      return new Response(answer.body || null, { status: answer.statusCode, headers: answer.headers })
+      // The client is at the stage's address, and reads paths of the host relative to it.
+      const headers = Object.entries(answer.headers).map(([name, value]): [string, string] => [
+        name,
+        value.replace(/^(<?)\/live\//, '$1/'),
+      ])
+      return new Response(answer.body || null, { status: answer.statusCode, headers })
     },
     close: async () => {
       await close()

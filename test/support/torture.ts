@@ -47,13 +47,16 @@ export type Stage = {
 /** @property isTrouble some server may be unable to reach Redis meanwhile, while another can */
 export type Fault = { what: string; isTrouble: boolean; inflict(stage: Stage): Promise<void> }
 
+// How long a fault lasts, while clients go on: part of the fault, nothing is waited for by it.
+const faultMs = 1_000
+
 export const faults: Fault[] = [
   {
     what: 'Redis is killed, and comes back empty',
     isTrouble: true,
     inflict: async ({ killRedis, startRedis }) => {
       await killRedis()
-      await pause(1_000)
+      await pause(faultMs)
       await startRedis({ isEmpty: true })
     },
   },
@@ -62,7 +65,7 @@ export const faults: Fault[] = [
     isTrouble: true,
     inflict: async ({ signalRedis }) => {
       signalRedis('SIGSTOP')
-      await pause(2_000)
+      await pause(2 * faultMs)
       signalRedis('SIGCONT')
     },
   },
@@ -73,7 +76,7 @@ export const faults: Fault[] = [
       const client = new Redis(redisUrl)
       await client.save()
       client.disconnect()
-      await pause(1_000)
+      await pause(faultMs)
       await killRedis()
       await startRedis({ isEmpty: false })
     },
@@ -83,7 +86,7 @@ export const faults: Fault[] = [
     isTrouble: true,
     inflict: async ({ cutOff }) => {
       const restore = await cutOff()
-      await pause(1_000)
+      await pause(faultMs)
       await restore()
     },
   },
