@@ -208,6 +208,10 @@ async function tellPool(
   const [user] = await world.db.query((queries) =>
     queries.select({ status: users.status }).from(users).where(eq(users.id, row.userId)),
   )
+  const takeOut = async (): Promise<void> => {
+    if (user) await saveGroups(world, pool, row.userId, poolUsername, signal)
+    await pool.remove(poolUsername, signal)
+  }
   const isSet = poolTask === 'password' && password !== undefined
   if (poolTask === 'groups') {
     if (user) await putBackGroups(world, pool, row.userId, poolUsername, signal)
@@ -216,14 +220,12 @@ async function tellPool(
     // As the row says now. An erased user's removal follows.
     if (user) await (user.status === 'BLOCKED' ? pool.disable : pool.enable)(poolUsername, signal)
   } else {
-    if (user) await saveGroups(world, pool, row.userId, poolUsername, signal)
-    await pool.remove(poolUsername, signal)
+    await takeOut()
   }
   const isOurs = await settle(world, [{ row, isTold: true, isPublished: false, waitMs: undefined }])
   if (isOurs || !isSet) return
   // This process stood still for longer than its claim. The password may not be the latest any more.
-  if (user) await saveGroups(world, pool, row.userId, poolUsername, signal)
-  await pool.remove(poolUsername, signal)
+  await takeOut()
 }
 
 /** Remembers the groups of a user who is about to be removed. A user's tasks are done one after another. */
