@@ -82,6 +82,28 @@ describe.each([
   })
 })
 
+it('nothing in Redis is trusted before the records that are left have been worked off', async () => {
+  let isAsked = false
+  let release = () => {}
+  const held = new Promise<void>((done) => {
+    release = done
+  })
+  const slow: typeof db = {
+    ...db,
+    query: async (work) => {
+      isAsked = true
+      await held
+      return db.query(work)
+    },
+  }
+  const cache = openRedisCache(inject('redisUrl'), slow, quiet)
+  onTestFinished(() => cache.close())
+  await until('the records to be asked for', () => isAsked)
+  expect(await cache.read(randomUUID())).toEqual({ kind: 'bypass' })
+  release()
+  await until('it to be used', async () => (await cache.read(randomUUID())).kind === 'miss')
+})
+
 it('a Redis that does not let the service in is told of once, with what to do, and used as soon as it does', async () => {
   const redis = await startRedis()
   onTestFinished(redis.kill)

@@ -132,6 +132,55 @@ const savedGroups = async (userId: string) => {
 }
 
 describe('while the pool cannot be reached', () => {
+  /** Until what is returned is called, the pool removes nobody of that name. */
+  const keepIn = (username: string) => {
+    cognito.onCall = (call) => {
+      if (call === `AdminDeleteUser ${username}`) throw new Error('not now')
+    }
+    const letGo = () => {
+      cognito.onCall = () => {}
+    }
+    onTestFinished(letGo)
+    return letGo
+  }
+
+  it('nothing is told of a name’s next owner before the former one is gone', async () => {
+    const former = await signedIn()
+    const letGo = keepIn(former.username)
+    await service.call('DELETE', former.path)
+    await deliverAll()
+    const next = await service.makeUser({ username: former.username })
+    await service.call('PATCH', `/user/${next.id}`, { json: { status: 'BLOCKED' } })
+    await deliverAll()
+    expect(callsFor(former.username)).not.toContain(`AdminDisableUser ${former.username}`)
+    expect(await waiting(next.id)).toMatchObject([{ type: 'user.blocked', poolPending: true }])
+    letGo()
+    await becomeDue(former.id)
+    await deliverAll()
+    await becomeDue(next.id)
+    await deliverAll()
+    expect(await waiting(next.id)).toEqual([])
+  })
+
+  it('nothing is told of a renamed user’s later changes before the former name is gone', async () => {
+    const { id, path, username } = await signedIn()
+    const renamed = uniqueName()
+    const letGo = keepIn(username)
+    await service.call('PATCH', path, { json: { username: renamed } })
+    await deliverAll()
+    await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
+    await deliverAll()
+    expect(cognito.calls).not.toContain(`AdminDisableUser ${renamed}`)
+    letGo()
+    await becomeDue(id)
+    await deliverAll()
+    expect(await waiting(id)).toEqual([])
+    expect(cognito.calls).toContain(`AdminDisableUser ${renamed}`)
+    expect(cognito.calls.lastIndexOf(`AdminDeleteUser ${username}`)).toBeLessThan(
+      cognito.calls.indexOf(`AdminDisableUser ${renamed}`),
+    )
+  })
+
   it('changes are stored and answered, and told in their order once it can', async () => {
     const { id, path, username } = await signedIn()
     await network.refuse()
@@ -313,6 +362,27 @@ describe('several deliverers', () => {
     await deliverAll()
     expect((await poolUser(username))?.Enabled).toBe(true)
     expect(eventsOf(id).at(-1)?.DetailType).toBe('user.unblocked')
+  })
+
+  it('that were held up take no row away from who has taken over', async () => {
+    const { id, path, username } = await signedIn()
+    await deliverAll()
+    cognito.onDone = async (call) => {
+      if (call === `AdminDisableUser ${username}`)
+        await db.query((queries) =>
+          queries.update(outbox).set({ attempts: 5, busPending: false }).where(eq(outbox.userId, id)),
+        )
+    }
+    onTestFinished(() => {
+      cognito.onDone = () => {}
+    })
+    await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
+    await deliverDue(service.connections, AbortSignal.timeout(20_000))
+    expect(await waiting(id)).toMatchObject([{ attempts: 5, poolPending: true }])
+    cognito.onDone = () => {}
+    await becomeDue(id)
+    await deliverAll()
+    expect(await waiting(id)).toEqual([])
   })
 
   it('that were held up for so long that another took over leave no old password in the pool', async () => {

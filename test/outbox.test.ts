@@ -2,6 +2,8 @@
 import { asc, eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { outbox } from '../src/model/tables.ts'
+import { uploadAvatar } from '../src/services/users/write.ts'
+import { png } from './support/picture.ts'
 import { type Service, startService, uniqueName } from './support/service.ts'
 
 const pool = { COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEfGhI', COGNITO_CLIENT_ID: 'client' }
@@ -80,6 +82,13 @@ describe('a change leaves one row', () => {
     const headers = { 'if-match': '"7"' }
     expect((await both.call('PATCH', path, { headers, json: { status: 'BLOCKED' } })).status).toBe(412)
     expect((await both.call('DELETE', path, { headers })).status).toBe(412)
+    expect(await rowsOf(user.id)).toHaveLength(1)
+    // One that fails behind the record: an avatar is stored last.
+    const { connections } = both
+    const avatars = { ...connections.avatars, put: () => Promise.reject(new Error('full')) }
+    const admin = { role: 'admin', userId: undefined } as const
+    const upload = uploadAvatar({ ...connections, avatars }, admin, user.id, undefined, await png())
+    await expect(upload).rejects.toThrow('full')
     expect(await rowsOf(user.id)).toHaveLength(1)
   })
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import tls from 'node:tls'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { openRedisCache } from '../src/connection/redis-cache.ts'
 import { openRedis, type RedisClient, type RedisOptions, script } from '../src/connection/redis-client.ts'
 import { createReplyReader, encode, RedisError, type Reply } from '../src/connection/redis-protocol.ts'
 import { type RedisServer, startRedis } from './support/redis.ts'
@@ -444,4 +445,27 @@ it('a command is told by the bytes of its parts', () => {
     encode(['SET', 'ü', Buffer.of(13, 10), 5]).map((piece) => Buffer.from(piece as string)),
   )
   expect(bytes).toEqual(Buffer.from('*4\r\n$3\r\nSET\r\n$2\r\nü\r\n$2\r\n\r\n\r\n$1\r\n5\r\n'))
+})
+
+it('a reader who comes while another waits for a load is not answered with what that one has seen', async () => {
+  const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`
+  let gets = 0
+  const { url } = await startFake(([name]) => {
+    if (name === 'INFO') return bulk('run_id:abc\r\n')
+    if (name !== 'GET') return '+OK\r\n'
+    gets++
+    if (gets === 1) return bulk('Lone:1')
+    // The first one's second look. Its answer is on the way …
+    if (gets === 2) return undefined
+    // … when a write removes the entry, and a third reader leaves a lease.
+    return gets === 3 ? bulk('1\n{}') + bulk('Ltwo:1') : bulk('Ltwo:1')
+  })
+  const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+  const cache = openRedisCache(url, { query: async () => [] } as never, quiet)
+  onTestFinished(() => cache.close())
+  await cache.check()
+  const first = cache.read('id')
+  await until('the second look', () => gets === 2)
+  expect(await cache.read('id')).toEqual({ kind: 'miss', lease: 'Ltwo:1' })
+  await first
 })

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { namePlace } from '../src/connection/cache.ts'
 import { fold } from '../src/model/text.ts'
 import type { User } from '../src/model/user.ts'
+import { createCallerLookup } from '../src/services/callers.ts'
 import { realServices, type Service, startService, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
@@ -143,4 +144,20 @@ it('what a write that died could not remove of a username is removed by another 
   expect((await cache.read(place)).kind).toBe('hit')
   await db.transaction((queries) => cache.note(queries, me.id, [fold(me.username)]))
   await until('the place to be empty', async () => (await cache.read(place)).kind === 'miss')
+})
+
+it('a caller is not remembered as from before a block that came during the look-up', async () => {
+  const { connections } = first
+  const me = await makeUser()
+  const cache = {
+    ...connections.cache,
+    read: async (place: string) => {
+      await patch(me, { status: 'BLOCKED' })
+      return connections.cache.read(place)
+    },
+  }
+  const signedInAtMs = Date.now() - 60_000
+  const claims = { username: me.username, groups: [], scopes: [], signedInAtMs }
+  expect(await createCallerLookup({ ...connections, cache }).find(claims)).toBeUndefined()
+  expect(await get(second, await tokenOf(me.username))).toBe(401)
 })

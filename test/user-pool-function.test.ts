@@ -1,10 +1,11 @@
 // The user pool through the function that speaks to it for the others: the real entry, called by Lambda's API.
 import { AdminCreateUserCommand, AdminGetUserCommand } from '@aws-sdk/client-cognito-identity-provider'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { openUserPoolFunction } from '../src/connection/user-pool-function.ts'
 import { handler } from '../src/handler/user-pool.ts'
 import { startCognito } from './support/cognito.ts'
 import { uniqueName } from './support/service.ts'
+import { until } from './support/wait.ts'
 
 const cognito = await startCognito()
 Object.assign(cognito.functions, {
@@ -104,4 +105,16 @@ it('refuses what is no call for the pool, and repeats nothing of it', async () =
     await expect(refusal).rejects.toThrow('takes calls for the user pool')
     await expect(refusal).rejects.not.toThrow(/secret/)
   }
+})
+
+it('gives up what is under way once nobody waits for it', async () => {
+  const username = await inPool()
+  const deadline = Date.now() + 300
+  cognito.onCall = (call) =>
+    call.startsWith('AdminDisableUser') && until('its time to be over', () => Date.now() > deadline + 700)
+  onTestFinished(() => {
+    cognito.onCall = () => {}
+  })
+  const given = await handler({ verb: 'disable', username, until: deadline })
+  expect(given).toMatchObject({ error: { name: 'TimeoutError' } })
 })
