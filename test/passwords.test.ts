@@ -98,6 +98,25 @@ const pbkdf2 = (i: number | string, rest = `$${salt}$${digest}`) => `$pbkdf2-sha
 const bcrypt = (cost: string, rest = '.9PgVH2zLKMwIhbcOSVEaeqk.Wyx4vdvPRN8U5a/oTlOxu7kDkIr2') =>
   `$2b$${cost}$${rest}`
 
+// What is taken can be checked, at every corner of what is taken: else its user's sign-in would be a fault of ours.
+it.each([
+  argon2(8, 1, 1),
+  argon2(131_072, 3, 16),
+  argon2(19_660, 20, 1),
+  bcrypt('04'),
+  bcrypt('13'),
+  scrypt(1, 1, 1),
+  scrypt(15, 1, 16),
+  scrypt(17, 8, 1),
+  scrypt(10, 32, 16),
+  pbkdf2(1),
+  pbkdf2(2_000_000),
+  pbkdf2(800_000).replace('256', '512'),
+])('%s is taken, and can be checked', async (hash) => {
+  expect(parsePasswordHash(hash)).toBeTypeOf('object')
+  expect(await verifyPassword(hash, password, Number.POSITIVE_INFINITY)).toBe(false)
+})
+
 describe('a hash is not taken', () => {
   it.each([
     ['of no kind', 'hunter2-hunter2', /must be an Argon2/],
@@ -119,14 +138,18 @@ describe('a hash is not taken', () => {
     ['of many passes over much memory', argon2(131_072, 4, 1), /m times t/],
     ['of too many lanes', argon2(131_072, 1, 255), /m from|p from/],
     ['of no lane', argon2(4096, 1, 0), /p from/],
+    ['of numbers that begin with a zero', argon2('04096', 3, 1), /must be \$argon2/],
+    ['of Argon2 with passlib’s dots', argon2(4096, 3, 1, `$${salt.slice(0, -2)}.A$${digest}`), /base64/],
+    ['of scrypt with more N than its blocks allow', scrypt(16, 1, 1), /ln from 1 to 15/],
+    ['of PBKDF2-SHA512 for seconds', pbkdf2(900_000).replace('256', '512'), /i from 1 to 800000/],
     ['of negative passes', argon2(4096, -1, 1), /must be \$argon2/],
     ['without a version', `$argon2id$m=4096,t=3,p=1$${salt}$${digest}`, /version/],
     ['of another version', `$argon2id$v=18$m=4096,t=3,p=1$${salt}$${digest}`, /version/],
     ['with a key’s name', `$argon2id$v=19$m=4096,t=3,p=1,keyid=abc$${salt}$${digest}`, /must be \$argon2/],
-    ['with a short digest', argon2(4096, 3, 1, `$${salt}$AAAA`), /digest of a number of bytes from 16/],
-    ['with a long digest', argon2(4096, 3, 1, `$${salt}$${'A'.repeat(88)}`), /digest of a number of bytes/],
+    ['with a short digest', argon2(4096, 3, 1, `$${salt}$AAAA`), /digest of 16 to 64 bytes/],
+    ['with a long digest', argon2(4096, 3, 1, `$${salt}$${'A'.repeat(88)}`), /digest of 16 to 64 bytes/],
     ['without a digest', argon2(4096, 3, 1, `$${salt}`), /digest/],
-    ['with a short salt', argon2(4096, 3, 1, `$MDEyMw$${digest}`), /salt of a number of bytes from 8/],
+    ['with a short salt', argon2(4096, 3, 1, `$MDEyMw$${digest}`), /salt of 8 to 64 bytes/],
     ['with padding', argon2(4096, 3, 1, `$${salt}==$${digest}`), /salt in base64 without padding/],
     ['not in base64', argon2(4096, 3, 1, `$${salt}$${'é'.repeat(43)}`), /digest in base64/],
     ['with one part more', `${argon2(4096, 3, 1)}$x`, /must be \$argon2/],

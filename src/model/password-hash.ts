@@ -14,12 +14,13 @@ const current = `$argon2id$v=19$m=${argon2Parameters.memoryCost},t=${argon2Param
 
 // RFC 9106's second choice (64 MiB, three passes, four lanes), argon2-cffi's and Keycloak's defaults.
 const argon2 = { memoryKibMax: 131_072, passesMax: 20, memoryTimesPassesMax: 393_216, lanesMax: 16 }
-// Each step doubles: 13 takes some 0.4 s. Auth0 writes 10, Rails and Laravel 12.
+// Each step doubles: 13 takes most of a second. Auth0 writes 10, Rails and Laravel 12.
 const bcryptCost = { min: 4, max: 13 }
 // OWASP's N = 2^17, r = 8, p = 1 takes 128 MiB; passlib writes 2^16.
 const scrypt = { workMax: 2 ** 20, costLogMax: 17, blockSizeMax: 32, parallelizationMax: 16 }
-// Iterations for one block of the digest; Django writes 1,200,000 of one, Keycloak 27,500 of two.
-const pbkdf2IterationsMax = 2_000_000
+// Iterations for one block of the digest, of which SHA-512's cost more; Django writes 1,200,000 of one with SHA-256,
+// Keycloak 210,000 of one with SHA-512.
+const pbkdf2IterationsMax = { sha256: 2_000_000, sha512: 800_000 }
 
 // A digest of a byte or two would let in one try in a few hundred.
 const digestBytes = { min: 16, max: 64 }
@@ -45,7 +46,7 @@ export function parsePasswordHash(text: string): PasswordHash | string {
 function parseArgon2(text: string, parts: string[]): PasswordHash | string {
   const [version, parameters = '', salt, digest, ...rest] = parts
   if (version !== 'v=19' && version !== 'v=16') return 'must name its Argon2 version, v=19 or v=16'
-  const [, memory, passes, lanes] = /^m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,10})$/.exec(parameters) ?? []
+  const [, memory, passes, lanes] = /^m=([1-9]\d{0,9}),t=([1-9]\d{0,9}),p=(\d{1,10})$/.exec(parameters) ?? []
   if (lanes === undefined || rest.length > 0)
     return 'must be $argon2…$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<digest>'
   const [memoryKib, passesCount, lanesCount] = [Number(memory), Number(passes), Number(lanes)]
@@ -54,7 +55,7 @@ function parseArgon2(text: string, parts: string[]): PasswordHash | string {
     outside('t', passesCount, 1, argon2.passesMax) ??
     outside('p', lanesCount, 1, argon2.lanesMax) ??
     outside('m times t', memoryKib * passesCount, 1, argon2.memoryTimesPassesMax) ??
-    saltedFault(salt, digest) ?? {
+    saltedFault(salt, digest, { takesDot: false }) ?? {
       kind: 'argon2',
       isCurrent: text.startsWith(current),
     }
@@ -78,8 +79,9 @@ function parseScrypt([parameters = '', salt, digest, ...more]: string[]): Passwo
     return 'must be $scrypt$ln=<log2 of N>,r=<block size>,p=<parallelization>$<salt>$<digest>'
   const [costLog, blockSize, parallelization] = [Number(ln), Number(r), Number(p)]
   return (
-    outside('ln', costLog, 1, scrypt.costLogMax) ??
     outside('r', blockSize, 1, scrypt.blockSizeMax) ??
+    // RFC 7914, section 2: N is less than 2^(128 * r / 8).
+    outside('ln', costLog, 1, Math.min(scrypt.costLogMax, 16 * blockSize - 1)) ??
     outside('p', parallelization, 1, scrypt.parallelizationMax) ??
     outside('N times r times p', 2 ** costLog * blockSize * parallelization, 1, scrypt.workMax) ??
     saltedFault(salt, digest) ?? {
@@ -102,12 +104,13 @@ function parsePbkdf2(
   if (count === undefined || more.length > 0)
     return `must be $pbkdf2-${algorithm}$i=<iterations>$<salt>$<digest>`
   const iterations = Number(count)
-  const fault = outside('i', iterations, 1, pbkdf2IterationsMax) ?? saltedFault(salt, digest)
+  const iterationsMax = pbkdf2IterationsMax[algorithm]
+  const fault = outside('i', iterations, 1, iterationsMax) ?? saltedFault(salt, digest)
   if (fault !== undefined) return fault
   const hash = { algorithm, iterations, salt: bytes(salt), digest: bytes(digest) }
   const blocks = Math.ceil(hash.digest.length / (algorithm === 'sha256' ? 32 : 64))
   return (
-    outside('i times the blocks of the digest', iterations * blocks, 1, pbkdf2IterationsMax) ??
+    outside('i times the blocks of the digest', iterations * blocks, 1, iterationsMax) ??
     (length !== undefined && Number(length) !== hash.digest.length
       ? 'must have a digest of l bytes'
       : { kind: 'pbkdf2', ...hash })
@@ -118,22 +121,34 @@ function outside(name: string, value: number, min: number, max: number): string 
   return value >= min && value <= max ? undefined : `must have ${name} from ${min} to ${max}`
 }
 
-function saltedFault(salt: string | undefined, digest: string | undefined): string | undefined {
-  return base64Fault('salt', salt, saltBytes) ?? base64Fault('digest', digest, digestBytes)
+/** @param options.takesDot passlib writes a dot for the plus; in Argon2's own form there is none */
+function saltedFault(
+  salt: string | undefined,
+  digest: string | undefined,
+  { takesDot }: { takesDot: boolean } = { takesDot: true },
+): string | undefined {
+  return (
+    base64Fault('salt', salt, saltBytes, takesDot) ?? base64Fault('digest', digest, digestBytes, takesDot)
+  )
 }
 
 function base64Fault(
   name: string,
   text = '',
   { min, max }: { min: number; max: number },
+  takesDot: boolean,
 ): string | undefined {
   const decoded = bytes(text)
-  if (decoded.toString('base64').replace(/=+$/, '') !== text.replaceAll('.', '+'))
+  if (
+    (!takesDot && text.includes('.')) ||
+    decoded.toString('base64').replace(/=+$/, '') !== text.replaceAll('.', '+')
+  )
     return `must have its ${name} in base64 without padding`
-  return outside(`a ${name} of a number of bytes`, decoded.length, min, max)
+  return decoded.length >= min && decoded.length <= max
+    ? undefined
+    : `must have a ${name} of ${min} to ${max} bytes`
 }
 
-/** passlib writes a dot for the plus. */
 function bytes(text = ''): Buffer {
   return Buffer.from(text.replaceAll('.', '+'), 'base64')
 }
