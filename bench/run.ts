@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { runCommand } from '../src/cli/command.ts'
 import { startEmbeddedPostgres } from '../src/connection/embedded-postgres.ts'
 import { openLogger } from '../src/connection/logger.ts'
 import { migrate } from '../src/connection/migrations.ts'
@@ -22,6 +23,7 @@ import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
 import { load } from './load.ts'
+import { positive } from './options.ts'
 import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchSignIn } from './sign-in.ts'
@@ -34,9 +36,16 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
   },
 })
-const users = Number(options.users)
-const seconds = Number(options.seconds)
-const rounds = Number(options.rounds)
+const names = {
+  cached: 'cached GET',
+  uncached: 'uncached GET',
+  list: 'list, 20 a page',
+  search: 'search, 20 a page',
+  create: 'create',
+}
+let users = 0
+let seconds = 0
+let rounds = 0
 
 type Figures = { perSecond: number; p99Ms: number; cpuUs: number }
 type Floor = { name: string; measure(connections: number): Promise<Figures> }
@@ -52,11 +61,24 @@ type Row = {
 
 const directory = await mkdtemp(join(tmpdir(), 'user-directory-bench-'))
 const undo: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })]
-try {
-  await bench()
-} finally {
-  for (const step of undo.reverse()) await step()
+const cleanUp = async (): Promise<void> => {
+  for (const step of undo.splice(0).reverse()) await step()
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
+await runCommand(async () => {
+  try {
+    users = positive('--users', options.users, 'whole')
+    seconds = positive('--seconds', options.seconds)
+    rounds = positive('--rounds', options.rounds, 'whole')
+    const parts = [...Object.values(names), 'refresh', 'sign-in']
+    if (!parts.some((name) => name.startsWith(options.only)))
+      throw new Error(`--only must begin one of: ${parts.join('; ')}`)
+    await bench()
+  } finally {
+    await cleanUp()
+  }
+})
 
 async function bench(): Promise<void> {
   const postgres = await startEmbeddedPostgres(join(directory, 'postgres'))
@@ -135,13 +157,13 @@ async function bench(): Promise<void> {
   }
   const rows: Row[] = [
     {
-      name: 'cached GET',
+      name: names.cached,
       connections: 32,
       request: () => ask('GET', `/user/${hotId()}`),
       floor: nodeFloor('Redis GET', () => `/cached/${hotId()}`),
     },
     {
-      name: 'uncached GET',
+      name: names.uncached,
       connections: 32,
       before: () => client.flushdb(),
       request: () => ask('GET', `/user/${fresh()}`),
@@ -154,19 +176,19 @@ async function bench(): Promise<void> {
         : nodeFloor('prepared select (pgbench is not on the PATH)', () => `/select/${random()}`),
     },
     {
-      name: 'list, 20 a page',
+      name: names.list,
       connections: 16,
       request: () => ask('GET', `/user?limit=20&created_after=${'2020-01-01T00:00:00Z'}`),
       floor: nodeFloor('20 rows by index', () => `/list/${random()}`),
     },
     {
-      name: 'search, 20 a page',
+      name: names.search,
       connections: 16,
       request: () => ask('GET', `/user?limit=20&search=${encodeURIComponent(word())}`),
       floor: nodeFloor('LIKE, 20 ids', () => `/search/${encodeURIComponent(word())}`),
     },
     {
-      name: 'create',
+      name: names.create,
       connections: 8,
       request: () => ask('POST', '/user', newUser()),
       floor: nodeFloor('Argon2id', () => '/hash/a-good-password'),

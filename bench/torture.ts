@@ -3,37 +3,42 @@
 // of minutes nothing fails, and it ends after so many writes.
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { runCommand } from '../src/cli/command.ts'
 import { isKept } from '../test/support/judge.ts'
 import { boundMs, faults, startTorture, type Torture } from '../test/support/torture.ts'
+import { positive } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '2' },
-    writes: { type: 'string' },
-    processes: { type: 'string', default: '2' },
-    users: { type: 'string', default: '100' },
-  },
-})
-const [minutes, processes, users] = [options.minutes, options.processes, options.users].map(Number) as [
-  number,
-  number,
-  number,
-]
 const faultEveryMs = 4_000
-
 const startedAt = performance.now()
-const torture = await startTorture({ processes, users })
-try {
-  const begunAt = performance.now()
-  say(`${processes} servers, ${users} users`)
-  if (options.writes === undefined) await fail(torture, begunAt + minutes * 60_000)
-  else while (torture.judge.ruling.writes < Number(options.writes)) await pause(100)
-  await torture.finish()
-  report(torture, (performance.now() - begunAt) / 1_000)
-  process.exitCode = isKept(torture.judge.ruling) ? 0 : 1
-} finally {
-  await torture.close()
-}
+
+await runCommand(async () => {
+  const { values: options } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '2' },
+      writes: { type: 'string' },
+      processes: { type: 'string', default: '2' },
+      users: { type: 'string', default: '100' },
+    },
+  })
+  const minutes = positive('--minutes', options.minutes)
+  const writes = options.writes === undefined ? undefined : positive('--writes', options.writes)
+  const [processes, users] = [
+    positive('--processes', options.processes, 'whole'),
+    positive('--users', options.users, 'whole'),
+  ]
+  const torture = await startTorture({ processes, users })
+  try {
+    const begunAt = performance.now()
+    say(`${processes} servers, ${users} users`)
+    if (writes === undefined) await fail(torture, begunAt + minutes * 60_000)
+    else while (torture.judge.ruling.writes < writes) await pause(100)
+    await torture.finish()
+    report(torture, (performance.now() - begunAt) / 1_000)
+    process.exitCode = isKept(torture.judge.ruling) ? 0 : 1
+  } finally {
+    await torture.close()
+  }
+})
 
 async function fail(torture: Torture, endAt: number): Promise<void> {
   for (let at = 0; performance.now() < endAt; at++) {

@@ -145,7 +145,7 @@ describe('two servers on real PostgreSQL, Redis and S3, one of them built', () =
       JWT_AUDIENCE: issuer.rules.audience.join(),
     }
     const folder = await privateFolder()
-    // The second is the built one, as it is after `npm install`.
+    // The second is the built one, as it is after `npm ci`.
     const built = await privateFolder()
     await buildServer(built)
     await symlink(resolve('node_modules'), join(built, 'node_modules'))

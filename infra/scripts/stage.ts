@@ -36,5 +36,7 @@ const advice: Record<string, string> = {
 /** What a person can do about it, in front of what AWS says. */
 export function explain(error: unknown): Error {
   const { name, message } = error as Error
+  if (message === 'Region is missing')
+    return new Error('No AWS region. Set it, for example: export AWS_REGION=eu-west-1')
   return new Error(advice[name] ? `${advice[name]}\n  ${message}` : message)
 }

@@ -10,9 +10,9 @@ import { runCommand, showProgress } from './command.ts'
 const countMax = 10_000_000
 
 await runCommand(async () => {
-  const [given = '1000'] = process.argv.slice(2)
+  const [given = '1000', ...rest] = process.argv.slice(2)
   const count = Number(given)
-  if (!/^\d{1,8}$/.test(given) || count < 1 || count > countMax)
+  if (rest.length > 0 || !/^\d{1,8}$/.test(given) || count < 1 || count > countMax)
     throw new Error(`How many users? A whole number from 1 to ${countMax}, such as: npm run seed -- 10000`)
   if (process.env.NODE_ENV === 'production') throw new Error('Sample users are not for production.')
   const settings = readSettings(process.env, resolve('.data'))

@@ -28,7 +28,7 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
   })
   // What breaks between two statements fails the next one; without a listener it would end the process.
   client.on('error', () => {})
-  await client.connect()
+  await connect(client)
   try {
     // A proxy's sessions have the API's time limit. A migration that waits behind a long transaction makes
     // everybody wait behind it.
@@ -46,6 +46,16 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
         ]
   } finally {
     await client.end()
+  }
+}
+
+async function connect(client: pg.Client): Promise<void> {
+  try {
+    await client.connect()
+  } catch (error) {
+    // One for several addresses has no message of its own.
+    const { message, code } = error as NodeJS.ErrnoException
+    throw new Error(`The database of DATABASE_URL cannot be reached: ${message || code}`, { cause: error })
   }
 }
 
@@ -74,7 +84,7 @@ export async function schemaState(databaseUrl: string): Promise<'none' | 'behind
     query_timeout: 10_000,
   })
   client.on('error', () => {})
-  await client.connect()
+  await connect(client)
   try {
     const { rows } = await client.query<{ exists: boolean }>(
       `SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`,

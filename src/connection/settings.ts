@@ -43,6 +43,14 @@ const url = (protocols: string[], what: string) =>
       error: `must be ${what}`,
     }),
   )
+function isReadable({ hostname, username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password)
+    return hostname !== ''
+  } catch {
+    return false
+  }
+}
 const web = url(['http:', 'https:'], 'an http:// or https:// URL')
 const list = z.pipe(
   z.string(),
@@ -75,6 +83,9 @@ const environment = z.object({
     url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL').check(
       z.refine((text: string) => !URL.canParse(text) || /^\/?\d{0,4}$/.test(new URL(text).pathname), {
         error: "must have a database's number as its path, or none",
+      }),
+      z.refine((text: string) => !URL.canParse(text) || isReadable(new URL(text)), {
+        error: 'must have a host, and its user and password percent-encoded',
       }),
     ),
   ),
@@ -128,6 +139,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     if (!(name in given)) faults.push(`${name} is required ${reason}`)
   }
   if (given.COGNITO_USER_POOL_ID) need('COGNITO_CLIENT_ID', 'with COGNITO_USER_POOL_ID')
+  if (given.USER_POOL_FUNCTION) need('COGNITO_USER_POOL_ID', 'with USER_POOL_FUNCTION')
   if (given.COGNITO_CLIENT_ID) need('COGNITO_USER_POOL_ID', 'with COGNITO_CLIENT_ID')
   if (given.JWT_ISSUER && !given.COGNITO_USER_POOL_ID) need('JWT_AUDIENCE', 'with JWT_ISSUER')
   if (given.JWT_JWKS_URI || given.JWT_AUDIENCE) need('JWT_ISSUER', 'with JWT_JWKS_URI and JWT_AUDIENCE')

@@ -15,6 +15,8 @@ export type HttpRequest = {
   path: string
   /** Without the question mark; empty when there is none. */
   query: string
+  /** The address that the request has come from, where the entry knows it. */
+  source?: string | undefined
   /** @param name in lower case. Values of a header that is given more than once are joined by commas. */
   header(name: string): string | undefined
   /**

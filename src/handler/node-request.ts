@@ -7,11 +7,13 @@ export class NodeRequest implements HttpRequest {
   readonly method: string
   readonly path: string
   readonly query: string
+  readonly source: string | undefined
   readonly #incoming: IncomingMessage
 
   constructor(incoming: IncomingMessage) {
     this.#incoming = incoming
     this.method = incoming.method ?? ''
+    this.source = incoming.socket.remoteAddress
     const target = targetOf(incoming.url ?? '')
     const end = target.indexOf('?')
     this.path = end === -1 ? target : target.slice(0, end)

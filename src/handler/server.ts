@@ -93,7 +93,7 @@ function greeting(settings: Settings, prepared: Prepared, token: string | undefi
   if (token)
     lines.push(
       '',
-      "  An administrator's token, for a day (npm run token makes others):",
+      `  An administrator's token, for a day (${settings.port === 3000 ? '' : `PORT=${settings.port} `}npm run token makes others):`,
       '',
       `TOKEN=${token}`,
       '',

@@ -25,7 +25,7 @@ const pbkdf2IterationsMax = { sha256: 2_000_000, sha512: 800_000 }
 // A digest of a byte or two would let in one try in a few hundred.
 const digestBytes = { min: 16, max: 64 }
 const saltBytes = { min: 8, max: 64 }
-const hashCharactersMax = 512
+export const hashCharactersMax = 512
 
 const unknownKind =
   'must be an Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 hash as a PHC string, or a bcrypt hash ($2a$, $2b$, $2y$)'

@@ -1,7 +1,7 @@
 // What a user looks like, to the API's callers: one schema for validation, the OpenAPI document and
 // the types.
 import * as z from 'zod/mini'
-import { parsePasswordHash } from './password-hash.ts'
+import { hashCharactersMax, parsePasswordHash } from './password-hash.ts'
 import { characters } from './text.ts'
 
 /** The largest image taken, in bytes, after base64 is decoded. */
@@ -87,8 +87,9 @@ const passwordHash = z
       context.issues.push({ code: 'custom', input: context.value, message: parsed })
   })
   .register(z.globalRegistry, {
+    maxLength: hashCharactersMax,
     description:
-      "In the place of `password`: another system's hash, of which docs/api.md says the forms. Write-only; becomes an Argon2id hash at the first sign-in.",
+      "In the place of `password`: another system's hash, which is Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 as a PHC string, or bcrypt. Write-only; becomes an Argon2id hash at the first sign-in.",
     examples: ['$2b$12$…'],
   })
 const contacts = z.array(contact).check(z.maxLength(contactsMax, `must hold at most ${contactsMax} contacts`))
@@ -134,6 +135,8 @@ export const createUserBody = z
       when: isObject,
     }),
   )
+  // The same, for the API's description.
+  .register(z.globalRegistry, { oneOf: [{ required: ['password'] }, { required: ['password_hash'] }] })
 
 export const replaceUserBody = z.strictObject({
   id: z.optional(uuid),

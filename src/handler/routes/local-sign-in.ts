@@ -20,13 +20,19 @@ export async function signInLocally(
   if (mediaType(request) !== 'application/x-www-form-urlencoded')
     return refusal('invalid_request', 'The body must be application/x-www-form-urlencoded.')
   const form = new URLSearchParams(Buffer.from(await readBytes(request, bytesMax)).toString())
+  // Section 3.2: none more than once.
+  for (const name of ['grant_type', 'username', 'password'])
+    if (form.getAll(name).length !== 1) return refusal('invalid_request', `${name} must be given once.`)
   if (form.get('grant_type') !== 'password')
     return refusal('unsupported_grant_type', 'grant_type must be password.')
-  const [username, password] = [form.get('username'), form.get('password')]
-  if (username === null || password === null)
-    return refusal('invalid_request', 'username and password are required.')
+  const [username = '', password = ''] = [form.get('username') ?? '', form.get('password') ?? '']
 
-  const user = await checkPassword(connections, { username, password })
+  const { source } = request
+  const user = await checkPassword(connections, {
+    username,
+    password,
+    ...(source !== undefined && { source }),
+  })
   if (!user) return refusal('invalid_grant', 'Incorrect username or password.')
   await pause(await sessionWaitMs(connections, user.username))
   const token = await issuer.token({ username: user.username, lifetimeSeconds })
