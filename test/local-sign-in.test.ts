@@ -75,6 +75,12 @@ it('a token that is asked for right after a change of password is good', async (
 it.each([
   ['another grant', new URLSearchParams({ grant_type: 'client_credentials' }), 'unsupported_grant_type'],
   ['no password', new URLSearchParams({ grant_type: 'password', username: 'ada' }), 'invalid_request'],
+  ['no grant', new URLSearchParams({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
+  [
+    'a second name',
+    new URLSearchParams('grant_type=password&username=ada&username=bob&password=a-good-password'),
+    'invalid_request',
+  ],
   ['no form', JSON.stringify({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
 ])('%s is refused by name', async (_what, body, error) => {
   expect(await post(body)).toMatchObject({ status: 400, body: { error } })

@@ -234,19 +234,26 @@ describe('npm run smoke', () => {
   it('says what is wrong with its token, its URL or its options', async () => {
     const reader = await issuer.machineToken('users/read')
     const nowhere = `http://127.0.0.1:${await freePort()}`
-    const [noToken, readsOnly, noServer, noUrl, badUrl] = await Promise.all([
+    const [noToken, readsOnly, noServer, noUrl, badUrl, both, brokenToken] = await Promise.all([
       smoke(['--url', api], {}).done,
       smoke(['--url', api], { TOKEN: reader }).done,
       smoke(['--url', nowhere]).done,
       smoke([]).done,
       smoke(['--url', 'example']).done,
+      smoke(['--url', api, '--stage', 'dev']).done,
+      smoke(['--url', api], { TOKEN: `${reader}\n` }).done,
     ])
     expect(noToken.output).toMatch(/^Set TOKEN to /)
     expect(readsOnly.output).toContain('✗ create: answered 403, not 201')
     expect(readsOnly.output).not.toContain('left behind')
     expect(noServer.output).toMatch(/fetch failed: connect ECONNREFUSED/)
+    expect(noServer.output).not.toContain('left behind')
     expect(noUrl.output).toContain('Say what to test')
-    expect(badUrl.output).toContain('--url must be a URL, and is: example')
-    for (const { code } of [noToken, readsOnly, noServer, noUrl, badUrl]) expect(code).toBe(1)
+    expect(badUrl.output).toContain('--url must be an http:// or https:// URL, and is: example')
+    expect(both.output).toContain('Either --url or --stage')
+    expect(brokenToken.output).toContain('TOKEN is not a token')
+    expect(brokenToken.output).not.toContain(reader)
+    for (const { code } of [noToken, readsOnly, noServer, noUrl, badUrl, both, brokenToken])
+      expect(code).toBe(1)
   })
 })

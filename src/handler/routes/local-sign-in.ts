@@ -21,11 +21,12 @@ export async function signInLocally(
     return refusal('invalid_request', 'The body must be application/x-www-form-urlencoded.')
   const form = new URLSearchParams(Buffer.from(await readBytes(request, bytesMax)).toString())
   // Section 3.2: none more than once.
-  for (const name of ['grant_type', 'username', 'password'])
-    if (form.getAll(name).length !== 1) return refusal('invalid_request', `${name} must be given once.`)
-  if (form.get('grant_type') !== 'password')
-    return refusal('unsupported_grant_type', 'grant_type must be password.')
-  const [username = '', password = ''] = [form.get('username') ?? '', form.get('password') ?? '']
+  const given = (name: string) => (form.getAll(name).length === 1 ? form.get(name) : null)
+  const [grant, username, password] = [given('grant_type'), given('username'), given('password')]
+  if (grant === null) return refusal('invalid_request', 'grant_type must be given, once.')
+  if (grant !== 'password') return refusal('unsupported_grant_type', 'grant_type must be password.')
+  if (username === null || password === null)
+    return refusal('invalid_request', 'username and password must be given, once each.')
 
   const { source } = request
   const user = await checkPassword(connections, {
