@@ -8,6 +8,7 @@ import { until } from './support/wait.ts'
 
 it('lets the cache, the counting of guesses and the walk of the daily job work, on their own keys only', async () => {
   const server = await startRedis()
+  onTestFinished(server.kill)
   const owner = new Redis(server.url)
   onTestFinished(() => owner.disconnect())
   await owner.acl('SETUSER', 'service', '>secret', ...cacheAccess.split(' '))

@@ -1,8 +1,13 @@
 import { afterAll, onTestFinished, TestRunner } from 'vitest'
 
+const works: (() => Promise<unknown>)[] = []
+// Asked for once, here: within tests and hooks vitest passes `afterAll` over in silence.
+afterAll(async () => {
+  for (const work of works.splice(0).reverse()) await work()
+})
+
 /** Runs when the test ends that asked for it, or, outside of tests, when the file does; the last one first. */
 export function atEnd(work: () => Promise<unknown>): void {
-  // `afterAll` inside a test is passed over in silence.
-  const hook = TestRunner.getCurrentTest() ? onTestFinished : afterAll
-  hook(async () => void (await work()))
+  if (TestRunner.getCurrentTest()) onTestFinished(async () => void (await work()))
+  else works.push(work)
 }
