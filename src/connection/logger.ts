@@ -28,17 +28,14 @@ export function openLogger(
   const lineWriter = (own: (typeof levels)[number]): Logger['info'] => {
     if (levels.indexOf(own) < levels.indexOf(level)) return () => {}
     const label = own.toUpperCase()
-    return (message, fields = {}) =>
-      put(
-        `${JSON.stringify({
-          level: label,
-          timestamp: new Date().toISOString(),
-          service: 'user-directory',
-          ...fields,
-          ...(fields.error !== undefined && { error: describeError(fields.error) }),
-          message,
-        })}\n`,
-      )
+    return (message, fields = {}) => {
+      const described =
+        fields.error === undefined ? fields : { ...fields, error: describeError(fields.error) }
+      // The same begins each line: there is one for each request.
+      const head = `{"level":"${label}","timestamp":"${timestamp()}","service":"user-directory"`
+      const rest = JSON.stringify(described)
+      put(`${head},"message":${JSON.stringify(message)}${rest === '{}' ? '' : ','}${rest.slice(1)}\n`)
+    }
   }
   return {
     debug: lineWriter('debug'),
@@ -47,6 +44,19 @@ export function openLogger(
     error: lineWriter('error'),
     flush,
   }
+}
+
+let stampedMs = 0
+let stamp = ''
+
+/** Written anew for each millisecond, not for each line. */
+function timestamp(): string {
+  const now = Date.now()
+  if (now !== stampedMs) {
+    stampedMs = now
+    stamp = new Date(now).toISOString()
+  }
+  return stamp
 }
 
 const stdout = 1

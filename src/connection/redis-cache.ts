@@ -178,6 +178,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
 
   distrust(undefined)
 
+  // What every read does is written out in `look`: each promise on its way costs as much as finding the token.
   const attempt = async <T>(work: (run: string) => Promise<T>): Promise<T | undefined> => {
     const run = runId
     if (run === undefined) return undefined
@@ -203,15 +204,22 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   }
 
   /** What is in the place, or the lease that is put there. */
-  const look = (id: string): Promise<Buffer | undefined> =>
-    attempt(async (run) => {
-      const found = bytesOf(await redis.send('GET', key(id, run)))
+  const look = async (id: string): Promise<Buffer | undefined> => {
+    const run = runId
+    if (run === undefined) return undefined
+    try {
+      const place = key(id, run)
+      const found = bytesOf(await redis.send('GET', place))
       if (found) return found
       const lease = `${ownLeases}${++leases}`
       // What another reader has put there in between, entry or lease, stays and is answered.
-      const there = await redis.send('SET', key(id, run), lease, 'NX', 'GET', 'PX', leaseTtlMs)
+      const there = await redis.send('SET', place, lease, 'NX', 'GET', 'PX', leaseTtlMs)
       return bytesOf(there) ?? Buffer.from(lease)
-    })
+    } catch (error) {
+      distrust(error)
+      return undefined
+    }
+  }
 
   const isOthers = (place: Buffer): boolean =>
     place[0] === leaseMark && place.toString('latin1', 0, ownLeases.length) !== ownLeases

@@ -70,7 +70,7 @@ export function createApp<Request extends HttpRequest>(
     }
   }
 
-  async function answer(request: Request, log: RequestLog): Promise<Reply> {
+  function answer(request: Request, log: RequestLog): Promise<Reply> {
     const found = find(request.method, request.path)
     if ('methods' in found) {
       if (found.methods.length === 0) throw noSuchRoute()
@@ -145,8 +145,14 @@ export function createApp<Request extends HttpRequest>(
 
 /** An inbound id is taken when it cannot be mistaken for anything else in a log. */
 function readRequestId(given: string | undefined): string {
-  return given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given) ? given : crypto.randomUUID()
+  if (given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given)) return given
+  processId ??= crypto.randomUUID().slice(0, 24)
+  return processId + (++requests).toString(16).padStart(12, '0')
 }
+
+// Of its own ids a process counts the end only: that costs a fifth of another random one.
+let processId: string | undefined
+let requests = 0
 
 /** The part that names the trace, of what AWS's load balancers, gateways and functions hand on. */
 function readTraceId(header: string | undefined): string | undefined {

@@ -74,14 +74,23 @@ export function sendReply(
   { status = 200, headers, body = '' }: Reply,
   isLast: boolean,
 ): void {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   const list: string[] = []
   for (const name in headers) list.push(name, headers[name] ?? '')
-  if (status !== 204 && status !== 304) list.push('Content-Length', String(bytes.length))
+  if (status !== 204 && status !== 304) list.push('Content-Length', String(length))
   if (isLast) list.push('Connection', 'close')
   if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))
   outgoing.writeHead(status, list)
-  outgoing.end(bytes)
+  // Text goes out in one piece with the headers. Latin-1 has a character for every byte: none is changed.
+  if (typeof body === 'string') outgoing.end(body)
+  else if (body.length <= textBytesMax) outgoing.end(latin1(body), 'latin1')
+  else outgoing.end(body)
+}
+
+const textBytesMax = 16 * 1024
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
 }
 
 // Time for a client to read its answer while it is still sending; longer, or more than this, and it is cut off.

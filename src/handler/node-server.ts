@@ -77,13 +77,14 @@ export async function startNodeServer(
 }
 
 const scheme = 'bearer '
+const nobody = Promise.resolve(undefined)
 
 /** RFC 6750, section 2.1: the Authorization header is the only place where a token is looked for. */
 function identifyByToken(verifier: TokenVerifier): (request: HttpRequest) => Promise<Claims | undefined> {
-  return async (request) => {
+  return (request) => {
     const header = request.header('authorization') ?? ''
     return header.slice(0, scheme.length).toLowerCase() === scheme
       ? verifier.verify(header.slice(scheme.length).trim())
-      : undefined
+      : nobody
   }
 }
