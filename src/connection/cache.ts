@@ -24,9 +24,16 @@ export type Lookup =
   /** The cache cannot be trusted or reached at the moment. */
   | { kind: 'bypass' }
 
+const nameMark = 'name:'
+
 /** The place of what is known of a username, which `read` and `fill` take like a user's id. */
 export function namePlace(usernameFolded: string): string {
-  return `name:${usernameFolded}`
+  return nameMark + usernameFolded
+}
+
+/** @returns the folded username; undefined for a user's place */
+export function nameOf(place: string): string | undefined {
+  return place.startsWith(nameMark) ? place.slice(nameMark.length) : undefined
 }
 
 /** A write removes, by one record, the user's place and those of its username from before and after. */
@@ -52,13 +59,13 @@ export type Cache = {
    * @param from what an earlier answer gave as `next`
    * @throws ServiceError `unavailable`
    */
-  walk(from: string | undefined): Promise<{ found: CachedVersion[]; next: string | undefined }>
+  walk(from: string | undefined): Promise<Walked>
   /**
-   * Removes the entries that still have the version given, each in one step; some thousand at most.
-   * @returns the ids of those that it has removed
+   * Removes the entries that still begin as given, each in one step; some thousand at most.
+   * @returns the places of those that it has removed
    * @throws ServiceError `unavailable`
    */
-  remove(entries: CachedVersion[]): Promise<string[]>
+  remove(entries: { place: string; begin: string | Buffer }[]): Promise<string[]>
   /** How many entries there are, about. @throws ServiceError `unavailable` */
   size(): Promise<number>
   /** Rejects unless the cache answers now. */
@@ -67,6 +74,9 @@ export type Cache = {
 }
 
 export type CachedVersion = { id: string; version: number }
+export type CachedName = { usernameFolded: string; entry: Entry }
+/** `next` is undefined at the end. */
+export type Walked = { users: CachedVersion[]; names: CachedName[]; next: string | undefined }
 
 /** An hour, give or take a tenth, so that entries made together do not expire together. */
 export function entryTtlMs(): number {
@@ -116,7 +126,7 @@ export function openProcessCache(): Cache {
     forget: async (id, _noted, names = []) => {
       for (const place of [id, ...names.map(namePlace)]) places.delete(place)
     },
-    walk: async () => ({ found: [], next: undefined }),
+    walk: async () => ({ users: [], names: [], next: undefined }),
     remove: async () => [],
     size: async () => 0,
     check: async () => {},

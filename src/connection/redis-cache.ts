@@ -14,10 +14,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { unavailable } from '../model/errors.ts'
 import {
   type Cache,
+  type CachedName,
   type CachedVersion,
   entryTtlMs,
   isUnknown,
   leaseTtlMs,
+  nameOf,
   namePlace,
   unknownTtlMs,
 } from './cache.ts'
@@ -30,6 +32,8 @@ import { waitWithin } from './wait.ts'
 
 // Raised whenever the stored form changes, so that two versions of the service can run side by side.
 const prefix = 'user-directory:1'
+// What begins a user's place in a key; a name's has a mark of its own.
+const userMark = 'user:'
 // What begins a lease; an entry begins with a digit.
 const leaseMark = 'L'.charCodeAt(0)
 
@@ -110,8 +114,9 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let leases = 0
   const awaited = new Map<string, Promise<void>>()
 
+  const keysOf = (run: string): string => `${prefix}:${run}:`
   const key = (place: string, run: string): string =>
-    `${prefix}:${run}:${place.startsWith('name:') ? place : `user:${place}`}`
+    `${keysOf(run)}${nameOf(place) === undefined ? userMark : ''}${place}`
 
   /** Tells once why the cache is not used, until it is again. */
   const tell = (reason: unknown): void => {
@@ -289,28 +294,33 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         const [fromRun, cursor = '0'] = from?.split(':') ?? []
         const start = fromRun === run ? cursor : '0'
         const [next, keys] = listOf(
-          await redis.send('SCAN', start, 'MATCH', key('*', run), 'COUNT', walkedMax),
+          await redis.send('SCAN', start, 'MATCH', `${keysOf(run)}*`, 'COUNT', walkedMax),
         )
-        const found: CachedVersion[] = []
+        const users: CachedVersion[] = []
+        const names: CachedName[] = []
         const texts = listOf(keys).map(textOf)
         // Whole entries in one command cost both ends less than the first bytes of each by a command of its own.
         const places = texts.length === 0 ? [] : listOf(await redis.send('MGET', ...texts))
-        const idAt = key('', run).length
+        const placeAt = keysOf(run).length
         for (const [at, text] of texts.entries()) {
-          const version = versionOf(bytesOf(places[at]))
-          const id = text.slice(idAt)
-          if (version !== undefined && uuidForm.test(id)) found.push({ id, version })
+          const entry = bytesOf(places[at])
+          const version = versionOf(entry)
+          if (entry === undefined || version === undefined) continue
+          const usernameFolded = nameOf(text.slice(placeAt))
+          const id = text.slice(placeAt + userMark.length)
+          if (usernameFolded !== undefined) names.push({ usernameFolded, entry })
+          else if (uuidForm.test(id)) users.push({ id, version })
         }
-        return { found, next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}` }
+        return { users, names, next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}` }
       }),
     remove: (entries) =>
       demand(async (run) => {
         const removed = await redis.run(
           removeScript,
-          entries.map(({ id }) => key(id, run)),
-          entries.map(({ version }) => `${version}\n`),
+          entries.map(({ place }) => key(place, run)),
+          entries.map(({ begin }) => begin),
         )
-        return listOf(removed).map((at) => entries[Number(at) - 1]?.id ?? '')
+        return listOf(removed).map((at) => entries[Number(at) - 1]?.place ?? '')
       }),
     size: () => demand(async () => Number(await redis.send('DBSIZE'))),
     check: async () => {

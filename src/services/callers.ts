@@ -4,7 +4,7 @@
 // the database is asked when it is not there. When neither can say, no token of a person is taken: a write would
 // need the database, and a read one of the two.
 import { LRUCache } from 'lru-cache'
-import { type Entry, namePlace } from '../connection/cache.ts'
+import { type CachedName, type Entry, namePlace } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
 import type { Connections } from '../connection/open.ts'
 import { fold, isPoolName } from '../model/text.ts'
@@ -31,18 +31,72 @@ export type CallerLookup = {
   find(claims: Claims): Promise<Caller | undefined>
 }
 
+const nameColumns = 'u.id, u.username, u.status, greatest(u.sessions_valid_from, f.freed_at) AS "validFrom"'
+
 const nameText = `
-SELECT u.id, u.username, u.status,
-  greatest(u.sessions_valid_from, f.freed_at) AS "validFrom"
+SELECT ${nameColumns}
 FROM (VALUES (1)) AS one
 LEFT JOIN users u ON u.username_folded = $1
 LEFT JOIN former_usernames f ON f.username_sha256 = $2`
+
+// Everything in one statement, which sees one state of the database.
+const comparison = `
+SELECT ${nameColumns}, cached.name,
+  cached.name IN (SELECT unnest(names) FROM cache_invalidations) AS "isBeingWritten"
+FROM unnest($1::text[]) AS cached (name)
+LEFT JOIN users u ON u.username_folded = cached.name
+LEFT JOIN former_usernames f ON f.username_sha256 = sha256(convert_to(cached.name, 'UTF8'))`
 
 type NameRow = {
   id: string | null
   username: string | null
   status: string | null
   validFrom: Date | null
+}
+
+function toRecord({ id, username, status, validFrom }: NameRow): NameRecord {
+  return {
+    ...(id !== null && username !== null && { user: { id, username, isBlocked: status === 'BLOCKED' } }),
+    ...(validFrom && { validFromMs: validFrom.getTime() }),
+  }
+}
+
+function readRecord(entry: Entry): NameRecord {
+  return JSON.parse(Buffer.from(readEntry(entry).json).toString())
+}
+
+export type DriftedName = {
+  cached: CachedName
+  /** Of whom the name is, by the database. */
+  userId: string | undefined
+  /** A write has recorded that it will remove the entry. */
+  isBeingWritten: boolean
+}
+
+/**
+ * Which names have another owner or standing than the cache says, or would let in who signed in too early. Who
+ * is asked to sign in after a time that the database has forgotten is not among them: it forgets after months.
+ */
+export async function findDriftedNames(
+  { db }: Pick<Connections, 'db'>,
+  names: CachedName[],
+): Promise<DriftedName[]> {
+  if (names.length === 0) return []
+  const rows = await db.query((queries) =>
+    queries.named<NameRow & { name: string; isBeingWritten: boolean }>('cached-names', comparison, [
+      names.map(({ usernameFolded }) => usernameFolded),
+    ]),
+  )
+  const stored = new Map(rows.map((row) => [row.name, row]))
+  return names.flatMap((cached) => {
+    const row = stored.get(cached.usernameFolded)
+    if (!row) throw new Error('the database has not told of a name')
+    const { user, validFromMs = 0 } = toRecord(row)
+    const known = readRecord(cached.entry)
+    const isSame =
+      JSON.stringify(known.user) === JSON.stringify(user) && (known.validFromMs ?? 0) >= validFromMs
+    return isSame ? [] : [{ cached, userId: user?.id, isBeingWritten: row.isBeingWritten }]
+  })
 }
 
 export function createCallerLookup({
@@ -54,16 +108,12 @@ export function createCallerLookup({
 
   const load = async (folded: string): Promise<NameRecord> => {
     const [row] = await db.read<NameRow>('caller-by-name', nameText, [folded, usernameHash(folded)])
-    const { id = null, username = null, status, validFrom } = row ?? {}
-    return {
-      ...(id !== null && username !== null && { user: { id, username, isBlocked: status === 'BLOCKED' } }),
-      ...(validFrom && { validFromMs: validFrom.getTime() }),
-    }
+    return row ? toRecord(row) : {}
   }
 
   const look = async (folded: string): Promise<NameRecord> => {
     const place = await cache.read(namePlace(folded))
-    if (place.kind === 'hit') return JSON.parse(Buffer.from(readEntry(place.entry).json).toString())
+    if (place.kind === 'hit') return readRecord(place.entry)
     const record = await load(folded)
     if (place.kind === 'miss') await cache.fill(namePlace(folded), place.lease, toNameEntry(record))
     return record

@@ -3,10 +3,11 @@
 // out if it should be wrong, and to mend it.
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, inArray, sql } from 'drizzle-orm'
-import type { CachedVersion } from '../connection/cache.ts'
+import { type CachedName, type CachedVersion, namePlace } from '../connection/cache.ts'
 import { metricFields } from '../connection/metrics.ts'
 import { ServiceError } from '../model/errors.ts'
 import { jobCheckpoints, users } from '../model/tables.ts'
+import { findDriftedNames } from './callers.ts'
 import type { World } from './users/record.ts'
 import { removeUnusedAvatar } from './users/write.ts'
 
@@ -129,8 +130,17 @@ function createPace(): Pace {
   }
 }
 
-/** An entry that is not what the database says; `present` is 0 for a user who is no more. */
-type Suspect = CachedVersion & { present: number }
+/** An entry that is not what the database says. */
+type Suspect = {
+  place: string
+  /** What it begins with as long as it is that entry. */
+  begin: string | Buffer
+  /** There is no such user any more. */
+  isGone: boolean
+  isBeingWritten: boolean
+  /** What the log tells of it: a username is nobody's business there. */
+  told: Record<string, unknown>
+}
 
 /** Entries that were looked at together. */
 type Part = {
@@ -192,12 +202,12 @@ async function walkEntries(
     }
     const walked: typeof ahead = ahead
     await pace(async () => {
-      const { found, next } = await walked
+      const { users, names, next } = await walked
       ahead = next === undefined ? undefined : fetch(next)
-      const suspects = await compare(world, found)
+      const suspects = [...(await compareUsers(world, users)), ...(await compareNames(world, names))]
       const part = {
         next,
-        count: found.length,
+        count: users.length + names.length,
         repaired: 0,
         dropped: 0,
         unsettled: suspects.filter(({ isBeingWritten }) => isBeingWritten),
@@ -212,7 +222,7 @@ async function walkEntries(
       )
       unsettled += part.unsettled.length
       parts.push(part)
-      return found.length
+      return part.count
     })
     await settle(false)
     await step(state)
@@ -224,9 +234,9 @@ async function walkEntries(
 }
 
 function count(part: Part, mended: Suspect[]): void {
-  const repaired = mended.filter(({ present }) => present > 0).length
-  part.repaired += repaired
-  part.dropped += mended.length - repaired
+  const dropped = mended.filter(({ isGone }) => isGone).length
+  part.dropped += dropped
+  part.repaired += mended.length - dropped
 }
 
 // Both in one statement, which sees one state of the database.
@@ -241,21 +251,38 @@ const comparison = `
  * remove from the cache and not taken the record back. One that has taken it back, or that has been worked
  * off, has removed the entry before: where there is no record and the entry is still there, it has drifted.
  */
-async function compare(
-  { db }: World,
-  entries: CachedVersion[],
-): Promise<(Suspect & { isBeingWritten: boolean })[]> {
+async function compareUsers({ db }: World, entries: CachedVersion[]): Promise<Suspect[]> {
   if (entries.length === 0) return []
   // In the index's order, neighbours are found on one page.
   const sorted = entries.toSorted((a, b) => (a.id < b.id ? -1 : 1))
   // PostgreSQL's own form of an array: the driver's way to it takes longer than the comparison.
   const list = (values: (string | number)[]) => `{${values.join()}}`
-  return db.query((queries) =>
-    queries.named('cached-versions', comparison, [
-      list(sorted.map(({ id }) => id)),
-      list(sorted.map(({ version }) => version)),
-    ]),
+  const rows = await db.query((queries) =>
+    queries.named<CachedVersion & { present: number; isBeingWritten: boolean }>(
+      'cached-versions',
+      comparison,
+      [list(sorted.map(({ id }) => id)), list(sorted.map(({ version }) => version))],
+    ),
   )
+  return rows.map(({ id, version, present, isBeingWritten }) => ({
+    place: id,
+    begin: `${version}\n`,
+    isGone: present === 0,
+    isBeingWritten,
+    told: { user_id: id, cached: version, present },
+  }))
+}
+
+/** The same for what is known of callers' names. */
+async function compareNames(world: World, names: CachedName[]): Promise<Suspect[]> {
+  const drifted = await findDriftedNames(world, names)
+  return drifted.map(({ cached, userId, isBeingWritten }) => ({
+    place: namePlace(cached.usernameFolded),
+    begin: cached.entry,
+    isGone: userId === undefined,
+    isBeingWritten,
+    told: { user_id: userId, cached: 'name' },
+  }))
 }
 
 /**
@@ -268,21 +295,19 @@ async function mend(world: World, suspects: Suspect[]): Promise<Suspect[]> {
   if (suspects.length === 0) return []
   // What a try has removed whose answer was lost, nobody knows: rather an alarm too many than one too few.
   let isSure = true
-  const ids = await patiently(
+  const places = await patiently(
     world,
     () => world.cache.remove(suspects),
     () => {
       isSure = false
     },
   )
-  const removed = new Set(ids)
-  const drifted = isSure ? suspects.filter(({ id }) => removed.has(id)) : suspects
+  const removed = new Set(places)
+  const drifted = isSure ? suspects.filter(({ place }) => removed.has(place)) : suspects
   if (drifted.length > 0)
     world.logger.error('cached users had drifted from the database', {
       count: drifted.length,
-      examples: drifted
-        .slice(0, 3)
-        .map(({ id, version, present }) => ({ user_id: id, cached: version, present })),
+      examples: drifted.slice(0, 3).map(({ told }) => told),
     })
   return drifted
 }
