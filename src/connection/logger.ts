@@ -1,6 +1,6 @@
 // Structured logs: one JSON line an event, on standard output.
 import { write, writeSync } from 'node:fs'
-import type { Settings } from './settings.ts'
+import { logLevels, type Settings } from './settings.ts'
 
 type Fields = Record<string, unknown>
 
@@ -11,8 +11,6 @@ export type Logger = {
   warn(message: string, fields?: Fields): void
   error(message: string, fields?: Fields): void
 }
-
-const levels = ['debug', 'info', 'warn', 'error'] as const
 
 /**
  * The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs.
@@ -25,8 +23,8 @@ export function openLogger(
 ): Logger & { flush(): Promise<void> } {
   // Else in the background, many lines at a time: a write for each would cost more than a cached read.
   const { put, flush } = sync ? { put: writeNow, flush: async () => {} } : openBackgroundWriter()
-  const lineWriter = (own: (typeof levels)[number]): Logger['info'] => {
-    if (levels.indexOf(own) < levels.indexOf(level)) return () => {}
+  const lineWriter = (own: Settings['logLevel']): Logger['info'] => {
+    if (logLevels.indexOf(own) < logLevels.indexOf(level)) return () => {}
     const label = own.toUpperCase()
     return (message, fields = {}) => {
       const described =

@@ -109,8 +109,12 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   let wake = () => {}
   let recovery: Promise<void> | undefined
   const done: number[] = []
-  /** What begins the leases of this process. */
-  const ownLeases = `L${crypto.randomUUID()}:`
+  /** What begins the leases of this process. Made by the first: the random numbers take their time to load. */
+  let ownMark: string | undefined
+  const ownLeases = (): string => {
+    ownMark ??= `L${crypto.randomUUID()}:`
+    return ownMark
+  }
   let leases = 0
   const awaited = new Map<string, Promise<void>>()
 
@@ -216,7 +220,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       const place = key(id, run)
       const found = bytesOf(await redis.send('GET', place))
       if (found) return found
-      const lease = `${ownLeases}${++leases}`
+      const lease = `${ownLeases()}${++leases}`
       // What another reader has put there in between, entry or lease, stays and is answered.
       const there = await redis.send('SET', place, lease, 'NX', 'GET', 'PX', leaseTtlMs)
       return bytesOf(there) ?? Buffer.from(lease)
@@ -227,7 +231,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
   }
 
   const isOthers = (place: Buffer): boolean =>
-    place[0] === leaseMark && place.toString('latin1', 0, ownLeases.length) !== ownLeases
+    place[0] === leaseMark && place.toString('latin1', 0, ownLeases().length) !== ownLeases()
 
   /** Waits a little while another process loads what is missing, so that not all of them ask the database. */
   const othersLoad = (id: string, lease: Buffer): Promise<void> => {

@@ -33,7 +33,12 @@ if tonumber(redis.call('HGET', KEYS[1], 'tries') or 0) > 0 then redis.call('HINC
 return 0`)
 
 export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
-  const twin = openProcessGuesses()
+  // Opened by the first try that needs it: its room for names takes longer to make than the rest of a function's start.
+  let twin: GuessCounter | undefined
+  const ownCount = (): GuessCounter => {
+    twin ??= openProcessGuesses()
+    return twin
+  }
   let client: { redis: RedisClient; ready: Promise<void> } | undefined
   let isReachable = true
 
@@ -78,26 +83,26 @@ export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
           const waitMs = numberOf(await redis.run(enterScript, [laneKey(name)], values))
           return waitMs < 0 ? undefined : waitMs
         },
-        () => twin.enter(lane, waitMsMax),
+        () => ownCount().enter(lane, waitMsMax),
       ),
     succeeded: (lane) =>
       attempt(
         async (redis) => void (await redis.run(succeededScript, [laneKey(lane.name)], [])),
-        () => twin.succeeded(lane),
+        () => ownCount().succeeded(lane),
       ),
     remember: (mark) =>
       attempt(
         async (redis) => void (await redis.send('SET', markKey(mark), 1, 'PX', markTtlMs)),
-        () => twin.remember(mark),
+        () => ownCount().remember(mark),
       ),
     isRemembered: (mark) =>
       attempt(
         async (redis) => numberOf(await redis.send('EXISTS', markKey(mark))) === 1,
-        () => twin.isRemembered(mark),
+        () => ownCount().isRemembered(mark),
       ),
     close: () => {
       client?.redis.close()
-      twin.close()
+      twin?.close()
     },
   }
 }

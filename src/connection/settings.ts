@@ -1,5 +1,4 @@
 // The settings: environment variables, read and checked once, at the door.
-import * as z from 'zod/mini'
 
 export type Tokens =
   | { kind: 'local' }
@@ -32,17 +31,48 @@ export type Settings = {
   eventBus: string | undefined
   /** The function that calls the pool for this one. Absent: the pool is called directly. */
   userPoolFunction: string | undefined
-  logLevel: 'debug' | 'info' | 'warn' | 'error'
+  logLevel: (typeof logLevels)[number]
   /** Where the embedded parts keep their files. */
   dataDirectory: string
 }
 
-const url = (protocols: string[], what: string) =>
-  z.string().check(
-    z.refine((text: string) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
-      error: `must be ${what}`,
-    }),
-  )
+/** @returns what is wrong with the value, undefined when nothing is */
+type Rule = (text: string) => string | undefined
+
+const matches =
+  (pattern: RegExp, complaint: string): Rule =>
+  (text) =>
+    pattern.test(text) ? undefined : complaint
+
+const url =
+  (protocols: string[], what: string): Rule =>
+  (text) =>
+    URL.canParse(text) && protocols.includes(new URL(text).protocol) ? undefined : `must be ${what}`
+
+const web = url(['http:', 'https:'], 'an http:// or https:// URL')
+
+const list: Rule = (text) => (itemsOf(text).length > 0 ? undefined : 'must hold at least one value')
+
+function itemsOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
+}
+
+const portNumber: Rule = (text) =>
+  /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535
+    ? undefined
+    : 'must be a port number from 1 to 65535'
+
+const redisUrl: Rule = (text) => {
+  const complaint = url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL')(text)
+  if (complaint !== undefined) return complaint
+  const address = new URL(text)
+  if (!/^\/?\d{0,4}$/.test(address.pathname)) return "must have a database's number as its path, or none"
+  return isReadable(address) ? undefined : 'must have a host, and its user and password percent-encoded'
+}
+
 function isReadable({ hostname, username, password }: URL): boolean {
   try {
     decodeURIComponent(username + password)
@@ -51,76 +81,39 @@ function isReadable({ hostname, username, password }: URL): boolean {
     return false
   }
 }
-const web = url(['http:', 'https:'], 'an http:// or https:// URL')
-const list = z.pipe(
-  z.string(),
-  z.pipe(
-    z.transform((text: string) =>
-      text
-        .split(',')
-        .map((item) => item.trim())
-        .filter(Boolean),
-    ),
-    z.array(z.string()).check(z.minLength(1, 'must hold at least one value')),
-  ),
-)
 
-const environment = z.object({
-  PORT: z.optional(
-    z.string().check(
-      z.refine((text: string) => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535, {
-        error: 'must be a port number from 1 to 65535',
-      }),
-    ),
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+
+// Plain rules: a schema would take a function longer to make than everything else of its start.
+const rules = {
+  PORT: portNumber,
+  DATABASE_URL: url(['postgres:', 'postgresql:'], 'a postgres:// URL'),
+  DATABASE_SERVICE_ROLE: matches(
+    /^[a-z_][a-z0-9_]{0,62}$/,
+    'must be the name of a PostgreSQL role: a-z, 0-9 and _',
   ),
-  DATABASE_URL: z.optional(url(['postgres:', 'postgresql:'], 'a postgres:// URL')),
-  DATABASE_SERVICE_ROLE: z.optional(
-    z
-      .string()
-      .check(z.regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be the name of a PostgreSQL role: a-z, 0-9 and _')),
+  REDIS_URL: redisUrl,
+  AVATAR_BUCKET: matches(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of an S3 bucket'),
+  AWS_ENDPOINT_URL: web,
+  AWS_ENDPOINT_URL_S3: web,
+  AVATAR_BASE_URL: web,
+  COGNITO_USER_POOL_ID: matches(
+    /^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$/,
+    'must be a user pool id such as eu-west-1_AbCdEfGhI',
   ),
-  REDIS_URL: z.optional(
-    url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL').check(
-      z.refine((text: string) => !URL.canParse(text) || /^\/?\d{0,4}$/.test(new URL(text).pathname), {
-        error: "must have a database's number as its path, or none",
-      }),
-      z.refine((text: string) => !URL.canParse(text) || isReadable(new URL(text)), {
-        error: 'must have a host, and its user and password percent-encoded',
-      }),
-    ),
+  COGNITO_CLIENT_ID: list,
+  USER_POOL_FUNCTION: matches(/^[A-Za-z0-9:_-]{1,170}$/, 'must be the name or ARN of a Lambda function'),
+  EVENT_BUS: matches(
+    /^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/,
+    "must be an EventBridge bus's name or ARN",
   ),
-  AVATAR_BUCKET: z.optional(
-    z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of an S3 bucket')),
-  ),
-  AWS_ENDPOINT_URL: z.optional(web),
-  AWS_ENDPOINT_URL_S3: z.optional(web),
-  AVATAR_BASE_URL: z.optional(web),
-  COGNITO_USER_POOL_ID: z.optional(
-    z
-      .string()
-      .check(
-        z.regex(/^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$/, 'must be a user pool id such as eu-west-1_AbCdEfGhI'),
-      ),
-  ),
-  COGNITO_CLIENT_ID: z.optional(list),
-  USER_POOL_FUNCTION: z.optional(
-    z.string().check(z.regex(/^[A-Za-z0-9:_-]{1,170}$/, 'must be the name or ARN of a Lambda function')),
-  ),
-  EVENT_BUS: z.optional(
-    z
-      .string()
-      .check(
-        z.regex(
-          /^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/,
-          "must be an EventBridge bus's name or ARN",
-        ),
-      ),
-  ),
-  JWT_ISSUER: z.optional(web),
-  JWT_JWKS_URI: z.optional(web),
-  JWT_AUDIENCE: z.optional(list),
-  LOG_LEVEL: z.optional(z.enum(['debug', 'info', 'warn', 'error'], 'must be debug, info, warn or error')),
-})
+  JWT_ISSUER: web,
+  JWT_JWKS_URI: web,
+  JWT_AUDIENCE: list,
+  LOG_LEVEL: matches(new RegExp(`^(${logLevels.join('|')})$`), 'must be debug, info, warn or error'),
+} satisfies Record<string, Rule>
+
+type Given = Partial<Record<keyof typeof rules, string>>
 
 /**
  * @param env the process's environment; an empty value counts as not set
@@ -128,15 +121,16 @@ const environment = z.object({
  *   secrets, are not repeated
  */
 export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Settings {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()))
-  const read = z.safeParse(environment, given)
-  const faults = read.success
-    ? []
-    : read.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`)
-  const value = read.data ?? {}
-
-  const need = (name: keyof typeof value, reason: string) => {
-    if (!(name in given)) faults.push(`${name} is required ${reason}`)
+  const given: Given & { NODE_ENV?: string } = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value?.trim()),
+  )
+  const faults = Object.entries<Rule>(rules).flatMap(([name, rule]) => {
+    const value = given[name as keyof Given]
+    const complaint = value === undefined ? undefined : rule(value)
+    return complaint === undefined ? [] : [`${name} ${complaint}`]
+  })
+  const need = (name: keyof Given, reason: string) => {
+    if (given[name] === undefined) faults.push(`${name} is required ${reason}`)
   }
   if (given.COGNITO_USER_POOL_ID) need('COGNITO_CLIENT_ID', 'with COGNITO_USER_POOL_ID')
   if (given.USER_POOL_FUNCTION) need('COGNITO_USER_POOL_ID', 'with USER_POOL_FUNCTION')
@@ -158,19 +152,19 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
       `The settings are not usable:\n${[...new Set(faults)].map((fault) => `  ${fault}`).join('\n')}`,
     )
 
-  const port = Number(value.PORT ?? 3000)
+  const port = Number(given.PORT ?? 3000)
   return {
     port,
-    databaseUrl: value.DATABASE_URL,
-    databaseServiceRole: value.DATABASE_SERVICE_ROLE,
-    redisUrl: value.REDIS_URL,
-    avatarBucket: value.AVATAR_BUCKET,
-    avatarPathStyle: Boolean(value.AWS_ENDPOINT_URL_S3 ?? value.AWS_ENDPOINT_URL),
-    avatarBaseUrl: (value.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
-    tokens: tokens(value),
-    eventBus: value.EVENT_BUS,
-    userPoolFunction: value.USER_POOL_FUNCTION,
-    logLevel: value.LOG_LEVEL ?? 'info',
+    databaseUrl: given.DATABASE_URL,
+    databaseServiceRole: given.DATABASE_SERVICE_ROLE,
+    redisUrl: given.REDIS_URL,
+    avatarBucket: given.AVATAR_BUCKET,
+    avatarPathStyle: Boolean(given.AWS_ENDPOINT_URL_S3 ?? given.AWS_ENDPOINT_URL),
+    avatarBaseUrl: (given.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
+    tokens: tokens(given),
+    eventBus: given.EVENT_BUS,
+    userPoolFunction: given.USER_POOL_FUNCTION,
+    logLevel: logLevels.find((level) => level === given.LOG_LEVEL) ?? 'info',
     dataDirectory,
   }
 }
@@ -183,21 +177,21 @@ export function readFunctionSettings(): Settings & { databaseUrl: string } {
   return { ...settings, databaseUrl }
 }
 
-function tokens(value: Partial<z.infer<typeof environment>>): Tokens {
-  if (value.COGNITO_USER_POOL_ID && value.COGNITO_CLIENT_ID)
+function tokens(given: Given): Tokens {
+  if (given.COGNITO_USER_POOL_ID && given.COGNITO_CLIENT_ID)
     return {
       kind: 'cognito',
-      userPoolId: value.COGNITO_USER_POOL_ID,
-      clientIds: value.COGNITO_CLIENT_ID,
-      issuer: value.JWT_ISSUER,
-      jwksUri: value.JWT_JWKS_URI,
+      userPoolId: given.COGNITO_USER_POOL_ID,
+      clientIds: itemsOf(given.COGNITO_CLIENT_ID),
+      issuer: given.JWT_ISSUER,
+      jwksUri: given.JWT_JWKS_URI,
     }
-  if (value.JWT_ISSUER && value.JWT_AUDIENCE)
+  if (given.JWT_ISSUER && given.JWT_AUDIENCE)
     return {
       kind: 'issuer',
-      issuer: value.JWT_ISSUER,
-      jwksUri: value.JWT_JWKS_URI ?? `${value.JWT_ISSUER.replace(/\/+$/, '')}/.well-known/jwks.json`,
-      audience: value.JWT_AUDIENCE,
+      issuer: given.JWT_ISSUER,
+      jwksUri: given.JWT_JWKS_URI ?? `${given.JWT_ISSUER.replace(/\/+$/, '')}/.well-known/jwks.json`,
+      audience: itemsOf(given.JWT_AUDIENCE),
     }
   return { kind: 'local' }
 }

@@ -2,14 +2,14 @@
 // API Gateway and on the Node server alike; they differ in who has checked the token.
 import type { Claims } from '../connection/claims.ts'
 import { type Fault, invalid, ServiceError } from '../model/errors.ts'
-import { readUuid } from '../model/user.ts'
+import { readUuid } from '../model/uuid.ts'
 import { type Checked, check, textFault } from '../model/validate.ts'
 import { authorize, type Caller } from '../services/access.ts'
 import { createCallerLookup } from '../services/callers.ts'
 import { createUserReader } from '../services/users/read.ts'
 import type { World } from '../services/users/record.ts'
 import { mediaType, parseJson, readBytes } from './body.ts'
-import type { Endpoint, HttpRequest, OpenRoute, Reply, RequestLog } from './endpoint.ts'
+import type { Endpoint, HttpRequest, OpenRoute, Reply, RequestLog, Schema } from './endpoint.ts'
 import { readIfMatch } from './preconditions.ts'
 import { noSuchRoute, problemReply } from './problem.ts'
 import { createRouter } from './router.ts'
@@ -117,7 +117,7 @@ export function createApp<Request extends HttpRequest>(
       }
     }
     const checkedId = id === undefined ? '' : take(checkId(id))
-    const query = take(checkQuery(definition, request))
+    const query = take(checkQuery(definition.query && (await definition.query()), request))
     const ifMatch = definition.takesIfMatch ? await attempt(() => readIfMatch(request)) : undefined
     const body = definition.body && (await attempt(() => readJson(definition, request)))
     if (faults.length > 0) throw invalid(...faults)
@@ -166,8 +166,8 @@ function checkId(text: string): Checked<string> {
   return id === undefined ? { faults: [{ parameter: 'id', message: 'must be a UUID' }] } : { value: id }
 }
 
-function checkQuery(definition: Endpoint, { query }: HttpRequest): Checked<unknown> {
-  if (query === '' && !definition.query) return { value: undefined }
+function checkQuery(schema: Schema | undefined, { query }: HttpRequest): Checked<unknown> {
+  if (query === '' && !schema) return { value: undefined }
   const parameters = new URLSearchParams(query)
   const faults: Fault[] = []
   // Without a prototype: a parameter may be called anything.
@@ -182,14 +182,14 @@ function checkQuery(definition: Endpoint, { query }: HttpRequest): Checked<unkno
     if (message) faults.push({ parameter: name.slice(0, 100), message })
     else given[name] = value
   }
-  if (!definition.query) {
+  if (!schema) {
     const unknown = Object.keys(given).map((name) => ({
       parameter: name.slice(0, 100),
       message: 'unknown parameter',
     }))
     return unknown.length > 0 ? { faults: unknown } : { value: undefined }
   }
-  const checked = check(definition.query, { ...given }, 'parameter')
+  const checked = check(schema, { ...given }, 'parameter')
   if ('faults' in checked) return { faults: [...faults, ...checked.faults] }
   return faults.length > 0 ? { faults } : checked
 }
@@ -202,5 +202,5 @@ async function readJson(definition: Endpoint, request: HttpRequest): Promise<unk
       'unsupported_media_type',
       `The body's Content-Type must be ${body.mediaTypes.join(' or ')}.`,
     )
-  return parseJson(await readBytes(request, body.bytesMax), body.schema)
+  return parseJson(await readBytes(request, body.bytesMax), await body.schema())
 }

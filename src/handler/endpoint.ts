@@ -8,6 +8,9 @@ import type { IfMatch } from '../services/users/write.ts'
 
 export type Schema<T = unknown> = z.ZodMiniType<T>
 
+/** Loaded for the first request that needs it: to make the schemas takes longer than the rest of a function's start. */
+export type LazySchema<T = unknown> = () => Promise<Schema<T>>
+
 /** The parts of a request that the service looks at. Each entry has its own way to them. */
 export type HttpRequest = {
   method: string
@@ -53,7 +56,7 @@ export type Answer = {
   status: number
   description: string
   /** Absent: no content. */
-  schema?: Schema
+  schema?: LazySchema
   headers?: ('ETag' | 'Location' | 'Link' | 'X-Cache')[]
 }
 
@@ -65,11 +68,11 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   summary: string
   description?: string
   action: Action
-  query?: Schema<Query>
+  query?: LazySchema<Query>
   /** A JSON body: its schema, and the media types under which it is taken. */
-  body?: { schema: Schema<Body>; mediaTypes: string[]; bytesMax: number }
+  body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number }
   /** Bodies that the handler reads for itself, by media type. */
-  ownBody?: Record<string, Schema | 'binary'>
+  ownBody?: Record<string, LazySchema | 'binary'>
   takesIfMatch?: boolean
   answers: Answer[]
   /** Statuses besides those that every endpoint may answer. */

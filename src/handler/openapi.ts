@@ -1,9 +1,9 @@
 // The OpenAPI 3.1 document, made from the same endpoints and schemas that the service runs on.
 import * as z from 'zod/mini'
+import { problemSchema } from '../model/problem.ts'
 import { userSchema } from '../model/user.ts'
 import { endpoints } from './app.ts'
-import type { Answer, Endpoint, Schema } from './endpoint.ts'
-import { problemSchema } from './problem.ts'
+import type { Answer, Endpoint, LazySchema, Schema } from './endpoint.ts'
 
 type Json = Record<string, unknown>
 
@@ -36,17 +36,23 @@ const problems: Record<number, string> = {
 }
 const commonProblems = [400, 401, 403, 429, 500, 503]
 
-let document: Json | undefined
+let document: Promise<Json> | undefined
 
-export function openApiDocument(): Json {
+export function openApiDocument(): Promise<Json> {
   document ??= build()
   return document
 }
 
-function build(): Json {
+type Refer = (schema: LazySchema, io: 'input' | 'output') => Json
+
+async function build(): Promise<Json> {
   const components: Json = {}
-  const refer = (schema: Schema, io: 'input' | 'output') => toJsonSchema(schema, io, components)
-  const problem = { 'application/problem+json': { schema: refer(problemSchema, 'output') } }
+  const loaded = new Map<LazySchema, Schema>()
+  for (const schema of endpoints.flatMap(schemasOf)) loaded.set(schema, await schema())
+  const refer: Refer = (schema, io) => toJsonSchema(loaded.get(schema) ?? z.never(), io, components)
+  const problem = {
+    'application/problem+json': { schema: toJsonSchema(problemSchema, 'output', components) },
+  }
   const paths: Record<string, Json> = {}
   for (const definition of endpoints) {
     paths[definition.path] = {
@@ -77,11 +83,13 @@ function build(): Json {
   }
 }
 
-function operation(
-  definition: Endpoint,
-  refer: (schema: Schema, io: 'input' | 'output') => Json,
-  problem: Json,
-): Json {
+function schemasOf({ query, body, ownBody = {}, answers }: Endpoint): LazySchema[] {
+  return [query, body?.schema, ...Object.values(ownBody), ...answers.map(({ schema }) => schema)].filter(
+    (schema) => schema !== undefined && schema !== 'binary',
+  )
+}
+
+function operation(definition: Endpoint, refer: Refer, problem: Json): Json {
   const statuses = [...commonProblems, ...definition.problems].sort((a, b) => a - b)
   const body = requestBody(definition, refer)
   return {
@@ -114,10 +122,7 @@ function operation(
   }
 }
 
-function requestBody(
-  definition: Endpoint,
-  refer: (schema: Schema, io: 'input' | 'output') => Json,
-): Json | undefined {
+function requestBody(definition: Endpoint, refer: Refer): Json | undefined {
   const { body, ownBody } = definition
   if (body)
     return Object.fromEntries(body.mediaTypes.map((type) => [type, { schema: refer(body.schema, 'input') }]))
@@ -132,7 +137,7 @@ function requestBody(
   )
 }
 
-function parameters(definition: Endpoint, refer: (schema: Schema, io: 'input' | 'output') => Json): Json[] {
+function parameters(definition: Endpoint, refer: Refer): Json[] {
   const query = (definition.query ? refer(definition.query, 'input') : {}) as {
     properties?: Record<string, Json>
     required?: string[]

@@ -1,6 +1,6 @@
 // The one error writer: what went wrong, as an RFC 9457 problem document.
-import * as z from 'zod/mini'
 import { type ErrorCode, ServiceError } from '../model/errors.ts'
+import type { Problem } from '../model/problem.ts'
 import type { Reply } from './endpoint.ts'
 
 const problems: Record<ErrorCode | 'internal', { status: number; title: string }> = {
@@ -19,33 +19,6 @@ const problems: Record<ErrorCode | 'internal', { status: number; title: string }
   internal: { status: 500, title: 'Internal error' },
 }
 
-/** Shared by every route in the OpenAPI document. */
-export const problemSchema = z.object({
-  type: z.string().register(z.globalRegistry, {
-    description: 'A URN that names the kind of problem.',
-    examples: ['urn:problem:invalid'],
-  }),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  request_id: z
-    .string()
-    .register(z.globalRegistry, { description: 'The same as in the log and the X-Request-Id header.' }),
-  version: z.optional(z.int()).register(z.globalRegistry, { description: 'The present version, with 412.' }),
-  errors: z.optional(
-    z.array(
-      z.object({
-        message: z.string(),
-        pointer: z
-          .optional(z.string())
-          .register(z.globalRegistry, { description: 'RFC 6901 pointer into the body.' }),
-        parameter: z.optional(z.string()),
-        header: z.optional(z.string()),
-      }),
-    ),
-  ),
-})
-
 /** @param error anything thrown; what is not a ServiceError is answered as 500 without its text */
 export function problemReply(error: unknown, requestId: string): Reply {
   const known = error instanceof ServiceError ? error : undefined
@@ -60,7 +33,7 @@ export function problemReply(error: unknown, requestId: string): Reply {
   if (known?.version !== undefined) headers.ETag = `"${known.version}"`
   // RFC 6750, section 3. The same for every token that is not taken: nothing tells why.
   if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer realm="user-directory"'
-  const document: z.infer<typeof problemSchema> = {
+  const document: Problem = {
     type: `urn:problem:${code.replaceAll('_', '-')}`,
     title,
     status,

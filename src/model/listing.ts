@@ -1,6 +1,6 @@
-// The parameters of `GET /user`.
+// The parameters of `GET /user`, and its answer.
 import * as z from 'zod/mini'
-import { contactTypes, statuses, text, username, uuid } from './user.ts'
+import { contactTypes, statuses, text, username, userSchema, uuid } from './user.ts'
 
 const sorts = [
   'created_at',
@@ -81,3 +81,10 @@ export const listQuery = z.strictObject({
 })
 
 export type ListQuery = z.infer<typeof listQuery>
+
+export const pageSchema = z.object({
+  items: z.array(userSchema),
+  next_cursor: z.nullable(z.string()).register(z.globalRegistry, { description: 'null on the last page' }),
+  total: z.optional(z.int()),
+  total_is: z.optional(z.enum(['exact', 'estimate'])),
+})

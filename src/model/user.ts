@@ -3,6 +3,7 @@
 import * as z from 'zod/mini'
 import { hashCharactersMax, parsePasswordHash } from './password-hash.ts'
 import { characters } from './text.ts'
+import { uuidPattern } from './uuid.ts'
 
 /** The largest image taken, in bytes, after base64 is decoded. */
 export const avatarBytesMax = 5 * 1024 * 1024
@@ -54,13 +55,6 @@ export const username = z
       'Letters and digits of any script and `. _ - @ +`, after trimming and NFKC. Unique without regard to case.',
     examples: ['ada.lovelace'],
   })
-
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-/** @returns the UUID in lower case; undefined for what is none */
-export function readUuid(text: string): string | undefined {
-  return uuidPattern.test(text) ? text.toLowerCase() : undefined
-}
 
 /** A UUID in either case; given on in lower case. */
 export const uuid = z
@@ -190,3 +184,12 @@ export const userSchema = z.object({
 
 export type User = z.infer<typeof userSchema>
 export type Contact = User['contacts'][number]
+
+/** The avatar's upload as JSON. */
+export const uploadBody = z.strictObject({
+  image_data: z
+    .string()
+    .register(z.globalRegistry, { description: 'The image in base64, or as a data URI.' }),
+})
+
+export const uploadedSchema = z.object({ file_path: z.string(), avatar_url: z.string() })

@@ -1,5 +1,5 @@
 // Checks input against a schema and reports every fault found, each with its place and in plain words.
-import * as z from 'zod/mini'
+import type * as z from 'zod/mini'
 import type { Fault } from './errors.ts'
 
 type Place = { kind: 'pointer' | 'parameter' }
@@ -11,7 +11,7 @@ const faultsMax = 100
 export type Checked<T> = { value: T } | { faults: Fault[] }
 
 export function check<T>(schema: z.ZodMiniType<T>, input: unknown, kind: Place['kind']): Checked<T> {
-  const result = z.safeParse(schema, input, { error: describe })
+  const result = schema.safeParse(input, { error: describe })
   if (result.success) return { value: result.data }
   return {
     faults: result.error.issues

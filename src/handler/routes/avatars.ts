@@ -1,22 +1,11 @@
 // The upload of an avatar, in its three body forms.
-import * as z from 'zod/mini'
 import { invalid } from '../../model/errors.ts'
-import { avatarBytesMax } from '../../model/user.ts'
 import { avatarUrl } from '../../services/users/record.ts'
 import { mediaType, parseJson, readBytes } from '../body.ts'
 import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 
-const uploadBody = z.strictObject({
-  image_data: z
-    .string()
-    .register(z.globalRegistry, { description: 'The image in base64, or as a data URI.' }),
-})
-
-const uploadedSchema = z.object({ file_path: z.string(), avatar_url: z.string() })
-
-// The image in base64, and room for what is around it.
-const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 1024
-const multipartBytesMax = avatarBytesMax + 64 * 1024
+// Loaded when they are first needed: see users.ts.
+const schemas = () => import('../../model/user.ts')
 
 export const avatarEndpoints = [
   endpoint({
@@ -28,8 +17,19 @@ export const avatarEndpoints = [
       'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB and 40 megapixels. Stored as WebP, 512 px square at most, without metadata.',
     action: 'avatar.upload',
     takesIfMatch: true,
-    ownBody: { 'application/json': uploadBody, 'multipart/form-data': 'binary', 'image/*': 'binary' },
-    answers: [{ status: 200, description: 'Stored', schema: uploadedSchema, headers: ['ETag'] }],
+    ownBody: {
+      'application/json': async () => (await schemas()).uploadBody,
+      'multipart/form-data': 'binary',
+      'image/*': 'binary',
+    },
+    answers: [
+      {
+        status: 200,
+        description: 'Stored',
+        schema: async () => (await schemas()).uploadedSchema,
+        headers: ['ETag'],
+      },
+    ],
     problems: [404, 412, 413, 415, 422],
     handle: async ({ world, caller, id, ifMatch, request }) => {
       const { uploadAvatar } = await import('../../services/users/write.ts')
@@ -42,8 +42,11 @@ export const avatarEndpoints = [
 ]
 
 async function readImage(request: HttpRequest): Promise<Uint8Array> {
+  const { avatarBytesMax, uploadBody } = await schemas()
   const type = mediaType(request)
   if (type === 'application/json') {
+    // The image in base64, and room for what is around it.
+    const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 1024
     const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
     const { decodeBase64Image } = await import('../../services/image.ts')
     const image = decodeBase64Image(body.image_data, 'either')
@@ -51,13 +54,13 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
       throw invalid({ pointer: '/image_data', message: 'must be base64, or a base64 data URI of an image' })
     return image
   }
-  if (type === 'multipart/form-data') return readFile(request)
+  if (type === 'multipart/form-data') return readFile(request, avatarBytesMax + 64 * 1024)
   // Any other type is taken as the image itself: its bytes tell what it is, not what the client says.
   return readBytes(request, avatarBytesMax)
 }
 
-async function readFile(request: HttpRequest): Promise<Uint8Array> {
-  const bytes = await readBytes(request, multipartBytesMax)
+async function readFile(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
+  const bytes = await readBytes(request, bytesMax)
   // The one thing that the web's objects are good for here.
   const headers = { 'content-type': request.header('content-type') ?? '' }
   const form = await new Response(bytes, { headers }).formData().catch(() => undefined)

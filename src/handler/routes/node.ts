@@ -19,7 +19,7 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
       path: '/openapi.json',
       handle: async () => {
         const { openApiDocument } = await import('../openapi.ts')
-        return json(openApiDocument())
+        return json(await openApiDocument())
       },
     },
     { method: 'GET', path: '/docs', handle: async () => docsPage },

@@ -1,23 +1,17 @@
 // The routes of users: each validates, calls one service verb and maps its answer.
-import * as z from 'zod/mini'
-import { listQuery } from '../../model/listing.ts'
-import { createUserBody, patchUserBody, replaceUserBody, type User, userSchema } from '../../model/user.ts'
+import type { User } from '../../model/user.ts'
 import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
 import { isNotModified } from '../preconditions.ts'
 
 // Loaded when they are first needed: most of a function's requests are reads of one user.
 const writing = () => import('../../services/users/write.ts')
 const listing = () => import('../../services/users/list.ts')
+const schemas = () => import('../../model/user.ts')
+const listSchemas = () => import('../../model/listing.ts')
+const userSchema = async () => (await schemas()).userSchema
 
 // An avatar of 5 MB in base64, and room for the other fields.
 const bytesMax = 8 * 1024 * 1024
-
-const pageSchema = z.object({
-  items: z.array(userSchema),
-  next_cursor: z.nullable(z.string()).register(z.globalRegistry, { description: 'null on the last page' }),
-  total: z.optional(z.int()),
-  total_is: z.optional(z.enum(['exact', 'estimate'])),
-})
 
 function userReply(status: number, user: User, headers: Record<string, string> = {}): Reply {
   return {
@@ -34,7 +28,11 @@ export const userEndpoints = [
     operationId: 'createUser',
     summary: 'Create a user',
     action: 'user.create',
-    body: { schema: createUserBody, mediaTypes: ['application/json'], bytesMax },
+    body: {
+      schema: async () => (await schemas()).createUserBody,
+      mediaTypes: ['application/json'],
+      bytesMax,
+    },
     answers: [
       { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
     ],
@@ -52,8 +50,15 @@ export const userEndpoints = [
     operationId: 'listUsers',
     summary: 'List users: filter, search, sort, page',
     action: 'user.list',
-    query: listQuery,
-    answers: [{ status: 200, description: 'One page', schema: pageSchema, headers: ['Link'] }],
+    query: async () => (await listSchemas()).listQuery,
+    answers: [
+      {
+        status: 200,
+        description: 'One page',
+        schema: async () => (await listSchemas()).pageSchema,
+        headers: ['Link'],
+      },
+    ],
     problems: [],
     handle: async ({ world, query, request }) => {
       const { listUsers } = await listing()
@@ -102,7 +107,11 @@ export const userEndpoints = [
       'A missing optional field is cleared; a missing password or status is kept. Contacts keep their id when it is sent back.',
     action: 'user.replace',
     takesIfMatch: true,
-    body: { schema: replaceUserBody, mediaTypes: ['application/json'], bytesMax },
+    body: {
+      schema: async () => (await schemas()).replaceUserBody,
+      mediaTypes: ['application/json'],
+      bytesMax,
+    },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
     handle: async ({ world, caller, id, ifMatch, body }) => {
@@ -120,7 +129,7 @@ export const userEndpoints = [
     action: 'user.patch',
     takesIfMatch: true,
     body: {
-      schema: patchUserBody,
+      schema: async () => (await schemas()).patchUserBody,
       mediaTypes: ['application/merge-patch+json', 'application/json'],
       bytesMax,
     },
