@@ -14,9 +14,10 @@ export async function bundle(options: BuildOptions): Promise<Metafile> {
     mainFields: ['module', 'main'],
     minify: true,
     sourcemap: true,
-    // CommonJS packages in an ES module need a `require`.
+    // CommonJS packages in an ES module need a `require`, mostly for Node's own modules. Each file has this line,
+    // so what costs anything waits for its first use.
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      js: "const require = (id) => process.getBuiltinModule(id) ?? process.getBuiltinModule('node:module').createRequire(import.meta.url)(id);",
     },
     ...options,
     external: [...(options.external ?? []), 'pg-native'],

@@ -1,5 +1,4 @@
 // Structured logs: one JSON line an event, on standard output.
-import { write, writeSync } from 'node:fs'
 import { logLevels, type Settings } from './settings.ts'
 
 type Fields = Record<string, unknown>
@@ -56,6 +55,9 @@ function timestamp(): string {
   }
   return stamp
 }
+
+// Not imported: as an ES module it brings streams and more with it, which take their time to load.
+const { write, writeSync } = process.getBuiltinModule('node:fs')
 
 const stdout = 1
 // About fifty lines.

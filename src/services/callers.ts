@@ -104,7 +104,12 @@ export function createCallerLookup({
   cache,
   outbox,
 }: Pick<Connections, 'db' | 'cache' | 'outbox'>): CallerLookup {
-  const known = new LRUCache<string, Promise<NameRecord>>({ max: 10_000, ttl: knownMs })
+  // Counted as sizes: with `max` room for all of them would be made at the start, which then takes longer.
+  const known = new LRUCache<string, Promise<NameRecord>>({
+    maxSize: 10_000,
+    sizeCalculation: () => 1,
+    ttl: knownMs,
+  })
 
   const load = async (folded: string): Promise<NameRecord> => {
     const [row] = await db.read<NameRow>('caller-by-name', nameText, [folded, usernameHash(folded)])
