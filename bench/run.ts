@@ -1,7 +1,7 @@
 // npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
 // to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
 // `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation,
-// `--only sign-in` passwords and blocks.
+// `--only sign-in` passwords and blocks, `--only start` the function's start.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
+import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { runCommand } from '../src/cli/command.ts'
 import { startEmbeddedPostgres } from '../src/connection/embedded-postgres.ts'
@@ -27,6 +28,7 @@ import { positive } from './options.ts'
 import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchSignIn } from './sign-in.ts'
+import { benchStart } from './start.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -71,7 +73,7 @@ await runCommand(async () => {
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
-    const parts = [...Object.values(names), 'refresh', 'sign-in']
+    const parts = [...Object.values(names), 'refresh', 'sign-in', 'start']
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must begin one of: ${parts.join('; ')}`)
     await bench()
@@ -98,10 +100,14 @@ async function bench(): Promise<void> {
     JWT_JWKS_URI: issuer.rules.jwksUri,
     JWT_AUDIENCE: issuer.rules.audience.join(),
   }
+  const newUser = () =>
+    JSON.stringify({ username: `bench.${randomBytes(8).toString('hex')}`, password: 'a-good-password' })
+  const token = await issuer.token({ username: 'bench', 'cognito:groups': ['admins'] })
+  const functionStart = () => benchStart({ env, rounds, id: ids[0] ?? '', claims: decodeJwt(token), newUser })
   if (options.only === 'refresh') return benchRefresh(env, rounds)
+  if (options.only === 'start') return functionStart()
   const floor = await startFloors(env)
   const service = await startService(env)
-  const token = await issuer.token({ username: 'bench', 'cognito:groups': ['admins'] })
 
   const random = () => ids[Math.floor(Math.random() * ids.length)] ?? ''
   let next = 0
@@ -135,8 +141,6 @@ async function bench(): Promise<void> {
     `${method} ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${token}\r\n${
       body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
     }\r\n${body}`
-  const newUser = () =>
-    JSON.stringify({ username: `bench.${randomBytes(8).toString('hex')}`, password: 'a-good-password' })
 
   // The same headers go to the floors: what they cost Node they cost everybody.
   const nodeFloor = (name: string, path: () => string): Floor => ({
@@ -222,6 +226,7 @@ async function bench(): Promise<void> {
   process.stdout.write(`\nresident memory after all that: ${await residentMegabytes(service.process)} MB\n`)
   if (options.only === '') {
     await benchRefresh(env, rounds)
+    await functionStart()
     await starts()
   }
 }
