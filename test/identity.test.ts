@@ -1,7 +1,5 @@
 // Signing in, as an app does it: two servers, a user pool whose triggers are the built function, and a network
 // between the service and the pool that fails.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   AdminAddUserToGroupCommand,
@@ -17,19 +15,17 @@ import { openConnections } from '../src/connection/open.ts'
 import { readSettings } from '../src/connection/settings.ts'
 import type { CreateUser, User } from '../src/model/user.ts'
 import { createUser } from '../src/services/users/write.ts'
-import { buildFunctions } from '../tools/build-functions.ts'
 import { startCognito } from './support/cognito.ts'
 import { freshDatabase } from './support/database.ts'
 import { type BusEvent, startBus } from './support/event-bus.ts'
+import { packagedFunctions } from './support/functions.ts'
 import { startFunction } from './support/lambda.ts'
 import { startProxy } from './support/proxy.ts'
 import { privateFolder, type Run, run, started } from './support/server-process.ts'
 import { realServices, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
-const functions = await mkdtemp(join(tmpdir(), 'user-directory-functions-'))
-afterAll(() => rm(functions, { recursive: true, force: true }))
-await buildFunctions(functions)
+const { folder: functions } = await packagedFunctions()
 const [cognito, bus, databaseUrl] = await Promise.all([startCognito(), startBus(), freshDatabase()])
 const network = await startProxy({ host: '127.0.0.1', port: cognito.port })
 afterAll(network.close)

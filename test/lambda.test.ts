@@ -1,12 +1,10 @@
 // The functions beside what the API's own tests show: events, identities, bad starts, and the daily job.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { metrics } from '../src/connection/metrics.ts'
 import type { GatewayAnswer } from '../src/handler/gateway-event.ts'
-import { buildFunctions } from '../tools/build-functions.ts'
 import { freshDatabase } from './support/database.ts'
+import { packagedFunctions } from './support/functions.ts'
 import { clientId } from './support/issuer.ts'
 import { startFunction } from './support/lambda.ts'
 import { startRedis } from './support/redis.ts'
@@ -14,9 +12,7 @@ import { startS3 } from './support/s3.ts'
 import { realServices, startService, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
-afterAll(() => rm(folder, { recursive: true, force: true }))
-await buildFunctions(folder)
+const { folder } = await packagedFunctions()
 
 const issuer = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI'
 const env = {

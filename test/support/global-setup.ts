@@ -1,4 +1,5 @@
-// What the whole run shares: one PostgreSQL with a migrated template database, one Redis, one S3.
+// What the whole run shares: one PostgreSQL with a migrated template database, one Redis, one S3, and a folder for
+// the functions' package.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +16,8 @@ declare module 'vitest' {
     postgresUrl: string
     redisUrl: string
     s3Env: Record<string, string>
+    /** See `packagedFunctions`. */
+    functionsFolder: string
   }
 }
 
@@ -35,6 +38,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const s3 = await startS3()
     undo.push(s3.stop)
 
+    const functions = await mkdtemp(join(tmpdir(), 'user-directory-functions-'))
+    undo.push(() => rm(functions, { recursive: true, force: true }))
+
+    project.provide('functionsFolder', functions)
     project.provide('postgresUrl', postgres.url)
     project.provide('redisUrl', redis?.url ?? process.env.REDIS_URL ?? '')
     project.provide('s3Env', s3.env)

@@ -13,9 +13,9 @@ import { openTokenVerifier } from '../../src/connection/token-verifier.ts'
 import type { GatewayAnswer } from '../../src/handler/gateway-event.ts'
 import { startNodeServer } from '../../src/handler/node-server.ts'
 import type { User } from '../../src/model/user.ts'
-import { buildFunctions } from '../../tools/build-functions.ts'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
+import { packagedFunctions } from './functions.ts'
 import { type Issuer, startIssuer } from './issuer.ts'
 import { httpEvent, restEvent, startFunction } from './lambda.ts'
 import { until } from './wait.ts'
@@ -175,15 +175,14 @@ async function startNode(connections: Connections, { rules }: Issuer): Promise<S
   return { url, send: (path, init) => fetch(url + path, init), close: server.close }
 }
 
-/** The built package in an empty folder, behind a gateway whose authorizer checks tokens as API Gateway does. */
+/** The package, behind a gateway whose authorizer checks tokens as API Gateway does. */
 async function startLambda(
   kind: 'rest' | 'http',
   env: Record<string, string>,
   { rules }: Issuer,
   log: LogLine[],
 ): Promise<Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'user-directory-api-'))
-  await buildFunctions(folder)
+  const { folder } = await packagedFunctions()
   const settings = {
     ...env,
     NODE_ENV: 'production',
@@ -215,10 +214,7 @@ async function startLambda(
       ])
       return new Response(answer.body || null, { status: answer.statusCode, headers })
     },
-    close: async () => {
-      await close()
-      await rm(folder, { recursive: true, force: true })
-    },
+    close,
   }
 }
 
