@@ -296,19 +296,6 @@ describe('a function that cannot start', () => {
     }
     expect(lines.join()).not.toContain('secret-x')
   })
-
-  it('whose database refuses it answers 503, and serves as soon as it does not', async () => {
-    const url = new URL(env.DATABASE_URL)
-    const service = await startFunction(
-      join(folder, 'api.js'),
-      { ...env, DATABASE_URL: Object.assign(new URL(url), { password: 'wrong' }).href },
-      () => {},
-    )
-    onTestFinished(service.close)
-    const answer = (await service.invoke(restEvent(admin))) as GatewayAnswer
-    expect(answer.statusCode).toBe(503)
-    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
-  })
 })
 
 describe('the daily revalidation', async () => {

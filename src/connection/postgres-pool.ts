@@ -59,13 +59,13 @@ export function openPool(url: string, logger: Logger): Database {
   let restUntil = 0
   let lastAnswerAt = 0
 
-  const failed = (startedAt: number, error: WireError): ServiceError => {
+  const failed = (startedAt: number, cause: unknown): ServiceError => {
     // One slow statement is no outage: others were answered since it began.
     if (lastAnswerAt < startedAt) {
       restUntil = performance.now() + restMs
       limit.clearQueue()
     }
-    return unavailable('The database', error.cause)
+    return unavailable('The database', cause)
   }
 
   const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
@@ -76,8 +76,8 @@ export function openPool(url: string, logger: Logger): Database {
       })
     return limit(async () => {
       const startedAt = performance.now()
-      const client = await onWire(pool.connect()).catch((error: WireError) => {
-        throw failed(startedAt, error)
+      const client = await pool.connect().catch((error: unknown) => {
+        throw failed(startedAt, noConnection(error))
       })
       try {
         const result = await work(client)
@@ -88,7 +88,7 @@ export function openPool(url: string, logger: Logger): Database {
         const wire = wireError(error)
         // A connection that failed is in a state nobody knows; PostgreSQL rolls back what it had begun.
         client.release(wire !== undefined)
-        if (wire) throw failed(startedAt, wire)
+        if (wire) throw failed(startedAt, wire.cause)
         lastAnswerAt = performance.now()
         throw error
       }
@@ -125,6 +125,19 @@ export function openPool(url: string, logger: Logger): Database {
     check: () => withClient(async (client) => void (await onWire(client.query('SELECT 1')))),
     close: async () => void (await Promise.all([pool.end(), pipeline.close()])),
   }
+}
+
+/** Why there is no connection, and what to do, for the log. */
+function noConnection(cause: unknown): Error {
+  const { code = '' } = cause instanceof pg.DatabaseError ? cause : {}
+  return new Error(
+    code.startsWith('28')
+      ? "PostgreSQL does not let us in: check DATABASE_URL's user and password"
+      : code === '3D000'
+        ? 'PostgreSQL has no such database: check what DATABASE_URL ends with'
+        : 'no connection to PostgreSQL: check DATABASE_URL, that it runs there, and that nothing on the way refuses us',
+    { cause },
+  )
 }
 
 /** The connection failed, as against PostgreSQL having refused a statement. */

@@ -1,5 +1,6 @@
-// The API's function as AWS runs it: the built package in a folder of its own, fed by the runtime API.
-import { spawn } from 'node:child_process'
+// A function as AWS runs it: the built package in a folder of its own, fed by the runtime API. Each process begins
+// with an init; when one ends, so does what it was at, and the next event gets another.
+import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -14,6 +15,8 @@ type Invocation = {
 }
 
 export type LambdaFunction = {
+  /** The process that runs now, if one does. */
+  process(): ChildProcess | undefined
   /**
    * @param timeoutMs what the function is told that it has; 30 s when absent
    * @throws Error with what the function threw
@@ -34,6 +37,7 @@ export async function startFunction(
   const waiting: Invocation[] = []
   const running = new Map<string, Invocation>()
   let asking: ServerResponse | undefined
+  let initError: string | undefined
 
   const give = (): void => {
     if (!asking) return
@@ -57,10 +61,11 @@ export async function startFunction(
     }
     readJson(request).then(
       (body) => {
+        if (request.url?.endsWith('/init/error')) initError = describe(body)
         const invocation = running.get(id ?? '')
         running.delete(id ?? '')
         if (what === 'response') invocation?.done(body)
-        else invocation?.failed(new Error((body as { errorMessage: string }).errorMessage))
+        else invocation?.failed(new Error(describe(body)))
         response.writeHead(202).end()
       },
       () => response.writeHead(400).end(),
@@ -68,31 +73,50 @@ export async function startFunction(
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
 
-  const child = spawn(process.execPath, [resolve('test/support/lambda-runtime.mjs'), entry], {
-    cwd: dirname(entry),
-    // As on AWS: nothing of this process's environment.
-    env: { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = new Promise<void>((done) => child.once('exit', () => done()))
-  createInterface({ input: child.stdout }).on('line', onLine)
-  child.once('exit', () => {
-    for (const { failed } of [...running.values(), ...waiting]) failed(new Error('the function has ended'))
-  })
+  let child: ChildProcess | undefined
+  let exited: Promise<void> | undefined
+  const init = (): void => {
+    const started = spawn(process.execPath, [resolve('test/support/lambda-runtime.mjs'), entry], {
+      cwd: dirname(entry),
+      // As on AWS: nothing of this process's environment.
+      env: { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    child = started
+    createInterface({ input: started.stdout }).on('line', onLine)
+    exited = new Promise((done) => {
+      started.once('exit', () => {
+        child = undefined
+        asking = undefined
+        const error = new Error(initError ?? 'the function has ended')
+        initError = undefined
+        for (const { failed } of [...running.values(), ...waiting.splice(0)]) failed(error)
+        running.clear()
+        done()
+      })
+    })
+  }
+  init()
 
   return {
+    process: () => child,
     invoke: (event, timeoutMs = 30_000) =>
       new Promise((done, failed) => {
         waiting.push({ event, timeoutMs, done, failed })
+        if (!child) init()
         give()
       }),
     close: async () => {
-      child.kill('SIGKILL')
+      child?.kill('SIGKILL')
       await exited
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
     },
   }
+}
+
+function describe(error: unknown): string {
+  return (error as { errorMessage: string }).errorMessage
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
