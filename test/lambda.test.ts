@@ -7,6 +7,7 @@ import { freshDatabase } from './support/database.ts'
 import { packagedFunctions } from './support/functions.ts'
 import { clientId } from './support/issuer.ts'
 import { startFunction } from './support/lambda.ts'
+import { png } from './support/picture.ts'
 import { startRedis } from './support/redis.ts'
 import { startS3 } from './support/s3.ts'
 import { realServices, startService, uniqueName } from './support/service.ts'
@@ -246,6 +247,21 @@ describe('an event', () => {
       CacheMisses: 0,
       CacheBypasses: 0,
     })
+  })
+
+  it('holds an image of 4.4 MB, and Lambda takes none of 5', async () => {
+    const made = await send(post(JSON.stringify({ username: uniqueName(), password: 'a-good-password' })))
+    const upload = (bytes: Uint8Array) =>
+      post(Buffer.from(bytes).toString('base64'), {
+        path: `/upload/${made.json.id}`,
+        multiValueHeaders: { 'Content-Type': ['image/png'] },
+        isBase64Encoded: true,
+      })
+    const image = (await png()) as Uint8Array
+    // What comes after an image's end is no part of it.
+    const padded = (megabytes: number) => Buffer.concat([image, Buffer.alloc(megabytes * 1_000_000)])
+    expect((await send(upload(padded(4.4)))).statusCode).toBe(200)
+    await expect(invoke(upload(padded(5)))).rejects.toThrow('RequestEntityTooLarge')
   })
 
   it.each([

@@ -14,6 +14,9 @@ type Invocation = {
   failed: (error: Error) => void
 }
 
+// What Lambda takes of one call, in bytes of JSON. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const eventBytesMax = 6 * 1024 * 1024
+
 export type LambdaFunction = {
   /** The process that runs now, if one does. */
   process(): ChildProcess | undefined
@@ -102,6 +105,8 @@ export async function startFunction(
     process: () => child,
     invoke: (event, timeoutMs = 30_000) =>
       new Promise((done, failed) => {
+        if (Buffer.byteLength(JSON.stringify(event)) > eventBytesMax)
+          return failed(new Error('RequestEntityTooLargeException'))
         waiting.push({ event, timeoutMs, done, failed })
         if (!child) init()
         give()
