@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { stat, symlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
+import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
@@ -278,6 +279,29 @@ describe('the commands', () => {
     expect(await token.exit).toBe(0)
     const list = await get(server, '/user?count=exact', token.output().trim())
     expect(((await list.json()) as { total: number }).total).toBe(350)
+  })
+
+  it.each([
+    ['--group', 'admin', 'admins and readers'],
+    ['--group', '', 'admins and readers'],
+    ['--scope', 'users/write users/erase', 'users/write and users/read'],
+  ])(
+    'token refuses what the directory does not know, and says what it does (%s %s)',
+    async (option, name, known) => {
+      // One that it knows does not help.
+      const more = option === '--group' ? ['--group', 'readers'] : []
+      const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), option, name, ...more)
+      expect(await token.exit).toBe(1)
+      expect(token.output()).toContain(`which the directory does not know. It knows ${known}.`)
+      expect(token.output()).not.toContain('eyJ')
+    },
+  )
+
+  it('token makes those of machine clients that hold more than one scope', async () => {
+    const scopes = 'users/read users/write'
+    const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), '--scope', scopes)
+    expect(await token.exit).toBe(0)
+    expect(decodeJwt(token.output().trim())).toMatchObject({ scope: scopes })
   })
 
   it('refresh works beside a running server, and says what it has found', async () => {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openLocalIssuer } from '../connection/local-issuer.ts'
 import { readSettings } from '../connection/settings.ts'
+import { groupOf, scopeOf } from '../services/access.ts'
 import { runCommand } from './command.ts'
 
 const usage = `Makes a token of the local issuer.
@@ -30,6 +31,9 @@ await runCommand(async () => {
   }
   if (values.scope && (values.group || values.username))
     throw new Error('A scope is for machine clients, which have neither a username nor groups.')
+  // The directory gives nothing for any other: whoever made such a token would look for the fault elsewhere.
+  refuseUnknown('--group', values.group ?? [], Object.values(groupOf))
+  refuseUnknown('--scope', values.scope?.split(' ') ?? [], Object.values(scopeOf))
   const hours = Number(values.hours)
   if (!(hours > 0 && hours <= 8_760)) throw new Error('--hours must be more than 0 and at most 8760')
   const settings = readSettings(process.env, resolve('.data'))
@@ -46,3 +50,11 @@ await runCommand(async () => {
       })
   process.stdout.write(`${token}\n`)
 })
+
+function refuseUnknown(option: string, given: string[], known: string[]): void {
+  const unknown = given.filter((name) => !known.includes(name))
+  if (unknown.length > 0)
+    throw new Error(
+      `${option} is ${unknown.map((name) => JSON.stringify(name)).join(', ')}, which the directory does not know. It knows ${known.join(' and ')}.`,
+    )
+}

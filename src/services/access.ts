@@ -25,10 +25,14 @@ const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
   none: { any: [], own: [] },
 }
 
+/** What gives a role: to people the group, to machine clients the scope. Others give none. */
+export const groupOf = { admin: 'admins', reader: 'readers' } as const
+export const scopeOf = { admin: 'users/write', reader: 'users/read' } as const
+
 /** The strongest role that a token gives. */
 export function roleOf({ groups, scopes }: Claims, ownsRecord: boolean): Role {
-  if (groups.includes('admins') || scopes.includes('users/write')) return 'admin'
-  if (groups.includes('readers') || scopes.includes('users/read')) return 'reader'
+  for (const role of ['admin', 'reader'] as const)
+    if (groups.includes(groupOf[role]) || scopes.includes(scopeOf[role])) return role
   return ownsRecord ? 'user' : 'none'
 }
 
