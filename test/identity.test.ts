@@ -196,17 +196,34 @@ describe('a new password', () => {
   it.each([
     ['directly', one],
     ['by way of the function', other],
-  ])('counts at once, the old one does not, and the groups are kept (%s)', async (_way, server) => {
-    const { path, username } = await makeUser()
-    await cognito.signIn(username, 'a-good-password')
-    await addToGroup(username, 'readers')
-    await change(path, { password: 'another-password' }, server)
-    expect(await poolUser(username)).toBeDefined()
-    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
-    const { access } = await cognito.signIn(username, 'another-password')
-    expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
-    for (const server of [one, other]) expect(await reads(server, access, path)).toBe(200)
-  })
+  ])(
+    'counts at once, the old one and its tokens do not, and the groups are kept (%s)',
+    async (_way, server) => {
+      const { path, username } = await makeUser()
+      const before = await cognito.signIn(username, 'a-good-password')
+      for (const server of [one, other])
+        for (const token of [before.access, before.id]) expect(await reads(server, token, path)).toBe(200)
+      await addToGroup(username, 'readers')
+      await change(path, { password: 'another-password' }, server)
+      const refused = async (server: Run) => {
+        for (const token of [before.access, before.id])
+          await until(
+            'the token to be refused',
+            async () => (await reads(server, token, path)) === 401,
+            1_000,
+          )
+      }
+      await Promise.all([one, other].map(refused))
+      expect(await poolUser(username)).toBeDefined()
+      await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
+      const { access } = await cognito.signIn(username, 'another-password')
+      expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
+      for (const server of [one, other]) {
+        expect(await reads(server, access, path)).toBe(200)
+        expect(await reads(server, before.access, path)).toBe(401)
+      }
+    },
+  )
 
   it('counts also when the pool could not be told of it, and the old one in the meantime does not', async () => {
     const { path, username, id } = await makeUser()
