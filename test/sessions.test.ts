@@ -1,7 +1,9 @@
 // A token's end before its time: when its user is blocked, changes the password, is renamed or erased. Two
 // servers on one PostgreSQL and Redis.
+import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { namePlace } from '../src/connection/cache.ts'
+import { users } from '../src/model/tables.ts'
 import { fold } from '../src/model/text.ts'
 import type { User } from '../src/model/user.ts'
 import { createCallerLookup } from '../src/services/callers.ts'
@@ -80,6 +82,76 @@ describe('a token is refused on every server, within a second, once its user', (
     const own = async (server: Service) =>
       (await server.call('PATCH', `/user/${next.id}`, { token: later, json: { name: 'Next' } })).status
     for (const server of servers) await until('the name to count', async () => (await own(server)) === 200)
+  })
+})
+
+/** By how much sessions have outlived their end, as a server has counted it. */
+const outlived = ({ log }: Service) =>
+  log.flatMap(({ message, fields }) => (message === 'session ended' ? [Number(fields.SessionOutlived)] : []))
+
+describe('how long a token was taken after its end is counted', () => {
+  it('by each server that took it, once for each block or change of password, and no less than its user saw', async () => {
+    for (const json of [{ status: 'BLOCKED' }, { password: 'another-password' }]) {
+      const me = await makeUser()
+      const token = await tokenOf(me.username)
+      const before = servers.map((server) => outlived(server).length)
+      for (const server of servers) expect(await get(server, token)).toBe(200)
+      await patch(me, json)
+      const answeredAt = Date.now()
+      for (const [at, server] of servers.entries()) {
+        let lastAskedAt = 0
+        await until('the token to be refused', async () => {
+          const askedAt = Date.now()
+          const status = await get(server, token)
+          if (status === 200) lastAskedAt = askedAt
+          return status === 401
+        })
+        for (let more = 0; more < 3; more++) expect(await get(server, token)).toBe(401)
+        const counted = outlived(server).slice(before[at])
+        expect(counted).toHaveLength(1)
+        expect(counted[0]).toBeGreaterThanOrEqual(Math.max(0, lastAskedAt - answeredAt))
+        expect(counted[0]).toBeLessThan(1_000)
+      }
+    }
+  })
+
+  it('as nothing where none came after, also by a clock that is behind', async () => {
+    const me = await makeUser()
+    const token = await tokenOf(me.username)
+    expect(await get(first, token)).toBe(200)
+    const before = outlived(first).length
+    await patch(me, { status: 'BLOCKED' })
+    const { cache, db } = first.connections
+    const ahead = new Date(Date.now() + 60_000)
+    await db.query((queries) =>
+      queries.update(users).set({ sessionsValidFrom: ahead }).where(eq(users.id, me.id)),
+    )
+    await cache.forget(me.id, undefined, [fold(me.username)])
+    await until('the token to be refused', async () => (await get(first, token)) === 401)
+    expect(outlived(first).slice(before)).toEqual([0])
+  })
+
+  it('and a session that began after it has no part in that', async () => {
+    const me = await makeUser()
+    const [token, later] = [await tokenOf(me.username), await laterToken(me.username)]
+    expect(await get(first, token)).toBe(200)
+    await patch(me, { password: 'another-password' })
+    await until('the token to be refused', async () => (await get(first, token)) === 401)
+    const before = outlived(first).length
+    expect(await get(first, later)).toBe(200)
+    expect(await get(first, token)).toBe(401)
+    expect(outlived(first)).toHaveLength(before)
+  })
+
+  it('not by a server that never took it, and never for machines', async () => {
+    const me = await makeUser({ status: 'BLOCKED' })
+    const before = servers.map((server) => outlived(server).length)
+    const machine = await issuer.machineToken('users/read')
+    for (const server of servers) {
+      expect(await get(server, await tokenOf(me.username))).toBe(401)
+      expect(await get(server, machine)).toBe(200)
+    }
+    expect(servers.map((server) => outlived(server).length)).toEqual(before)
   })
 })
 

@@ -83,12 +83,13 @@ export class Watch extends Construct {
     key.grantEncryptDecrypt(new ServicePrincipal('cloudwatch.amazonaws.com'))
     this.topic = new Topic(this, 'Alarms', { masterKey: key, enforceSSL: true })
 
-    const { request, latency, gateway, connections, lag } = {
+    const { request, latency, gateway, connections, lag, outlived } = {
       request: functions.api.alias,
       latency: counted('request', 'Latency', 'p99'),
       gateway: api.rest.metricServerError({ period: Duration.minutes(5), statistic: 'Sum' }),
       connections: data.database.instance.metricDatabaseConnections({ period: minute, statistic: 'Maximum' }),
       lag: counted('outbox', 'OutboxLag', 'Maximum'),
+      outlived: counted('sessionEnd', 'SessionOutlived', 'p99'),
     }
     this.ofNewVersion = [
       this.#alarm('Crashes', 'The API’s function fails to answer: it crashes or takes too long.', {
@@ -185,6 +186,11 @@ export class Watch extends Construct {
         missing: TreatMissingData.BREACHING,
       },
     )
+    this.#alarm('BlocksLate', 'Tokens are taken for longer than a second after their user was blocked.', {
+      metric: outlived,
+      above: 1_000,
+      periods: 1,
+    })
     this.#alarm('SignInsRefused', 'Most sign-ins are refused: somebody guesses, or something is wrong.', {
       metric: new MathExpression({
         expression: 'IF(refused > 20 AND refused > done, refused, 0)',
@@ -231,6 +237,13 @@ export class Watch extends Construct {
           graph('Outbox', counted('outbox', 'OutboxPending', 'Maximum'), lag),
           graph('Sign-ins', counted('signIn', 'SignIns'), counted('signIn', 'SignInsRefused')),
           graph(
+            'Tokens taken after a block, ms',
+            counted('sessionEnd', 'SessionOutlived', 'Maximum'),
+            outlived,
+          ),
+        ],
+        [
+          graph(
             'Functions at once',
             ...[functions.api, functions.signIn].map(
               ({ function: { functionName } }) =>
@@ -243,8 +256,6 @@ export class Watch extends Construct {
                 }),
             ),
           ),
-        ],
-        [
           graph(
             'Daily revalidation',
             ...(['Scanned', 'Fresh', 'Repaired', 'Dropped', 'Orphans'] as const).map((name) =>
@@ -252,6 +263,8 @@ export class Watch extends Construct {
             ),
           ),
           graph('Its duration, ms', counted('revalidation', 'Duration', 'Maximum', Duration.hours(1))),
+        ],
+        [
           graph(
             'Firewall',
             ...['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(

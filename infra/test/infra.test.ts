@@ -352,6 +352,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   test('alarms watch over all that may go wrong, and tell somebody', () => {
     const alarms = properties('AWS::CloudWatch::Alarm')
     expect(alarms.map(({ AlarmName }) => String(AlarmName).split('-').at(-1)).sort()).toEqual([
+      'BlocksLate',
       'CacheDown',
       'CacheDrift',
       'Crashes',

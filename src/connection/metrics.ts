@@ -44,6 +44,11 @@ export const metrics = {
     dimensions: { Service: 'user-directory' },
     units: { SignIns: 'Count', SignInsRefused: 'Count' },
   },
+  sessionEnd: {
+    dimensions: { Service: 'user-directory' },
+    /** From a block or a change of password until the last request that this process took of a session before it. */
+    units: { SessionOutlived: 'Milliseconds' },
+  },
 } as const satisfies Record<string, { dimensions: Record<string, string>; units: Record<string, Unit> }>
 
 /**

@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache'
 import { type CachedName, type Entry, namePlace } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
+import { metricFields } from '../connection/metrics.ts'
 import type { Connections } from '../connection/open.ts'
 import { fold, isPoolName } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'
@@ -21,6 +22,11 @@ type NameRecord = {
 
 // A block must be felt within a second on every instance; half of that is left for a slow look-up.
 const knownMs = 500
+// Of so many sessions it is known when they were used last here.
+const sessionsMax = 10_000
+
+// Counted as sizes: with `max` room for all of them would be made at the start, which then takes longer.
+const counted = (max: number) => ({ maxSize: max, sizeCalculation: () => 1 })
 
 export type CallerLookup = {
   /**
@@ -103,13 +109,23 @@ export function createCallerLookup({
   db,
   cache,
   outbox,
-}: Pick<Connections, 'db' | 'cache' | 'outbox'>): CallerLookup {
-  // Counted as sizes: with `max` room for all of them would be made at the start, which then takes longer.
-  const known = new LRUCache<string, Promise<NameRecord>>({
-    maxSize: 10_000,
-    sizeCalculation: () => 1,
-    ttl: knownMs,
-  })
+  logger,
+}: Pick<Connections, 'db' | 'cache' | 'outbox' | 'logger'>): CallerLookup {
+  const known = new LRUCache<string, Promise<NameRecord>>({ ...counted(10_000), ttl: knownMs })
+  const usedAtMs = new LRUCache<string, number>(counted(sessionsMax))
+
+  /**
+   * Tells by how much a session that was used here has outlived its end. The end is the moment that is stored with
+   * the block or the change of password; that is answered a little later, so the figure is never too small.
+   */
+  const reportEnd = (session: string, endedAtMs: number | undefined): void => {
+    const lastAtMs = usedAtMs.get(session)
+    if (lastAtMs === undefined || endedAtMs === undefined) return
+    // Once: whoever goes on trying with the token is not told of again.
+    usedAtMs.delete(session)
+    const SessionOutlived = Math.max(0, lastAtMs - endedAtMs)
+    logger.info('session ended', metricFields('sessionEnd', { SessionOutlived }))
+  }
 
   const load = async (folded: string): Promise<NameRecord> => {
     const [row] = await db.read<NameRow>('caller-by-name', nameText, [folded, usernameHash(folded)])
@@ -129,7 +145,7 @@ export function createCallerLookup({
   const nameOf = (claims: Claims): Name => {
     let name = names.get(claims)
     if (!name) {
-      name = readName(claims.username)
+      name = readName(claims)
       names.set(claims, name)
     }
     return name
@@ -139,7 +155,7 @@ export function createCallerLookup({
     find: async (claims) => {
       const name = nameOf(claims)
       if (name === 'none') return { role: roleOf(claims, false), userId: undefined }
-      const { folded, exact } = name
+      const { folded, exact, session } = name
       let record = known.get(folded)
       if (!record) {
         record = look(folded)
@@ -149,12 +165,11 @@ export function createCallerLookup({
       }
       const { user, validFromMs } = await record
       // A pool that tells Ada from ada must not let either in while the record is blocked …
-      if (user?.isBlocked) return undefined
-      if (
-        validFromMs !== undefined &&
-        !(claims.signedInAtMs !== undefined && claims.signedInAtMs >= validFromMs)
-      )
+      if (user?.isBlocked || !isYoungEnough(claims, validFromMs)) {
+        reportEnd(session, validFromMs)
         return undefined
+      }
+      usedAtMs.set(session, Date.now())
       // … nor let one of them have the other's record. Our own pool does not: it may hold the name in any case.
       const owns =
         user !== undefined &&
@@ -164,12 +179,18 @@ export function createCallerLookup({
   }
 }
 
-type Name = { folded: string; exact: string } | 'none'
+/** `session` tells those of one user apart: the tokens of one say the same time of signing in. */
+type Name = { folded: string; exact: string; session: string } | 'none'
 
-function readName(username: string | undefined): Name {
+function readName({ username, signedInAtMs }: Claims): Name {
   // The database refuses NUL, and no username holds one.
   if (username === undefined || username.includes('\0') || !username.isWellFormed()) return 'none'
-  return { folded: fold(username), exact: username.normalize('NFKC') }
+  const folded = fold(username)
+  return { folded, exact: username.normalize('NFKC'), session: `${folded} ${signedInAtMs}` }
+}
+
+function isYoungEnough({ signedInAtMs }: Claims, validFromMs: number | undefined): boolean {
+  return validFromMs === undefined || (signedInAtMs !== undefined && signedInAtMs >= validFromMs)
 }
 
 /** Version 0 has the cache remember a name that is nobody's for a short while only. */
