@@ -6,15 +6,16 @@ import {
   AdminGetUserCommand,
   AdminSetUserPasswordCommand,
 } from '@aws-sdk/client-cognito-identity-provider'
-import { asc, eq } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { outbox, poolGroups } from '../src/model/tables.ts'
 import type { User } from '../src/model/user.ts'
-import { deliverDue } from '../src/services/deliver.ts'
+import { deliverDue, runDelivery } from '../src/services/deliver.ts'
 import { startCognito } from './support/cognito.ts'
 import { startBus } from './support/event-bus.ts'
 import { startProxy } from './support/proxy.ts'
 import { type Service, startService, uniqueName } from './support/service.ts'
+import { until } from './support/wait.ts'
 
 const cognito = await startCognito()
 cognito.functions.PreTokenGeneration = async (event) => event
@@ -31,14 +32,20 @@ const { db } = service.connections
 
 /** As the loops do, until nothing is due that can be delivered. */
 const deliverAll = async (by: Service = service) => {
-  while ((await deliverDue(by.connections, AbortSignal.timeout(20_000))) > 0);
+  const deliver = async (target: 'pool' | 'bus') => {
+    while ((await deliverDue(by.connections, target, AbortSignal.timeout(20_000))) > 0);
+  }
+  await deliver('pool')
+  await deliver('bus')
 }
 const waiting = (userId: string) =>
   db.query((queries) =>
     queries.select().from(outbox).where(eq(outbox.userId, userId)).orderBy(asc(outbox.id)),
   )
 const becomeDue = (userId: string) =>
-  db.query((queries) => queries.update(outbox).set({ dueAt: new Date() }).where(eq(outbox.userId, userId)))
+  db.query((queries) =>
+    queries.update(outbox).set({ dueAt: new Date(), busDueAt: new Date() }).where(eq(outbox.userId, userId)),
+  )
 const poolUser = (username: string) =>
   cognito.admin
     .send(new AdminGetUserCommand({ UserPoolId: cognito.poolId, Username: username }))
@@ -323,6 +330,105 @@ describe('the bus', () => {
   })
 })
 
+describe('the pool and the bus do not wait for one another', () => {
+  /** More than one claim takes, of users who are in the pool. */
+  const many = () => Promise.all(Array.from({ length: 25 }, signedIn))
+  const block = (made: { path: string }[]) =>
+    Promise.all(made.map(({ path }) => service.call('PATCH', path, { json: { status: 'BLOCKED' } })))
+  const deliverMeanwhile = () => {
+    const stop = new AbortController()
+    const running = runDelivery(service.connections, stop.signal)
+    onTestFinished(async () => {
+      stop.abort()
+      await running
+    })
+  }
+
+  it('events are published while the pool hangs, also those of the same users', async () => {
+    await deliverAll()
+    const made = await many()
+    network.hang()
+    onTestFinished(network.pass)
+    deliverMeanwhile()
+    await block(made)
+    const isPublished = ({ id }: { id: string }) => eventsOf(id).length === 2
+    await until('the events', () => made.every(isPublished), 3_000)
+    for (const { id } of made) expect(await waiting(id)).toMatchObject([{ poolPending: true }])
+    await network.pass()
+    const isDisabled = async ({ username }: { username: string }) =>
+      (await poolUser(username))?.Enabled === false
+    await until(
+      'the pool to be told',
+      async () => (await Promise.all(made.map(isDisabled))).every(Boolean),
+      60_000,
+    )
+  }, 90_000)
+
+  it('what one has refused often is told the other as soon as it may be', async () => {
+    const { id, path, username } = await signedIn()
+    await deliverAll()
+    const later = { busAttempts: 12, busDueAt: new Date(Date.now() + 300_000) }
+    await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
+    await db.query((queries) => queries.update(outbox).set(later).where(eq(outbox.userId, id)))
+    await deliverAll()
+    expect(await waiting(id)).toMatchObject([{ poolPending: false, busPending: true, ...later }])
+    expect((await poolUser(username))?.Enabled).toBe(false)
+
+    const muchLater = { attempts: 12, dueAt: new Date(Date.now() + 300_000) }
+    await service.call('PATCH', path, { json: { status: 'ACTIVE' } })
+    await db.query((queries) =>
+      queries
+        .update(outbox)
+        .set({ ...muchLater, busDueAt: new Date() })
+        .where(eq(outbox.userId, id)),
+    )
+    await deliverAll()
+    expect(eventsOf(id)).toHaveLength(3)
+    expect(await waiting(id)).toMatchObject([{ poolPending: true, busPending: false, ...muchLater }])
+  })
+
+  it('the event of a new password does not wait until the pool may be told of it by others', async () => {
+    const { id, path } = await signedIn()
+    await deliverAll()
+    network.hang()
+    onTestFinished(network.pass)
+    const changing = service.call('PATCH', path, { json: { password: 'another-password' } })
+    await until('the event', async () => {
+      await deliverDue(service.connections, 'bus', AbortSignal.timeout(20_000))
+      return eventsOf(id).length === 2
+    })
+    expect(await waiting(id)).toMatchObject([{ poolPending: true, busPending: false }])
+    expect((await changing).status).toBe(200)
+  })
+
+  it('nothing is left of a change that both are told at the same time', async () => {
+    await deliverAll()
+    const made = await many()
+    await block(made)
+    deliverMeanwhile()
+    const left = async () => (await Promise.all(made.map(({ id }) => waiting(id)))).flat()
+    await until('the outbox to be empty', async () => (await left()).length === 0)
+    for (const { id } of made)
+      expect(eventsOf(id).map(({ DetailType }) => DetailType)).toEqual(['user.created', 'user.blocked'])
+  })
+
+  it('the pool is told while the bus hangs', async () => {
+    await deliverAll()
+    const made = await many()
+    bus.isHanging = true
+    onTestFinished(() => {
+      bus.isHanging = false
+    })
+    deliverMeanwhile()
+    await block(made)
+    const isTold = ({ username }: { username: string }) =>
+      callsFor(username).includes(`AdminUserGlobalSignOut ${username}`)
+    await until('the pool to be told', () => made.every(isTold), 3_000)
+    bus.isHanging = false
+    await until('the events', () => made.every(({ id }) => eventsOf(id).length === 2), 60_000)
+  }, 90_000)
+})
+
 describe('several deliverers', () => {
   it('tell everything once, each user’s in its order', async () => {
     const other = await startService({ env, beside: service })
@@ -345,6 +451,30 @@ describe('several deliverers', () => {
       expect(eventsOf(id).map(({ detail }) => detail.user.version)).toEqual([1, 2, 3, 4, 5])
   })
 
+  it('keep the order of a user and of a name in the pool, whoever of them tells it', async () => {
+    const other = await startService({ env, beside: service })
+    await deliverAll()
+    const { id, path, username } = await signedIn()
+    const statuses = ['BLOCKED', 'ACTIVE', 'BLOCKED', 'ACTIVE', 'BLOCKED']
+    for (const status of statuses) await service.call('PATCH', path, { json: { status } })
+    await service.call('DELETE', path)
+    const next = await service.makeUser({ username })
+    await service.call('PATCH', `/user/${next.id}`, { json: { status: 'BLOCKED' } })
+    const stop = new AbortController()
+    const running = [service, other].map((by) => runDelivery(by.connections, stop.signal))
+    await until(
+      'the outbox to be empty',
+      async () => [...(await waiting(id)), ...(await waiting(next.id))].length === 0,
+    )
+    stop.abort()
+    await Promise.all(running)
+    const tasks = callsFor(username).filter((call) => !/SignOut|ListGroups/.test(call))
+    // Of an erased user nothing but the removal is left to be said.
+    expect(tasks.filter((call) => call.startsWith('AdminDeleteUser'))).toHaveLength(1)
+    expect(tasks.at(-1)).toBe(`AdminDisableUser ${username}`)
+    expect(tasks.indexOf(`AdminDeleteUser ${username}`)).toBe(tasks.length - 2)
+  })
+
   it('go on where one has died, without what it was told last', async () => {
     const { id, path, username } = await signedIn()
     await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
@@ -352,7 +482,12 @@ describe('several deliverers', () => {
     await db.query((queries) =>
       queries
         .update(outbox)
-        .set({ attempts: 1, dueAt: new Date(Date.now() + 30_000) })
+        .set({
+          attempts: 1,
+          dueAt: new Date(Date.now() + 30_000),
+          busAttempts: 1,
+          busDueAt: new Date(Date.now() + 30_000),
+        })
         .where(eq(outbox.userId, id)),
     )
     await service.call('PATCH', path, { json: { status: 'ACTIVE' } })
@@ -377,7 +512,7 @@ describe('several deliverers', () => {
       cognito.onDone = () => {}
     })
     await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
-    await deliverDue(service.connections, AbortSignal.timeout(20_000))
+    await deliverDue(service.connections, 'pool', AbortSignal.timeout(20_000))
     expect(await waiting(id)).toMatchObject([{ attempts: 5, poolPending: true }])
     cognito.onDone = () => {}
     await becomeDue(id)
@@ -398,6 +533,28 @@ describe('several deliverers', () => {
     expect(await poolUser(username)).toBeUndefined()
     expect(await savedGroups(id)).toEqual(['readers'])
   })
+})
+
+it('very many changes of a user that cannot be told hold up nobody else, and are not looked at each second', async () => {
+  await deliverAll()
+  const [stuck, other] = [await service.makeUser(), await service.makeUser()]
+  await db.query((queries) => queries.delete(outbox))
+  const dueAt = new Date(Date.now() + 240_000)
+  // More than are looked at at once, due since before the other's. The first has been refused often.
+  await db.query((queries) =>
+    queries.execute(sql`
+      INSERT INTO outbox (event_id, user_id, type, data, pool_pending, bus_pending, bus_due_at)
+      SELECT gen_random_uuid(), ${stuck.id}, 'user.updated', ${JSON.stringify({ user: stuck, changed: [] })},
+        false, true, CASE WHEN i = 1 THEN ${dueAt}::timestamptz ELSE now() - interval '1 minute' END
+      FROM generate_series(1, 5000) AS i`),
+  )
+  await service.call('PATCH', `/user/${other.id}`, { json: { name: 'Ada' } })
+  await deliverAll()
+  expect(eventsOf(other.id)).toHaveLength(1)
+  const rows = await waiting(stuck.id)
+  expect(rows).toHaveLength(5_000)
+  expect(new Set(rows.map(({ busDueAt }) => busDueAt.getTime()))).toEqual(new Set([dueAt.getTime()]))
+  await db.query((queries) => queries.delete(outbox))
 })
 
 describe('an outbox that lags', () => {

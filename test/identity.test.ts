@@ -125,7 +125,8 @@ const told = (userId: string) =>
     ])
     return rowCount === 0
   })
-const becomeDue = (database: pg.Client) => database.query('UPDATE outbox SET due_at = now()')
+const becomeDue = (database: pg.Client) =>
+  database.query('UPDATE outbox SET due_at = now(), bus_due_at = now()')
 const refusalOf = (username: string, password: string) =>
   cognito.signIn(username, password).then(
     () => 'none',

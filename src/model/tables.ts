@@ -153,14 +153,22 @@ export const outbox = pgTable(
     poolUsernameFolded: folded('pool_username_folded'),
     poolPending: boolean('pool_pending').notNull(),
     busPending: boolean('bus_pending').notNull(),
+    /** Of the pool; the bus has its own: what one must be told does not wait for the other. */
     attempts: integer('attempts').notNull().default(0),
     dueAt: instant('due_at').notNull().default(sql`clock_timestamp()`),
+    busAttempts: integer('bus_attempts').notNull().default(0),
+    busDueAt: instant('bus_due_at').notNull().default(sql`now()`),
     createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
   },
   (outbox) => [
+    index('outbox_pool_due').on(outbox.dueAt, outbox.id).where(sql`${outbox.poolPending}`),
+    index('outbox_bus_due').on(outbox.busDueAt, outbox.id).where(sql`${outbox.busPending}`),
     // A row waits for earlier ones of its user and of its username.
-    index('outbox_user').on(outbox.userId, outbox.id),
+    index('outbox_pool_user').on(outbox.userId, outbox.id).where(sql`${outbox.poolPending}`),
+    index('outbox_bus_user').on(outbox.userId, outbox.id).where(sql`${outbox.busPending}`),
     index('outbox_pool_username').on(outbox.poolUsernameFolded, outbox.id),
+    // For the version before migration 0008. To be dropped when it has gone.
+    index('outbox_user').on(outbox.userId, outbox.id),
     index('outbox_due').on(outbox.dueAt, outbox.id),
     check(
       'outbox_type_known',

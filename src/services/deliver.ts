@@ -1,11 +1,12 @@
 // Tells the user pool and the event bus what the outbox holds. Any number of processes may do so at once: a row
 // is claimed for half a minute, by its due time, and what dies meanwhile is claimed again after that. So everything
 // is told at least once, and per user in the order of the changes: a row waits for the earlier ones of its user,
-// and of its username in the pool. For the pool and for the bus apart: what waits for one does not wait
-// for the other. What fails is tried again ever later, for ever, and holds up nobody but its user.
+// and of its username in the pool. The pool and the bus have each its own claims, due times and tries: what waits
+// for one does not wait for the other. What fails is tried again ever later, for ever, and holds up nobody but its
+// user.
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, sql } from 'drizzle-orm'
-import type { BusEntry } from '../connection/event-bus.ts'
+import type { BusEntry, EventBus } from '../connection/event-bus.ts'
 import { boundedQueue } from '../connection/limits.ts'
 import { metricFields } from '../connection/metrics.ts'
 import type { UserPool } from '../connection/user-pool.ts'
@@ -14,6 +15,9 @@ import type { EventData, EventType, PoolTask } from './outbox.ts'
 import type { World } from './users/record.ts'
 
 type DeliveryWorld = Pick<World, 'db' | 'outbox' | 'logger'>
+
+/** Who is told. */
+type Target = 'pool' | 'bus'
 
 type Row = {
   id: string
@@ -26,14 +30,14 @@ type Row = {
   createdAt: Date
   /** Grows with every claim: by it a process knows that the row is still its own. */
   attempts: number
-  poolNow: boolean
-  busNow: boolean
 }
 
 const leaseMs = 30_000
 // Later than this a claimed row is not begun any more: one takes half of the lease at most.
 const beginMsMax = 10_000
 const claimedMax = 20
+// So many of those that are due are looked at for one whose turn it is: what waits must not cost more than it may.
+const lookedAtMax = 2_000
 const poolCallsMax = 5
 const backOffMsMax = 300_000
 const deliverNowMsMax = 2_000
@@ -42,34 +46,62 @@ const reportMs = 60_000
 /** An outbox whose oldest row is older lags. */
 export const lagSecondsMax = 60
 
-const claimText = (which: string) => `
+const columns = {
+  pool: { pending: 'pool_pending', attempts: 'attempts', due: 'due_at' },
+  bus: { pending: 'bus_pending', attempts: 'bus_attempts', due: 'bus_due_at' },
+}
+
+const dueText = (target: Target) => {
+  const { pending, due } = columns[target]
+  return `SELECT o.id, o.user_id FROM outbox o WHERE o.${due} <= now() AND o.${pending} ORDER BY o.${due}, o.id LIMIT ${lookedAtMax}`
+}
+
+const claimText = (target: Target, candidates: string, lock: string) => {
+  const { pending, attempts, due } = columns[target]
+  // Each by its index: a join could be planned to look at all pairs of one user's rows.
+  const isFirst = (column: string) =>
+    `o.id = (SELECT e.id FROM outbox e WHERE e.${column} = o.${column} AND e.${pending} ORDER BY e.id LIMIT 1)`
+  return `
 WITH head AS (
-  SELECT o.id, now.pool, now.bus
-  FROM outbox o CROSS JOIN LATERAL (
-    SELECT
-      $1 AND o.pool_pending AND NOT EXISTS (
-        SELECT 1 FROM outbox e WHERE e.user_id = o.user_id AND e.id < o.id AND e.pool_pending
-      ) AND NOT EXISTS (
-        SELECT 1 FROM outbox e
-        WHERE e.pool_username_folded = o.pool_username_folded AND e.id < o.id AND e.pool_pending
-      ) AS pool,
-      $2 AND o.bus_pending AND NOT EXISTS (
-        SELECT 1 FROM outbox e WHERE e.user_id = o.user_id AND e.id < o.id AND e.bus_pending
-      ) AS bus
-  ) now
-  WHERE ${which} AND (now.pool OR now.bus)
-  ORDER BY o.due_at, o.id
+  SELECT o.id FROM (${candidates}) candidate JOIN outbox o USING (id)
+  WHERE o.${pending} AND ${isFirst('user_id')}
+    ${target === 'pool' ? `AND ${isFirst('pool_username_folded')}` : ''}
+  ORDER BY o.${due}, o.id
   LIMIT ${claimedMax}
-  FOR UPDATE OF o SKIP LOCKED
+  FOR UPDATE OF o ${lock}
 )
 UPDATE outbox o
-SET attempts = attempts + 1, due_at = clock_timestamp() + interval '${leaseMs} ms'
+SET ${attempts} = o.${attempts} + 1, ${due} = clock_timestamp() + interval '${leaseMs} ms'
 FROM head WHERE o.id = head.id
 RETURNING o.id, event_id AS "eventId", user_id AS "userId", type, data, pool_task AS "poolTask",
-  pool_username AS "poolUsername", created_at AS "createdAt", attempts, pool AS "poolNow", bus AS "busNow"`
+  pool_username AS "poolUsername", created_at AS "createdAt", o.${attempts} AS attempts`
+}
 
-const claimDue = claimText('o.due_at <= now()')
-const claimNew = claimText('o.id = $3 AND o.attempts = 0')
+const claimDue = {
+  pool: claimText('pool', dueText('pool'), 'SKIP LOCKED'),
+  bus: claimText('bus', dueText('bus'), 'SKIP LOCKED'),
+}
+// Waits where the bus's claim of the same row is being stored: nobody else could set the password.
+const claimNew = claimText('pool', 'SELECT id FROM outbox WHERE id = $1 AND attempts = 0', '')
+
+// What waits for a row that is tried again much later is not looked at before that: in a long outage it may be very
+// many. Only a failure makes a row due later than a claim does.
+const deferText = (target: Target) => {
+  const { pending, due } = columns[target]
+  return `
+WITH waiting AS (
+  SELECT o.id, first.${due}
+  FROM (${dueText(target)} FOR UPDATE SKIP LOCKED) o CROSS JOIN LATERAL (
+    SELECT e.${due} FROM outbox e
+    WHERE e.user_id = o.user_id AND e.id < o.id AND e.${pending}
+    ORDER BY e.id LIMIT 1
+  ) first
+  WHERE first.${due} > clock_timestamp() + interval '${leaseMs} ms'
+)
+UPDATE outbox o SET ${due} = waiting.${due} FROM waiting WHERE o.id = waiting.id
+RETURNING o.id`
+}
+const defer = { pool: deferText('pool'), bus: deferText('bus') }
 
 /**
  * Sets a new password in the pool, by whoever has it in memory. Where this fails the outbox goes on without it:
@@ -78,10 +110,12 @@ const claimNew = claimText('o.id = $3 AND o.attempts = 0')
  */
 export async function deliverNow(world: DeliveryWorld, outboxId: number, password: string): Promise<void> {
   try {
+    const { pool } = world.outbox
+    if (!pool) return
     const rows = await world.db.query((queries) =>
-      queries.named<Row>('outbox-claim-new', claimNew, [true, false, outboxId]),
+      queries.named<Row>('outbox-claim-new', claimNew, [outboxId]),
     )
-    const told = deliver(world, rows, AbortSignal.timeout(deliverNowMsMax), password)
+    const told = tellPool(world, pool, rows, AbortSignal.timeout(deliverNowMsMax), password)
     // Tokens tell their age in whole seconds: who signs in once this is answered must not seem to have before.
     await Promise.all([told, pause(1_000 - (Date.now() % 1_000))])
   } catch (error) {
@@ -91,18 +125,30 @@ export async function deliverNow(world: DeliveryWorld, outboxId: number, passwor
 
 /** Delivers what is due and looks for more each second, until `signal` says stop. Tells each minute how far it is. */
 export async function runDelivery(world: DeliveryWorld, signal: AbortSignal): Promise<void> {
+  const deliver = (target: Target) => async () => {
+    while (!signal.aborted && (await deliverDue(world, target, signal)) > 0);
+  }
   let reportAt = 0
+  const report = async () => {
+    if (performance.now() < reportAt) return
+    reportAt = performance.now() + reportMs
+    await reportOutbox(world)
+  }
+  await Promise.all([deliver('pool'), deliver('bus'), report].map((work) => eachSecond(world, signal, work)))
+}
+
+async function eachSecond(
+  { logger }: DeliveryWorld,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
   let isReadable = true
   while (!signal.aborted) {
     try {
-      while (!signal.aborted && (await deliverDue(world, signal)) > 0);
-      if (performance.now() >= reportAt) {
-        reportAt = performance.now() + reportMs
-        await reportOutbox(world)
-      }
+      await work()
       isReadable = true
     } catch (error) {
-      if (isReadable) world.logger.warn('the outbox cannot be read', { error })
+      if (isReadable) logger.warn('the outbox cannot be read', { error })
       isReadable = false
     }
     await pause(pollMs, undefined, { signal }).catch(() => {})
@@ -132,62 +178,72 @@ async function reportOutbox(world: DeliveryWorld): Promise<void> {
 }
 
 /** One round of it. @returns how many rows were got on with. @throws ServiceError `unavailable`, `overloaded` */
-export async function deliverDue(world: DeliveryWorld, signal: AbortSignal): Promise<number> {
-  const { pool, bus } = world.outbox
-  const rows = await world.db.query((queries) =>
-    queries.named<Row>('outbox-claim-due', claimDue, [pool !== undefined, bus !== undefined]),
-  )
-  return deliver(world, rows, signal)
+export async function deliverDue(world: DeliveryWorld, target: Target, signal: AbortSignal): Promise<number> {
+  const { db, outbox } = world
+  const { pool, bus } = outbox
+  if (!outbox[target]) return 0
+  const rows = await db.query((queries) => queries.named<Row>(`outbox-claim-${target}`, claimDue[target], []))
+  if (rows.length === 0)
+    return (await db.query((queries) => queries.named(`outbox-defer-${target}`, defer[target], []))).length
+  if (target === 'pool') return pool ? tellPool(world, pool, rows, signal) : 0
+  return bus ? publish(world, bus, rows, signal) : 0
 }
 
-async function deliver(
+async function tellPool(
   world: DeliveryWorld,
+  pool: UserPool,
   rows: Row[],
   signal: AbortSignal,
   password?: string,
 ): Promise<number> {
-  if (rows.length === 0) return 0
-  const { pool, bus } = world.outbox
   const limit = boundedQueue(poolCallsMax, claimedMax)
   const beginUntil = performance.now() + beginMsMax
-  const failures = new Map<Row, unknown>()
-  const published = new Set<Row>()
-
-  const tellAll = async (pool: UserPool) => {
-    const told = rows.filter(({ poolNow }) => poolNow)
-    const tell = async (row: Row) => {
+  const failures: Failure[] = []
+  const tell = async (row: Row): Promise<void> => {
+    try {
       if (performance.now() > beginUntil) throw new Error('the user pool is too slow')
-      await tellPool(world, pool, row, signal, password)
+      await doTask(world, pool, row, signal, password)
+    } catch (error) {
+      failures.push({ row, error })
+      await settle(world, 'pool', [{ row, isDone: false }])
     }
-    await Promise.all(told.map((row) => limit(() => tell(row)).catch((error) => failures.set(row, error))))
   }
-  const publishAll = async (bus: NonNullable<typeof world.outbox.bus>) => {
-    const due = rows.filter(({ busNow }) => busNow)
-    const results = await bus.publish(due.map(toEntry), signal)
-    for (const [at, row] of due.entries())
-      if (results[at] === true) published.add(row)
-      else failures.set(row, results[at])
-  }
-  await Promise.all([pool && tellAll(pool), bus && publishAll(bus)])
+  await Promise.all(rows.map((row) => limit(() => tell(row))))
+  logFailures(world, 'user pool', failures)
+  return rows.length - failures.length
+}
 
+async function publish(
+  world: DeliveryWorld,
+  bus: EventBus,
+  rows: Row[],
+  signal: AbortSignal,
+): Promise<number> {
+  const results = await bus.publish(rows.map(toEntry), signal)
+  const failures = rows.flatMap((row, at): Failure[] =>
+    results[at] === true ? [] : [{ row, error: results[at] }],
+  )
   await settle(
     world,
-    rows.map((row) => ({
-      row,
-      isTold: false,
-      isPublished: published.has(row),
-      waitMs: failures.has(row) ? backOffMs(row.attempts) : 0,
-    })),
+    'bus',
+    rows.map((row, at) => ({ row, isDone: results[at] === true })),
   )
-  const [failed] = failures
-  if (failed)
-    world.logger.warn('the outbox could not deliver', {
-      count: failures.size,
-      event_id: failed[0].eventId,
-      attempts: failed[0].attempts,
-      error: failed[1],
+  logFailures(world, 'event bus', failures)
+  return rows.length - failures.length
+}
+
+type Failure = { row: Row; error: unknown }
+
+function logFailures({ logger }: DeliveryWorld, target: string, failures: Failure[]): void {
+  const [first] = failures
+  if (first)
+    logger.warn('the outbox could not deliver', {
+      to: target,
+      count: failures.length,
+      event_id: first.row.eventId,
+      attempts: first.row.attempts,
+      error: first.error,
     })
-  return rows.filter((row) => published.has(row) || !failures.has(row)).length
 }
 
 /** Half a second to some minutes, doubled with each attempt, and never for many rows the same. */
@@ -196,7 +252,7 @@ function backOffMs(attempts: number): number {
 }
 
 /** Has the pool do what the row asks for, and notes it at once: until then sign-ins of this name may be refused. */
-async function tellPool(
+async function doTask(
   world: DeliveryWorld,
   pool: UserPool,
   row: Row,
@@ -222,7 +278,7 @@ async function tellPool(
   } else {
     await takeOut()
   }
-  const isOurs = await settle(world, [{ row, isTold: true, isPublished: false, waitMs: undefined }])
+  const isOurs = await settle(world, 'pool', [{ row, isDone: true }])
   if (isOurs || !isSet) return
   // This process stood still for longer than its claim. The password may not be the latest any more.
   await takeOut()
@@ -266,45 +322,39 @@ async function putBackGroups(
   await db.query((queries) => queries.delete(poolGroups).where(eq(poolGroups.userId, userId)))
 }
 
-type Outcome = {
-  row: Row
-  isTold: boolean
-  isPublished: boolean
-  /** Until the row is due again; undefined leaves it claimed. */
-  waitMs: number | undefined
+const settleText = (target: Target) => {
+  const { pending, attempts, due } = columns[target]
+  return `
+UPDATE outbox o
+SET ${pending} = NOT t.done, ${due} = clock_timestamp() + t.wait_ms * interval '1 ms'
+FROM unnest($1::bigint[], $2::int[], $3::bool[], $4::int[]) AS t(id, attempts, done, wait_ms)
+WHERE o.id = t.id AND o.${attempts} = t.attempts AND o.${pending}
+RETURNING o.id`
 }
+const settleTexts = { pool: settleText('pool'), bus: settleText('bus') }
+const removeText = 'DELETE FROM outbox WHERE id = ANY($1::bigint[]) AND NOT pool_pending AND NOT bus_pending'
 
-const settleText = `
-WITH outcome AS (
-  SELECT * FROM unnest($1::bigint[], $2::int[], $3::bool[], $4::bool[], $5::int[])
-    AS t(id, attempts, told, published, wait_ms)
-), gone AS (
-  DELETE FROM outbox o USING outcome t
-  WHERE o.id = t.id AND o.attempts = t.attempts
-    AND (t.told OR NOT o.pool_pending) AND (t.published OR NOT o.bus_pending)
-  RETURNING o.id
-), kept AS (
-  UPDATE outbox o
-  SET pool_pending = o.pool_pending AND NOT t.told, bus_pending = o.bus_pending AND NOT t.published,
-    due_at = coalesce(clock_timestamp() + t.wait_ms * interval '1 ms', o.due_at)
-  FROM outcome t
-  WHERE o.id = t.id AND o.attempts = t.attempts AND o.id NOT IN (SELECT id FROM gone)
-  RETURNING o.id
-)
-SELECT id FROM gone UNION ALL SELECT id FROM kept`
-
-/** Notes what was done. @returns whether any of the rows was still this process's */
-async function settle({ db }: DeliveryWorld, outcomes: Outcome[]): Promise<boolean> {
-  const settled = await db.query((queries) =>
-    queries.named('outbox-settle', settleText, [
-      outcomes.map(({ row }) => row.id),
+/**
+ * Notes what was done, and what is to be tried again later.
+ * @returns whether any of the rows was still this process's
+ */
+async function settle(
+  { db }: DeliveryWorld,
+  target: Target,
+  outcomes: { row: Row; isDone: boolean }[],
+): Promise<boolean> {
+  const ids = outcomes.map(({ row }) => row.id)
+  return db.transaction(async (queries) => {
+    const settled = await queries.named(`outbox-settle-${target}`, settleTexts[target], [
+      ids,
       outcomes.map(({ row }) => row.attempts),
-      outcomes.map(({ isTold }) => isTold),
-      outcomes.map(({ isPublished }) => isPublished),
-      outcomes.map(({ waitMs }) => waitMs ?? null),
-    ]),
-  )
-  return settled.length > 0
+      outcomes.map(({ isDone }) => isDone),
+      outcomes.map(({ row, isDone }) => (isDone ? 0 : backOffMs(row.attempts))),
+    ])
+    // A statement of its own: the one above has locked the rows, so this one sees what the other target has noted.
+    await queries.named('outbox-remove', removeText, [ids])
+    return settled.length > 0
+  })
 }
 
 function toEntry({ eventId, type, data, createdAt }: Row): BusEntry {

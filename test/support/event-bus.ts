@@ -24,6 +24,8 @@ export type Bus = {
   refuses: (event: BusEvent) => boolean
   /** Nothing is answered but 500. */
   isDown: boolean
+  /** Nothing is answered at all. */
+  isHanging: boolean
   /** Are told of entries before they are taken, which an error prevents, and before the caller hears of it. */
   onCall: (events: BusEvent[]) => unknown
   onDone: (events: BusEvent[]) => unknown
@@ -37,6 +39,7 @@ export async function startBus(): Promise<Bus> {
     request.on('end', () => {
       const body = Buffer.concat(chunks)
       const { Entries = [] }: { Entries?: BusEvent[] } = JSON.parse(body.toString())
+      if (bus.isHanging) return
       response.setHeader('content-type', 'application/x-amz-json-1.1')
       const isWrong =
         request.headers['x-amz-target'] !== 'AWSEvents.PutEvents' ||
@@ -79,6 +82,7 @@ export async function startBus(): Promise<Bus> {
     batches: [],
     refuses: () => false,
     isDown: false,
+    isHanging: false,
     onCall: () => {},
     onDone: () => {},
   }
