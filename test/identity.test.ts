@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import {
   AdminAddUserToGroupCommand,
   AdminCreateUserCommand,
+  AdminDeleteUserCommand,
   AdminGetUserCommand,
   AdminListGroupsForUserCommand,
   AdminSetUserPasswordCommand,
@@ -246,6 +247,127 @@ describe('a new password', () => {
     const { access } = await cognito.signIn(username, 'another-password')
     expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
     expect(await reads(other, access, path)).toBe(200)
+  })
+})
+
+describe('what changes while the pool takes a user in', () => {
+  /** Does something after the trigger has said yes, and before the pool makes the user. */
+  const afterYes = (work: () => Promise<unknown>) => {
+    cognito.functions.UserMigration = async (event) => {
+      cognito.functions.UserMigration = triggers.invoke
+      const answer = await triggers.invoke(event)
+      await work()
+      return answer
+    }
+    onTestFinished(() => {
+      cognito.functions.UserMigration = triggers.invoke
+    })
+  }
+  const refusal = 'Sign-in is not possible.'
+
+  it('a password: the old one does not come to stay there', async () => {
+    const { path, username, id } = await makeUser()
+    afterYes(() => change(path, { password: 'another-password' }))
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow(refusal)
+    await told(id)
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
+    const { access } = await cognito.signIn(username, 'another-password')
+    expect(await reads(one, access, path)).toBe(200)
+    // From then on nothing is left of it.
+    await cognito.signIn(username, 'another-password')
+    expect((await client.query('SELECT 1 FROM pool_arrivals')).rowCount).toBe(0)
+  })
+
+  it('a name: the next owner is not who had it before', async () => {
+    for (const end of [
+      (path: string) => change(path, { username: uniqueName('Grace') }),
+      (path: string) => call(one, admin, 'DELETE', path),
+    ]) {
+      const former = await makeUser()
+      let next: Awaited<ReturnType<typeof makeUser>> | undefined
+      afterYes(async () => {
+        await end(former.path)
+        await told(former.id)
+        next = await makeUser('the-next-password', former.username)
+      })
+      await expect(cognito.signIn(former.username, 'a-good-password')).rejects.toThrow(refusal)
+      await told(former.id)
+      await expect(cognito.signIn(former.username, 'a-good-password')).rejects.toThrow()
+      const { access } = await cognito.signIn(former.username, 'the-next-password')
+      expect(await reads(one, access, next?.path ?? '')).toBe(200)
+    }
+  })
+
+  it('a block: the user is not let in by an earlier password when it ends', async () => {
+    const { path, username, id } = await makeUser()
+    afterYes(() => change(path, { status: 'BLOCKED' }))
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow(refusal)
+    await change(path, { status: 'ACTIVE' })
+    await told(id)
+    await cognito.signIn(username, 'a-good-password')
+  })
+
+  it('nothing: many first sign-ins at once leave one user, who is let in', async () => {
+    const { path, username, id } = await makeUser()
+    const tries = await Promise.allSettled(
+      Array.from({ length: 5 }, () => cognito.signIn(username, 'a-good-password')),
+    )
+    expect(tries.some(({ status }) => status === 'fulfilled')).toBe(true)
+    const { access } = await cognito.signIn(username, 'a-good-password')
+    expect(await reads(one, access, path)).toBe(200)
+    await told(id)
+  })
+})
+
+describe('a pool that had users before the directory', () => {
+  async function adopted() {
+    const username = uniqueName('Ada')
+    const inThePool = inPool(username)
+    await cognito.admin.send(new AdminCreateUserCommand({ ...inThePool, MessageAction: 'SUPPRESS' }))
+    const Password = 'only-in-the-pool'
+    await cognito.admin.send(new AdminSetUserPasswordCommand({ ...inThePool, Password, Permanent: true }))
+    await addToGroup(username, 'readers')
+    return username
+  }
+
+  it('lets nobody in who is not in the directory', async () => {
+    await expect(cognito.signIn(await adopted(), 'only-in-the-pool')).rejects.toThrow(
+      'Sign-in is not possible.',
+    )
+  })
+
+  it('goes on with its own password until that is changed here; the directory is not asked', async () => {
+    const username = await adopted()
+    const { path, id } = await makeUser('a-good-password', username)
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
+    const { access } = await cognito.signIn(username, 'only-in-the-pool')
+    expect(await reads(one, access, path)).toBe(200)
+
+    await change(path, { password: 'another-password' })
+    await told(id)
+    await expect(cognito.signIn(username, 'only-in-the-pool')).rejects.toThrow()
+    await cognito.signIn(username, 'another-password')
+    expect(await groupsOf(username)).toEqual(['readers'])
+  })
+
+  it('comes to the directory’s password at once where the pool’s user is removed', async () => {
+    const username = await adopted()
+    const { path } = await makeUser('a-good-password', username)
+    await cognito.admin.send(new AdminDeleteUserCommand(inPool(username)))
+    await expect(cognito.signIn(username, 'only-in-the-pool')).rejects.toThrow()
+    const { access } = await cognito.signIn(username, 'a-good-password')
+    expect(await reads(one, access, path)).toBe(200)
+  })
+
+  it('has a user who is blocked here disabled there, whatever the password', async () => {
+    const username = await adopted()
+    const { path, id } = await makeUser('a-good-password', username)
+    const { access } = await cognito.signIn(username, 'only-in-the-pool')
+    await change(path, { status: 'BLOCKED' })
+    await until('the token to be refused', async () => (await reads(one, access, path)) === 401, 1_000)
+    await told(id)
+    expect((await poolUser(username))?.Enabled).toBe(false)
+    await expect(cognito.signIn(username, 'only-in-the-pool')).rejects.toThrow('Sign-in is not possible.')
   })
 })
 

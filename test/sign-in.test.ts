@@ -27,8 +27,11 @@ beforeEach(() => {
 const service = await startService()
 const { makeUser, call, connections } = service
 const password = 'a-good-password'
-const check = (username: string, tried = password, source?: string, world = connections) =>
-  checkPassword(world, { username, password: tried, ...(source !== undefined && { source }) })
+const check = async (username: string, tried = password, source?: string, world = connections) => {
+  const attempt = { username, password: tried, ...(source !== undefined && { source }) }
+  const user = await checkPassword(world, attempt)
+  return user && { id: user.id, username: user.username }
+}
 const rowOf = async (id: string) => {
   const [row] = await connections.db.query((queries) => queries.select().from(users).where(eq(users.id, id)))
   if (!row) throw new Error('there is no such user')

@@ -192,6 +192,19 @@ export const poolGroups = pgTable('pool_groups', {
   savedAt: instant('saved_at').notNull().default(sql`clock_timestamp()`),
 })
 
+/**
+ * Who is about to come into the pool: the directory has said yes to a password, and the pool makes the user after that.
+ * A change in between reaches the pool too early; the next token for that name finds out by this. A hash of the name,
+ * as in `former_usernames`.
+ */
+export const poolArrivals = pgTable('pool_arrivals', {
+  usernameSha256: bytea('username_sha256').primaryKey(),
+  /** No reference: the user may be erased before. */
+  userId: uuid('user_id').notNull(),
+  /** As it was when the password was checked. */
+  sessionsValidFrom: instant('sessions_valid_from'),
+})
+
 /** Where a job that walks much stopped, so that its next run goes on there. */
 export const jobCheckpoints = pgTable('job_checkpoints', {
   job: text('job').primaryKey(),

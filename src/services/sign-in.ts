@@ -27,7 +27,12 @@ import type { World } from './users/record.ts'
 
 type SignInWorld = Pick<World, 'db' | 'guesses' | 'logger'>
 
-export type SignedIn = { id: string; username: string }
+export type SignedIn = {
+  id: string
+  username: string
+  /** As it was when the password was checked. */
+  sessionsValidFrom: Date | null
+}
 
 // Cognito waits five seconds for a trigger. The rest is for two queries and a check that has begun.
 const waitMsMax = 1_500
@@ -72,7 +77,8 @@ export async function checkPassword(
   await Promise.all(lanes.map((lane) => world.guesses.succeeded(lane)))
   if (source !== undefined) await world.guesses.remember(pairOf(name, source))
   if (isOutdated(user.passwordHash)) await renew(world, user, password, beginUntil)
-  return { id: user.id, username: user.username }
+  const { id, username: ownName, sessionsValidFrom } = user
+  return { id, username: ownName, sessionsValidFrom }
 }
 
 /**
