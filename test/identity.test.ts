@@ -480,6 +480,59 @@ describe('the triggers', () => {
     await asked(username.toLowerCase())
   })
 
+  it('serve a user without groups, however the pool says that', async () => {
+    const { username } = await makeUser()
+    for (const groupConfiguration of [
+      undefined,
+      null,
+      {},
+      { groupsToOverride: null },
+      { groupsToOverride: [] },
+    ]) {
+      const asked = event('TokenGeneration_Authentication', username, { groupConfiguration }, '2')
+      expect(await triggers.invoke(asked)).toEqual(JSON.parse(JSON.stringify(asked)))
+    }
+  })
+
+  it('let nobody in by what is no name or no password, nor by very much of it', async () => {
+    const { username } = await makeUser()
+    const huge = 'x'.repeat(1_000_000)
+    const refusal = /Incorrect username or password|Sign-in is not possible|this is none/
+    for (const password of ['', huge, '\u0000', '\ud800', undefined, null, 5, {}, ['a-good-password']])
+      await expect(
+        triggers.invoke(event('UserMigration_Authentication', username, { password })),
+      ).rejects.toThrow(refusal)
+    const request = { password: 'a-good-password' }
+    for (const name of ['', huge, '\u0000', '\ud800', undefined, null, 5, {}, [username]])
+      for (const source of ['UserMigration_Authentication', 'TokenGeneration_Authentication'])
+        await expect(
+          triggers.invoke({ ...event(source, username, request), userName: name }),
+        ).rejects.toThrow(refusal)
+    await triggers.invoke(event('TokenGeneration_Authentication', username))
+  })
+
+  it('let nobody in while the database is away, and tell no client why, nor the log who', async () => {
+    const said: string[] = []
+    const away = await startFunction(
+      join(functions, 'sign-in.js'),
+      { ...env, NODE_ENV: 'production', DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' },
+      (line) => said.push(line),
+    )
+    onTestFinished(away.close)
+    const { username } = await makeUser()
+    const request = { password: 'a-password-to-look-for' }
+    await expect(away.invoke(event('UserMigration_Authentication', username, request))).rejects.toThrow(
+      /^Incorrect username or password\.$/,
+    )
+    for (const source of ['Authentication', 'RefreshTokens'])
+      await expect(away.invoke(event(`TokenGeneration_${source}`, username))).rejects.toThrow(
+        /^Sign-in is not possible\.$/,
+      )
+    expect(said.filter((line) => line.includes('a sign-in could not be checked'))).toHaveLength(3)
+    expect(said.join()).not.toContain(username)
+    expect(said.join()).not.toContain('a-password')
+  })
+
   it.each([
     ['another trigger', event('PreSignUp_SignUp', 'ada'), /PreSignUp_SignUp/],
     ['an event of API Gateway', { httpMethod: 'GET', path: '/' }, /Cognito/],

@@ -89,10 +89,16 @@ describe('a password check', () => {
     expect(verified.hashes).toHaveLength(tries.length)
   })
 
-  it('takes a block or a new password that comes while it is under way', async () => {
-    for (const json of [{ status: 'BLOCKED' }, { password: 'another-password' }]) {
+  it('takes a block, a rename, a new password or an erasure that comes while it is under way', async () => {
+    const changes = [
+      { status: 'BLOCKED' },
+      { username: uniqueName() },
+      { password: 'another-password' },
+      undefined,
+    ]
+    for (const json of changes) {
       const user = await makeUser()
-      const world = meanwhile(2, () => call('PATCH', `/user/${user.id}`, { json }))
+      const world = meanwhile(2, () => call(json ? 'PATCH' : 'DELETE', `/user/${user.id}`, { json }))
       expect(await check(user.username, password, undefined, world)).toBeUndefined()
     }
   })

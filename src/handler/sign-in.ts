@@ -15,7 +15,7 @@ const cognitoEvent = z.looseObject({
   request: z.looseObject({
     password: z.optional(z.string()),
     groupConfiguration: z.optional(
-      z.looseObject({ groupsToOverride: z.optional(z.nullable(z.array(z.string()))) }),
+      z.nullable(z.looseObject({ groupsToOverride: z.optional(z.nullable(z.array(z.string()))) })),
     ),
   }),
   response: z.unknown(),

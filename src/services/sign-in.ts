@@ -68,7 +68,7 @@ export async function checkPassword(
     isPossible ? password : '',
     beginUntil,
   )
-  // A block or a change of password that was answered while this waited counts.
+  // A block, a rename or a change of password that was answered while this waited counts.
   if (!user || !isRight || user.status !== 'ACTIVE' || !(await isUnchanged(world, user))) {
     await pause(Math.max(0, refuseAt - performance.now()))
     return undefined
@@ -147,6 +147,8 @@ async function isUnchanged({ db }: SignInWorld, user: FoundUser): Promise<boolea
       .where(
         and(
           eq(users.id, user.id),
+          // The token would be of a name that somebody else may have by then.
+          eq(users.username, user.username),
           eq(users.status, 'ACTIVE'),
           sql`${users.sessionsValidFrom} IS NOT DISTINCT FROM ${user.sessionsValidFrom}`,
         ),
