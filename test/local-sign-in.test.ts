@@ -72,6 +72,24 @@ it('a token that is asked for right after a change of password is good', async (
   expect((await signIn(username, 'a-good-password')).status).toBe(400)
 })
 
+it('a storm of sign-ins keeps nobody from reading, and is answered by no or by not now', async () => {
+  const { id, username } = await service.makeUser()
+  const { body } = await signIn(username, 'a-good-password')
+  let open = 300
+  const tries = Array.from({ length: open }, async (_, at) => {
+    const { status } = await signIn(at % 2 === 0 ? username : `nobody.${at}`, 'a-wrong-password')
+    open--
+    return status
+  })
+  let reads = 0
+  while (open > 0) {
+    expect(await read(`/user/${id}`, body.access_token)).toBe(200)
+    reads++
+  }
+  expect(reads).toBeGreaterThan(20)
+  expect(new Set(await Promise.all(tries))).toEqual(new Set([400, 429]))
+})
+
 it.each([
   ['another grant', new URLSearchParams({ grant_type: 'client_credentials' }), 'unsupported_grant_type'],
   ['no password', new URLSearchParams({ grant_type: 'password', username: 'ada' }), 'invalid_request'],
