@@ -157,6 +157,11 @@ async function bench(): Promise<void> {
       token: (username, groups = []) => issuer.token({ username, 'cognito:groups': groups }),
       cachedRead: () => ask('GET', `/user/${hotId()}`),
       newUser: () => ask('POST', '/user', newUser()),
+      floor: {
+        port: floor.port,
+        cachedRead: () => ask('GET', `/cached/${hotId()}`),
+        hash: () => ask('GET', '/hash/a-good-password'),
+      },
     })
   }
   const rows: Row[] = [
