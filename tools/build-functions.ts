@@ -3,25 +3,29 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BuildOptions, Metafile } from 'esbuild'
-import { bundle } from './bundle.ts'
+import { bundle, bundleTogether } from './bundle.ts'
 import { lockedPart } from './locked.ts'
 
 /** Native: loaded from node_modules, by the few requests that need them. */
 const natives = ['sharp', '@node-rs/argon2']
 
-export function bundleFunctions(options: BuildOptions): Promise<Metafile> {
-  return bundle({
+export async function bundleFunctions(options: BuildOptions): Promise<Metafile> {
+  const own = { external: natives, ...options }
+  const api = await bundleTogether('api', 'src/handler/lambda.ts', own)
+  const others = await bundle({
+    ...own,
     entryPoints: {
-      api: 'src/handler/lambda.ts',
       refresh: 'src/refresh-job/lambda.ts',
       deliver: 'src/refresh-job/deliver.ts',
       'sign-in': 'src/handler/sign-in.ts',
       'user-pool': 'src/handler/user-pool.ts',
       migrate: 'src/refresh-job/migrate.ts',
     },
-    external: natives,
-    ...options,
   })
+  return {
+    inputs: { ...api.inputs, ...others.inputs },
+    outputs: { ...api.outputs, ...others.outputs },
+  }
 }
 
 /**
