@@ -7,8 +7,8 @@ export default defineConfig({
     pool: 'forks',
     // Each file starts servers of its own; more at once than this only wait for each other.
     maxWorkers: 3,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     allowOnly: false,
     reporters: process.env.VITEST_JSON
       ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]]
