@@ -4,7 +4,7 @@ import { DrizzleQueryError } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pLimit from 'p-limit'
 import pg from 'pg'
-import { ServiceError, unavailable } from '../model/errors.ts'
+import { overloaded, type ServiceError, unavailable } from '../model/errors.ts'
 import type { Logger } from './logger.ts'
 import type { Database, Queries } from './postgres.ts'
 import { clientConfig } from './postgres-client.ts'
@@ -14,8 +14,9 @@ const connectionsMax = 10
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
 const connectMsMax = 1_000
 const queryMsMax = 1_500
-// The requests that may wait for a connection. Each holds a parsed request, so some tens of megabytes.
+// The requests that may wait for a connection, and how long. Each holds a parsed request, so some tens of megabytes.
 const waitingMax = 20_000
+const waitMsMax = 1_000
 // After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.
 const restMs = 250
 
@@ -70,12 +71,11 @@ export function openPool(url: string, logger: Logger): Database {
 
   const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
     if (performance.now() < restUntil) throw unavailable('The database')
-    if (limit.pendingCount >= waitingMax)
-      throw new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
-        retryAfterSeconds: 2,
-      })
+    if (limit.pendingCount >= waitingMax) throw overloaded()
+    const beginUntil = performance.now() + waitMsMax
     return limit(async () => {
       const startedAt = performance.now()
+        if (startedAt > beginUntil) throw overloaded()
       const client = await pool.connect().catch((error: unknown) => {
         throw failed(startedAt, noConnection(error))
       })

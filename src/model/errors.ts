@@ -57,6 +57,13 @@ export function invalid(...faults: Fault[]): ServiceError {
   return new ServiceError('invalid', 'The request has faults; each is listed in `errors`.', { faults })
 }
 
+/** More work than can be done in good time. Nothing has been done of what is refused so. */
+export function overloaded(): ServiceError {
+  return new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
+    retryAfterSeconds: 2,
+  })
+}
+
 /** A dependency that cannot be reached or does not answer in time. The cause goes to the log. */
 export function unavailable(what: string, cause?: unknown): ServiceError {
   return new ServiceError('unavailable', `${what} cannot be reached at the moment. Try again shortly.`, {

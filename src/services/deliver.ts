@@ -196,7 +196,7 @@ async function tellPool(
   signal: AbortSignal,
   password?: string,
 ): Promise<number> {
-  const limit = boundedQueue(poolCallsMax, claimedMax)
+  const limit = boundedQueue(poolCallsMax, { waiting: claimedMax })
   const beginUntil = performance.now() + beginMsMax
   const failures: Failure[] = []
   const tell = async (row: Row): Promise<void> => {

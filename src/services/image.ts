@@ -22,9 +22,9 @@ const costlyParts = {
 }
 
 // One at a time: an AVIF of 40 megapixels takes up to 1.2 GB and 2 s, and the other threads are for reads
-// and passwords. A common photo takes 30 to 80 ms, so the last in the queue waits a few seconds; those
-// that wait hold up to 250 MiB.
-const decoding = boundedQueue(1, 50)
+// and passwords. A common photo takes 30 to 80 ms, so the last in the queue waits a few seconds, and where
+// they take longer fewer may wait; those that wait hold up to 250 MiB.
+const decoding = boundedQueue(1, { waiting: 50, waitMsMax: 5_000 })
 
 let codec: Promise<Sharp> | undefined
 

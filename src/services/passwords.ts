@@ -4,19 +4,20 @@ import { pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { boundedQueue } from '../connection/limits.ts'
-import { ServiceError } from '../model/errors.ts'
+import { overloaded } from '../model/errors.ts'
 import { argon2Parameters, type PasswordHash, parsePasswordHash } from '../model/password-hash.ts'
 
 // A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing. They run on Node's
 // thread pool, of four, where one thread must be left to files and name look-ups.
 const runningMax = Math.min(3, Math.max(1, availableParallelism() - 1))
-const hashes = boundedQueue(runningMax, Number.POSITIVE_INFINITY)
+const hashes = boundedQueue(runningMax, { waiting: Number.POSITIVE_INFINITY })
 
 // Two queues before the one that runs: each brings it no more than it can run, so that they take turns and
 // neither a storm of sign-ins nor an import makes the other wait for more than a few hashes.
-const creations = boundedQueue(runningMax, 5_000)
+// Who could not be served within seconds is told so at once.
+const creations = boundedQueue(runningMax, { waiting: 5_000, waitMsMax: 5_000 })
 // A sign-in must be answered within seconds, also when the hashes before it are costly.
-const checks = boundedQueue(runningMax, 100 * runningMax)
+const checks = boundedQueue(runningMax, { waiting: 100 * runningMax, waitMsMax: 3_000 })
 
 /** A hash of today's parameters that no password fits: checked for whom there is no user, so that it takes as long. */
 export const unknownUsersHash =
@@ -46,9 +47,7 @@ export function hashForRenewal(password: string, beginUntil: number): Promise<st
 
 async function inTime<T>(beginUntil: number, work: () => Promise<T>): Promise<T> {
   if (performance.now() <= beginUntil) return work()
-  throw new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
-    retryAfterSeconds: 2,
-  })
+  throw overloaded()
 }
 
 async function makeHash(password: string): Promise<string> {

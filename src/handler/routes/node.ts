@@ -1,6 +1,7 @@
 // Routes of the Node server only: probes, the API's description, avatars, and the local issuer's keys.
 import { type LocalIssuer, localIssuerPath } from '../../connection/local-issuer.ts'
 import type { Connections } from '../../connection/open.ts'
+import { ServiceError } from '../../model/errors.ts'
 import { lagSecondsMax, outboxState } from '../../services/deliver.ts'
 import { docsFile, docsPage } from '../docs.ts'
 import type { OpenRoute, Reply } from '../endpoint.ts'
@@ -88,7 +89,11 @@ async function describeOutbox(connections: Connections): Promise<object | undefi
 async function stateOf(check: () => Promise<void>): Promise<'up' | 'down'> {
   const late = AbortSignal.timeout(checkMsMax)
   return Promise.race([
-    check().then(() => 'up' as const),
+    check().then(
+      () => 'up' as const,
+      // It has more to do than it can: a reason to send less, none to send nothing.
+      (error: unknown) => (error instanceof ServiceError && error.code === 'overloaded' ? 'up' : 'down'),
+    ),
     new Promise<'down'>((resolve) => late.addEventListener('abort', () => resolve('down'))),
-  ]).catch(() => 'down')
+  ])
 }

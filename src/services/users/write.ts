@@ -61,7 +61,7 @@ const formerDaysMax = 31
 const formerExpiredMax = 100
 
 // A write that stores an avatar keeps its connection meanwhile; a slow store must not take them all.
-const avatarWrites = boundedQueue(4, 500)
+const avatarWrites = boundedQueue(4, { waiting: 500, waitMsMax: 5_000 })
 
 /** @throws ServiceError `invalid`, `conflict`, `unsupported_media_type`, `too_large`, `undecodable`, `unavailable`, `overloaded` */
 export async function createUser(world: World, body: CreateUser): Promise<User> {
