@@ -27,13 +27,17 @@ for (const { url } of servers)
   await until('a server to be ready', async () => (await fetch(`${url}/ready`)).ok)
 const token = await issuer.machineToken('users/write')
 
-async function send(at: number, method: string, path: string, body?: object) {
+type Answer = { status: number; body: { id: string; version: number } }
+
+/** Asks again when it was too much at once for a machine that is slow. */
+async function send(at: number, method: string, path: string, body?: object): Promise<Answer> {
   const response = await fetch(`${servers[at % servers.length]?.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     ...(body && { body: JSON.stringify(body) }),
   })
-  return { status: response.status, body: (await response.json()) as { id: string; version: number } }
+  const answer = { status: response.status, body: (await response.json()) as Answer['body'] }
+  return answer.status === 429 ? send(at, method, path, body) : answer
 }
 
 /** How often users were looked for in the table: exact when the servers are gone, whose sessions tell at their end. */

@@ -50,7 +50,7 @@ export function createApp<Request extends HttpRequest>(
       report(error, requestId)
       reply = problemReply(error, requestId)
     }
-    const { status = 200, headers, body = '' } = reply
+    const { status = 200 } = reply
     const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
     world.logger.info('request', {
       request_id: requestId,
@@ -63,11 +63,7 @@ export function createApp<Request extends HttpRequest>(
       cache: log.cache,
       ...more.measure?.({ status, durationMs, cache: log.cache }),
     })
-    return {
-      status,
-      headers: { ...headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' },
-      body,
-    }
+    return withCommonHeaders(reply, requestId)
   }
 
   function answer(request: Request, log: RequestLog): Promise<Reply> {
@@ -143,8 +139,15 @@ export function createApp<Request extends HttpRequest>(
   }
 }
 
+export function withCommonHeaders(reply: Reply, requestId: string): Reply {
+  return {
+    ...reply,
+    headers: { ...reply.headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' },
+  }
+}
+
 /** An inbound id is taken when it cannot be mistaken for anything else in a log. */
-function readRequestId(given: string | undefined): string {
+export function readRequestId(given: string | undefined): string {
   if (given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given)) return given
   processId ??= crypto.randomUUID().slice(0, 24)
   return processId + (++requests).toString(16).padStart(12, '0')

@@ -1,7 +1,12 @@
 // Node's own HTTP messages as the app's requests and replies.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { invalid } from '../model/errors.ts'
+import { invalid, overloaded } from '../model/errors.ts'
 import type { HttpRequest, Reply } from './endpoint.ts'
+
+// The bodies that are here, of all requests under way. Parsed, one takes some times as much for a moment; the largest that
+// are taken have 8 MB.
+const heldBytesMax = 128 * 1024 * 1024
+let heldBytes = 0
 
 export class NodeRequest implements HttpRequest {
   readonly method: string
@@ -9,6 +14,7 @@ export class NodeRequest implements HttpRequest {
   readonly query: string
   readonly source: string | undefined
   readonly #incoming: IncomingMessage
+  #heldBytes = 0
 
   constructor(incoming: IncomingMessage) {
     this.#incoming = incoming
@@ -40,11 +46,14 @@ export class NodeRequest implements HttpRequest {
       const take = (chunk: Buffer): void => {
         length += chunk.length
         chunks.push(chunk)
-        if (length <= bytesMax) return
+        this.#heldBytes += chunk.length
+        heldBytes += chunk.length
+        if (length <= bytesMax && heldBytes <= heldBytesMax) return
         // What is still to come is not read before the answer has been sent; see `sendReply`.
         stop()
         incoming.pause()
-        resolve(undefined)
+        if (length > bytesMax) resolve(undefined)
+        else reject(overloaded())
       }
       const end = (): void => {
         stop()
@@ -57,6 +66,12 @@ export class NodeRequest implements HttpRequest {
       if (incoming.destroyed) fail()
       else incoming.on('data', take).on('end', end).on('error', fail).on('close', fail)
     })
+  }
+
+  /** The request has been answered, and its body is needed no more. */
+  release(): void {
+    heldBytes -= this.#heldBytes
+    this.#heldBytes = 0
   }
 }
 

@@ -4,9 +4,12 @@ import type { Claims } from '../connection/claims.ts'
 import type { LocalIssuer } from '../connection/local-issuer.ts'
 import type { Connections } from '../connection/open.ts'
 import type { TokenVerifier } from '../connection/token-verifier.ts'
-import { createApp } from './app.ts'
-import type { HttpRequest } from './endpoint.ts'
+import { overloaded } from '../model/errors.ts'
+import { openAdmission } from './admission.ts'
+import { createApp, readRequestId, withCommonHeaders } from './app.ts'
+import type { HttpRequest, Reply } from './endpoint.ts'
 import { NodeRequest, sendReply } from './node-request.ts'
+import { problemReply } from './problem.ts'
 import { nodeRoutes } from './routes/node.ts'
 
 export type NodeServer = {
@@ -18,6 +21,13 @@ export type NodeServer = {
 const drainMsMax = 10_000
 // Longer than the idle time of AWS load balancers (60 s), so that the balancer closes first.
 const keepAliveMs = 65_000
+// Some hundred megabytes, if all are in use. Beyond them a connection is closed as soon as it is made.
+const connectionsMax = 10_000
+// A client that takes nothing of its answer for so long is cut off, also one whose answer takes so long: none does.
+const stallMsMax = 60_000
+
+/** Who asks them must not take a server for dead or gone because it has much to do. */
+const probes = new Set(['/health', '/ready'])
 
 /**
  * @param host the address to listen on; all when absent
@@ -32,6 +42,7 @@ export async function startNodeServer(
   const app = createApp(connections, identifyByToken(verifier), {
     routes: nodeRoutes(connections, localIssuer),
   })
+  const admission = openAdmission(connections.logger)
   let isClosing = false
   const server = createServer(
     {
@@ -44,16 +55,29 @@ export async function startNodeServer(
       joinDuplicateHeaders: true,
     },
     (incoming, outgoing) => {
-      app(new NodeRequest(incoming)).then(
-        // A connection that is kept alive would otherwise bring its next request to a server that is going.
-        (reply) => sendReply(incoming, outgoing, reply, isClosing),
+      const request = new NodeRequest(incoming)
+      const { socket } = incoming
+      if (!probes.has(request.path) && !admission.admits(socket)) {
+        outgoing.once('finish', () => admission.refused(socket))
+        sendReply(incoming, outgoing, refusal(request), isClosing)
+        return
+      }
+      app(request).then(
+        (reply) => {
+          request.release()
+          // A connection that is kept alive would otherwise bring its next request to a server that is going.
+          sendReply(incoming, outgoing, reply, isClosing)
+        },
         (error: unknown) => {
+          request.release()
           connections.logger.error('an answer could not be made', { error })
           outgoing.destroy()
         },
       )
     },
   )
+  server.maxConnections = connectionsMax
+  server.timeout = stallMsMax
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(where.port, where.host, resolve)
@@ -70,10 +94,20 @@ export async function startNodeServer(
       const sweep = setInterval(() => server.closeIdleConnections(), 50)
       const late = setTimeout(() => server.closeAllConnections(), drainMsMax)
       await closed
+      admission.close()
       clearInterval(sweep)
       clearTimeout(late)
     },
   }
+}
+
+// Made once: a stack is not for nothing.
+const busy = overloaded()
+
+/** Neither the token nor the body is looked at, nor is a line logged: it must cost less than an answer. */
+function refusal(request: HttpRequest): Reply {
+  const requestId = readRequestId(request.header('x-request-id'))
+  return withCommonHeaders(problemReply(busy, requestId), requestId)
 }
 
 const scheme = 'bearer '

@@ -30,7 +30,7 @@ const problems: Record<number, string> = {
   413: 'The body is too large',
   415: 'The media type is not taken',
   422: 'The image does not decode, or has more than 40 megapixels',
-  429: 'Overloaded; try again after Retry-After',
+  429: 'Overloaded, and nothing was done; try again after Retry-After',
   503: 'A dependency cannot be reached; try again after Retry-After',
   500: 'A fault of the service',
 }

@@ -283,7 +283,13 @@ async function start(
   }
 }
 
-type Server = { url: string; port: number; kill(): Promise<void>; stop(): Promise<void> }
+type Server = {
+  url: string
+  port: number
+  pid: number | undefined
+  kill(): Promise<void>
+  stop(): Promise<void>
+}
 
 /** A server process that answers. */
 export async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
@@ -310,5 +316,5 @@ export async function startServer(cwd: string, env: Record<string, string>, give
     child.kill(signal)
     await exited
   }
-  return { url, port, kill: end('SIGKILL'), stop: end('SIGTERM') }
+  return { url, port, pid: child.pid, kill: end('SIGKILL'), stop: end('SIGTERM') }
 }
