@@ -57,9 +57,10 @@ export async function startNodeServer(
     (incoming, outgoing) => {
       const request = new NodeRequest(incoming)
       const { socket } = incoming
-      if (!probes.has(request.path) && !admission.admits(socket)) {
+      const verdict = probes.has(request.path) ? 'answer' : admission.judge(socket)
+      if (verdict !== 'answer') {
         outgoing.once('finish', () => admission.refused(socket))
-        sendReply(incoming, outgoing, refusal(request), isClosing)
+        sendReply(incoming, outgoing, refusal(request), isClosing || verdict === 'refuse and close')
         return
       }
       app(request).then(
