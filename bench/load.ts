@@ -3,29 +3,48 @@
 import { connect } from 'node:net'
 
 export type Load = {
+  /** Of answers that were 2xx, as the percentiles. */
   perSecond: number
   p50Ms: number
   p99Ms: number
-  /** Answers whose status was not 2xx. */
+  /** Answers that were 429 or 503. */
+  refused: number
+  /** Answers whose status was none of these. */
   bad: number
 }
 
 /**
+ * @param target.skipMs what is answered before is not counted
  * @param next the bytes of the next request, head and body
  */
 export async function load(
-  target: { port: number; connections: number; seconds: number },
+  target: { port: number; connections: number; seconds: number; skipMs?: number },
   next: () => string,
 ): Promise<Load> {
   const latenciesMs: number[] = []
+  let refused = 0
   let bad = 0
   const startedAt = performance.now()
-  const endAt = startedAt + target.seconds * 1_000
+  const countFrom = startedAt + (target.skipMs ?? 0)
+  const endAt = countFrom + target.seconds * 1_000
   await Promise.all(Array.from({ length: target.connections }, () => drive()))
-  const seconds = (performance.now() - startedAt) / 1_000
+  const seconds = (performance.now() - countFrom) / 1_000
   latenciesMs.sort((a, b) => a - b)
   const percentile = (share: number) => latenciesMs[Math.floor((latenciesMs.length - 1) * share)] ?? 0
-  return { perSecond: latenciesMs.length / seconds, p50Ms: percentile(0.5), p99Ms: percentile(0.99), bad }
+  return {
+    perSecond: latenciesMs.length / seconds,
+    p50Ms: percentile(0.5),
+    p99Ms: percentile(0.99),
+    refused,
+    bad,
+  }
+
+  function count(status: string, latencyMs: number): void {
+    if (performance.now() < countFrom) return
+    if (status.startsWith('2')) latenciesMs.push(latencyMs)
+    else if (status === '429' || status === '503') refused++
+    else bad++
+  }
 
   function drive(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -46,8 +65,7 @@ export async function load(
         const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
         if (pending.length < headEnd + 4 + length) return
         pending = pending.subarray(headEnd + 4 + length)
-        latenciesMs.push(performance.now() - sentAt)
-        if (head[9] !== '2') bad++
+        count(head.slice(9, 12), performance.now() - sentAt)
         send()
       })
       socket.on('close', () => resolve())

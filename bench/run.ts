@@ -1,7 +1,8 @@
 // npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
 // to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
 // `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation,
-// `--only sign-in` passwords and blocks, `--only start` the function's start.
+// `--only sign-in` passwords and blocks, `--only overload` ten times the load that can be served, `--only start` the
+// function's start.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -25,6 +26,7 @@ import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
+import { benchOverload } from './overload.ts'
 import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchSignIn } from './sign-in.ts'
@@ -73,7 +75,7 @@ await runCommand(async () => {
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
-    const parts = [...Object.values(names), 'refresh', 'sign-in', 'start']
+    const parts = [...Object.values(names), 'refresh', 'sign-in', 'overload', 'start']
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must begin one of: ${parts.join('; ')}`)
     await bench()
@@ -164,6 +166,14 @@ async function bench(): Promise<void> {
       },
     })
   }
+  if (options.only === 'overload')
+    return benchOverload({
+      rounds,
+      seconds,
+      service,
+      redis: redis.process,
+      cachedRead: () => ask('GET', `/user/${hotId()}`),
+    })
   const rows: Row[] = [
     {
       name: names.cached,
@@ -243,7 +253,7 @@ async function measure(target: Target, connections: number, request: () => strin
   const before = await cpuTicks(target.process)
   const done = await load({ port: target.port, connections, seconds }, request)
   const ticks = (await cpuTicks(target.process)) - before
-  if (done.bad > 0) throw new Error(`${done.bad} answers were not 2xx`)
+  if (done.bad + done.refused > 0) throw new Error(`${done.bad + done.refused} answers were not 2xx`)
   const answered = Math.round(done.perSecond * seconds)
   // A hundred ticks a second, everywhere that Linux runs.
   return { ...done, answered, cpuUs: (ticks * 10_000) / answered }
