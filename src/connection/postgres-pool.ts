@@ -75,7 +75,7 @@ export function openPool(url: string, logger: Logger): Database {
     const beginUntil = performance.now() + waitMsMax
     return limit(async () => {
       const startedAt = performance.now()
-        if (startedAt > beginUntil) throw overloaded()
+      if (startedAt > beginUntil) throw overloaded()
       const client = await pool.connect().catch((error: unknown) => {
         throw failed(startedAt, noConnection(error))
       })
