@@ -27,9 +27,9 @@ const watchMs = 100
 /** With less rest than this in `watchMs` the loop is overloaded, and for a while after: it must not waver. */
 const restMsMin = 5
 const overloadedMsMin = 500
-// Two or three turns are what a cached read takes: with so many requests in each it takes some 6 ms. A client that is
+// Two or three turns are what a cached read takes: with so many requests in each it takes some 5 ms. A client that is
 // answered asks again in a later turn, so that fewer connections than this are never refused.
-const requestsPerTurn = 64
+const requestsPerTurn = 50
 // Not many more than a second are refused, so that it takes less than a twentieth of the loop's time.
 const wakeMs = 10
 const wakenMax = 5
