@@ -183,6 +183,7 @@ describe('guessing', () => {
       call('PATCH', `/user/${user.id}`, {
         token: await service.issuer.token({ username: user.username }),
         json: { password: 'another-password', current_password: 'wrong' },
+        isLast: true,
       })
     const guesses = await Promise.all(Array.from({ length: 30 }, () => guess(me)))
     const statuses = guesses.map(({ status }) => status)

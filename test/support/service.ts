@@ -33,6 +33,8 @@ export type CallOptions = {
   json?: unknown
   /** Sent as it is. */
   body?: string | Uint8Array<ArrayBuffer> | FormData
+  /** What is refused because there is too much is not asked for again. */
+  isLast?: boolean
 }
 
 export type Service = {
@@ -146,7 +148,7 @@ export async function startService(
   ): Promise<Answer<T>> => {
     for (;;) {
       const answer = await callOnce<T>(method, path, options)
-      if (!answer.text.includes('urn:problem:overloaded')) return answer
+      if (options.isLast || !answer.text.includes('urn:problem:overloaded')) return answer
       await pause(Math.random() * 200)
     }
   }
