@@ -56,7 +56,7 @@ const dueText = (target: Target) => {
   return `SELECT o.id, o.user_id FROM outbox o WHERE o.${due} <= now() AND o.${pending} ORDER BY o.${due}, o.id LIMIT ${lookedAtMax}`
 }
 
-const claimText = (target: Target, candidates: string, lock: string) => {
+const claimText = (target: Target, candidates: string, still: string, lock: string) => {
   const { pending, attempts, due } = columns[target]
   // Each by its index: a join could be planned to look at all pairs of one user's rows.
   const isFirst = (column: string) =>
@@ -64,7 +64,8 @@ const claimText = (target: Target, candidates: string, lock: string) => {
   return `
 WITH head AS (
   SELECT o.id FROM (${candidates}) candidate JOIN outbox o USING (id)
-  WHERE o.${pending} AND ${isFirst('user_id')}
+  -- Looked at again once the row is locked: another process may have claimed it since the candidates were read.
+  WHERE o.${pending} AND ${still} AND ${isFirst('user_id')}
     ${target === 'pool' ? `AND ${isFirst('pool_username_folded')}` : ''}
   ORDER BY o.${due}, o.id
   LIMIT ${claimedMax}
@@ -78,11 +79,11 @@ RETURNING o.id, event_id AS "eventId", user_id AS "userId", type, data, pool_tas
 }
 
 const claimDue = {
-  pool: claimText('pool', dueText('pool'), 'SKIP LOCKED'),
-  bus: claimText('bus', dueText('bus'), 'SKIP LOCKED'),
+  pool: claimText('pool', dueText('pool'), 'o.due_at <= now()', 'SKIP LOCKED'),
+  bus: claimText('bus', dueText('bus'), 'o.bus_due_at <= now()', 'SKIP LOCKED'),
 }
 // Waits where the bus's claim of the same row is being stored: nobody else could set the password.
-const claimNew = claimText('pool', 'SELECT id FROM outbox WHERE id = $1 AND attempts = 0', '')
+const claimNew = claimText('pool', 'SELECT id FROM outbox WHERE id = $1', 'o.attempts = 0', '')
 
 // What waits for a row that is tried again much later is not looked at before that: in a long outage it may be very
 // many. Only a failure makes a row due later than a claim does.
