@@ -451,6 +451,27 @@ describe('several deliverers', () => {
       expect(eventsOf(id).map(({ detail }) => detail.user.version)).toEqual([1, 2, 3, 4, 5])
   })
 
+  it('that begin at the same moment claim no row twice', async () => {
+    const other = await startService({ env, beside: service })
+    const user = await service.makeUser()
+    await db.query((queries) => queries.delete(outbox))
+    await db.query((queries) =>
+      queries.execute(sql`
+        INSERT INTO outbox (event_id, user_id, type, data, pool_pending, bus_pending)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'user.updated', ${JSON.stringify({ user, changed: [] })}, false, true
+        FROM generate_series(1, 200)`),
+    )
+    const ids = () => eventsOf(user.id).map(({ detail }) => detail.id)
+    await Promise.all(
+      Array.from({ length: 6 }, async (_, at) => {
+        const by = at % 2 === 0 ? service : other
+        while ((await deliverDue(by.connections, 'bus', AbortSignal.timeout(20_000))) > 0);
+      }),
+    )
+    expect(ids()).toHaveLength(200)
+    expect(new Set(ids()).size).toBe(200)
+  })
+
   it('keep the order of a user and of a name in the pool, whoever of them tells it', async () => {
     const other = await startService({ env, beside: service })
     await deliverAll()
