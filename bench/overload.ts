@@ -3,10 +3,10 @@
 // first again. The server has one core of its own, so that it is the server that has too much to do; the clients and
 // Redis have another.
 import { type ChildProcess, execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { residentMegabytes } from './figures.ts'
 import { type Load, load } from './load.ts'
 
 type Bench = {
@@ -108,9 +108,4 @@ function watchMemory(child: ChildProcess): () => Promise<number> {
     await watch
     return highest
   }
-}
-
-async function residentMegabytes({ pid }: ChildProcess): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1_024
 }

@@ -24,6 +24,7 @@ import { sampleSuffix, seedSamples } from '../src/services/samples.ts'
 import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
+import { median, residentMegabytes } from './figures.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
 import { benchOverload } from './overload.ts'
@@ -238,7 +239,9 @@ async function bench(): Promise<void> {
       `${floor.name}: ${middle(({ floor }) => floor.perSecond, 0)}/s, CPU ${middle(({ floor }) => floor.cpuUs, 1)} µs, p99 ${middle(({ floor }) => floor.p99Ms, 2)} ms`,
     )
   }
-  process.stdout.write(`\nresident memory after all that: ${await residentMegabytes(service.process)} MB\n`)
+  process.stdout.write(
+    `\nresident memory after all that: ${(await residentMegabytes(service.process)).toFixed(0)} MB\n`,
+  )
   if (options.only === '') {
     await benchRefresh(env, rounds)
     await functionStart()
@@ -361,11 +364,6 @@ async function stop(child: ChildProcess): Promise<void> {
   await exit
 }
 
-async function residentMegabytes({ pid }: ChildProcess): Promise<string> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-  return (Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024).toFixed(0)
-}
-
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -373,10 +371,6 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
-}
-
-function median(figures: number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
 }
 
 function print(name: string, ...cells: string[]): void {

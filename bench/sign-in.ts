@@ -1,15 +1,15 @@
 // The part of the benchmark on passwords and blocks: checks against the bare library, the event loop and cached reads
 // beside them, whether the three kinds of no can be told apart by their time, and how long a token outlives a block.
-import { availableParallelism } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { verify } from '@node-rs/argon2'
 import pg from 'pg'
 import { openLogger } from '../src/connection/logger.ts'
 import { type Connections, openConnections } from '../src/connection/open.ts'
 import { readSettings } from '../src/connection/settings.ts'
-import { hashPassword, verifyPassword } from '../src/services/passwords.ts'
+import { hashedAtOnce, hashPassword, verifyPassword } from '../src/services/passwords.ts'
 import { samplePassword } from '../src/services/samples.ts'
 import { checkPassword } from '../src/services/sign-in.ts'
+import { median } from './figures.ts'
 import { load } from './load.ts'
 
 type Bench = {
@@ -29,8 +29,6 @@ const tries = 1_000
 const triesAtOnce = 12
 const blocks = 20
 const checksPerRound = 200
-/** As many as the service. */
-const hashedAtOnce = Math.min(3, Math.max(1, availableParallelism() - 1))
 
 export async function benchSignIn(bench: Bench): Promise<void> {
   const connections = openConnections(
@@ -207,10 +205,6 @@ async function timeToBlock({ ports: [here, there], token }: Bench): Promise<void
 
 function mean(figures: number[]): number {
   return figures.reduce((sum, figure) => sum + figure, 0) / figures.length
-}
-
-function median(figures: number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
 }
 
 function print(name: string, what: string): void {

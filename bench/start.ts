@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { restEvent, startFunction } from '../test/support/lambda.ts'
 import { buildFunctions } from '../tools/build-functions.ts'
+import { median } from './figures.ts'
 
 // The least of which a median says something, whatever `--rounds` asks for.
 const pairsMin = 30
@@ -88,10 +89,7 @@ async function compare(
     const measured: [number, number] = [await ours(), await floor()]
     if (pair > 0) pairs.push(measured)
   }
-  const middle = (figure: (pair: [number, number]) => number) => {
-    const sorted = pairs.map(figure).sort((a, b) => a - b)
-    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-  }
+  const middle = (figure: (pair: [number, number]) => number) => median(pairs.map(figure))
   const ratio = middle(([ours, floor]) => ours / floor)
   process.stdout.write(
     `${name.padEnd(24)}${middle(([ours]) => ours)

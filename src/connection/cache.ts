@@ -32,7 +32,7 @@ export function namePlace(usernameFolded: string): string {
 }
 
 /** @returns the folded username; undefined for a user's place */
-export function nameOf(place: string): string | undefined {
+export function usernameAt(place: string): string | undefined {
   return place.startsWith(nameMark) ? place.slice(nameMark.length) : undefined
 }
 

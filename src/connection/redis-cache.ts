@@ -19,9 +19,9 @@ import {
   entryTtlMs,
   isUnknown,
   leaseTtlMs,
-  nameOf,
   namePlace,
   unknownTtlMs,
+  usernameAt,
 } from './cache.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
@@ -120,7 +120,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
 
   const keysOf = (run: string): string => `${prefix}:${run}:`
   const key = (place: string, run: string): string =>
-    `${keysOf(run)}${nameOf(place) === undefined ? userMark : ''}${place}`
+    `${keysOf(run)}${usernameAt(place) === undefined ? userMark : ''}${place}`
 
   /** Tells once why the cache is not used, until it is again. */
   const tell = (reason: unknown): void => {
@@ -310,7 +310,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
           const entry = bytesOf(places[at])
           const version = versionOf(entry)
           if (entry === undefined || version === undefined) continue
-          const usernameFolded = nameOf(text.slice(placeAt))
+          const usernameFolded = usernameAt(text.slice(placeAt))
           const id = text.slice(placeAt + userMark.length)
           if (usernameFolded !== undefined) names.push({ usernameFolded, entry })
           else if (uuidForm.test(id)) users.push({ id, version })

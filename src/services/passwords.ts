@@ -9,15 +9,15 @@ import { argon2Parameters, type PasswordHash, parsePasswordHash } from '../model
 
 // A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing. They run on Node's
 // thread pool, of four, where one thread must be left to files and name look-ups.
-const runningMax = Math.min(3, Math.max(1, availableParallelism() - 1))
-const hashes = boundedQueue(runningMax, { waiting: Number.POSITIVE_INFINITY })
+export const hashedAtOnce = Math.min(3, Math.max(1, availableParallelism() - 1))
+const hashes = boundedQueue(hashedAtOnce, { waiting: Number.POSITIVE_INFINITY })
 
 // Two queues before the one that runs: each brings it no more than it can run, so that they take turns and
 // neither a storm of sign-ins nor an import makes the other wait for more than a few hashes.
 // Who could not be served within seconds is told so at once.
-const creations = boundedQueue(runningMax, { waiting: 5_000, waitMsMax: 5_000 })
+const creations = boundedQueue(hashedAtOnce, { waiting: 5_000, waitMsMax: 5_000 })
 // A sign-in must be answered within seconds, also when the hashes before it are costly.
-const checks = boundedQueue(runningMax, { waiting: 100 * runningMax, waitMsMax: 3_000 })
+const checks = boundedQueue(hashedAtOnce, { waiting: 100 * hashedAtOnce, waitMsMax: 3_000 })
 
 /** A hash of today's parameters that no password fits: checked for whom there is no user, so that it takes as long. */
 export const unknownUsersHash =
