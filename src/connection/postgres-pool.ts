@@ -7,8 +7,8 @@ import pg from 'pg'
 import { overloaded, type ServiceError, unavailable } from '../model/errors.ts'
 import type { Logger } from './logger.ts'
 import type { Database, Queries } from './postgres.ts'
+import { batched, type Keyed } from './postgres-batches.ts'
 import { clientConfig } from './postgres-client.ts'
-import { openPipeline } from './postgres-pipeline.ts'
 
 const connectionsMax = 10
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
@@ -21,7 +21,7 @@ const waitMsMax = 1_000
 const restMs = 250
 
 export function openPool(url: string, logger: Logger): Database {
-  const config: pg.ClientConfig = {
+  const pool = new pg.Pool({
     ...clientConfig(url, {
       // The server gives up as well, so that what nobody waits for does not go on using it.
       statement_timeout: queryMsMax,
@@ -30,15 +30,10 @@ export function openPool(url: string, logger: Logger): Database {
     connectionTimeoutMillis: connectMsMax,
     keepAlive: true,
     application_name: 'user-directory',
-  }
-  const pool = new pg.Pool({
-    ...config,
     max: connectionsMax,
     query_timeout: queryMsMax,
     idleTimeoutMillis: 60_000,
   })
-  const pipeline = openPipeline(config)
-  let reading = 0
   // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
   // without a listener, either would end the process.
   pool.on('error', (error) => logger.warn('a database connection was lost', { error }))
@@ -98,17 +93,21 @@ export function openPool(url: string, logger: Logger): Database {
     })
   }
 
+  /** By the statements' names. */
+  const readers = new Map<string, (key: string) => Promise<Keyed | undefined>>()
+  const readerOf = <Row extends Keyed>(name: string, text: string) => {
+    const known = readers.get(name) as ((key: string) => Promise<Row | undefined>) | undefined
+    if (known) return known
+    const reader = batched((keys) => withClient((client) => bind(client).named<Row>(name, text, [keys])), {
+      waiting: waitingMax,
+      waitMsMax,
+    })
+    readers.set(name, reader)
+    return reader
+  }
+
   return {
-    read: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) => {
-      reading++
-      try {
-        // A process with one request at a time, as a function has, needs no connection besides the pool's.
-        const rows = reading > 1 ? await pipeline.read<Row>(name, text, values) : undefined
-        return rows ?? (await withClient((client) => bind(client).named<Row>(name, text, values)))
-      } finally {
-        reading--
-      }
-    },
+    readByKey: <Row extends Keyed>(name: string, text: string, key: string) => readerOf<Row>(name, text)(key),
     query: (work) => withClient((client) => work(bind(client))),
     transaction: (work) =>
       withClient(async (client) => {
@@ -123,7 +122,7 @@ export function openPool(url: string, logger: Logger): Database {
         }
       }),
     check: () => withClient(async (client) => void (await onWire(client.query('SELECT 1')))),
-    close: async () => void (await Promise.all([pool.end(), pipeline.close()])),
+    close: () => pool.end(),
   }
 }
 

@@ -3,6 +3,7 @@
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type { QueryResultRow } from 'pg'
 import type { Logger } from './logger.ts'
+import type { Keyed } from './postgres-batches.ts'
 
 /** Statements on one connection: Drizzle's builder, and `named` for the few that are hot. */
 export type Queries = NodePgDatabase & {
@@ -12,10 +13,11 @@ export type Queries = NodePgDatabase & {
 
 export type Database = {
   /**
-   * Runs a prepared statement that reads a few rows by a key; one plan must fit all values.
+   * Reads one row by its key, in one prepared statement with the others that are asked for by that name meanwhile.
+   * @param text takes an array of keys as `$1` and answers at most one row for each, with that `key`
    * @throws ServiceError `unavailable` or `overloaded`
    */
-  read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  readByKey<Row extends Keyed>(name: string, text: string, key: string): Promise<Row | undefined>
   /** @throws ServiceError `unavailable` or `overloaded` */
   query<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   /**
@@ -44,7 +46,7 @@ export function openPostgres(url: string, logger: Logger): Database {
   // Whoever does is told if it fails.
   setImmediate(() => open().catch(() => {}))
   return {
-    read: async (name, text, values) => (pool ?? (await open())).read(name, text, values),
+    readByKey: async (name, text, key) => (pool ?? (await open())).readByKey(name, text, key),
     query: async (work) => (pool ?? (await open())).query(work),
     transaction: async (work) => (pool ?? (await open())).transaction(work),
     check: async () => (pool ?? (await open())).check(),

@@ -8,6 +8,7 @@ import { type CachedName, type Entry, namePlace } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
 import { metricFields } from '../connection/metrics.ts'
 import type { Connections } from '../connection/open.ts'
+import type { Keyed } from '../connection/postgres-batches.ts'
 import { fold, isPoolName } from '../model/text.ts'
 import { type Caller, roleOf } from './access.ts'
 import { readEntry } from './users/record.ts'
@@ -39,21 +40,19 @@ export type CallerLookup = {
 
 const nameColumns = 'u.id, u.username, u.status, greatest(u.sessions_valid_from, f.freed_at) AS "validFrom"'
 
-const nameText = `
-SELECT ${nameColumns}
-FROM (VALUES (1)) AS one
-LEFT JOIN users u ON u.username_folded = $1
-LEFT JOIN former_usernames f ON f.username_sha256 = $2`
+const namesText = (more = '') => `
+SELECT asked.name AS key, ${nameColumns} ${more}
+FROM unnest($1::text[]) AS asked (name)
+LEFT JOIN users u ON u.username_folded = asked.name
+LEFT JOIN former_usernames f ON f.username_sha256 = sha256(convert_to(asked.name, 'UTF8'))`
+const callersByName = namesText()
 
 // Everything in one statement, which sees one state of the database.
-const comparison = `
-SELECT ${nameColumns}, cached.name,
-  cached.name IN (SELECT unnest(names) FROM cache_invalidations) AS "isBeingWritten"
-FROM unnest($1::text[]) AS cached (name)
-LEFT JOIN users u ON u.username_folded = cached.name
-LEFT JOIN former_usernames f ON f.username_sha256 = sha256(convert_to(cached.name, 'UTF8'))`
+const comparison = namesText(
+  ', asked.name IN (SELECT unnest(names) FROM cache_invalidations) AS "isBeingWritten"',
+)
 
-type NameRow = {
+type NameRow = Keyed & {
   id: string | null
   username: string | null
   status: string | null
@@ -89,11 +88,11 @@ export async function findDriftedNames(
 ): Promise<DriftedName[]> {
   if (names.length === 0) return []
   const rows = await db.query((queries) =>
-    queries.named<NameRow & { name: string; isBeingWritten: boolean }>('cached-names', comparison, [
+    queries.named<NameRow & { isBeingWritten: boolean }>('cached-names', comparison, [
       names.map(({ usernameFolded }) => usernameFolded),
     ]),
   )
-  const stored = new Map(rows.map((row) => [row.name, row]))
+  const stored = new Map(rows.map((row) => [row.key, row]))
   return names.flatMap((cached) => {
     const row = stored.get(cached.usernameFolded)
     if (!row) throw new Error('the database has not told of a name')
@@ -128,7 +127,7 @@ export function createCallerLookup({
   }
 
   const load = async (folded: string): Promise<NameRecord> => {
-    const [row] = await db.read<NameRow>('caller-by-name', nameText, [folded, usernameHash(folded)])
+    const row = await db.readByKey<NameRow>('callers-by-name', callersByName, folded)
     return row ? toRecord(row) : {}
   }
 

@@ -1,5 +1,6 @@
 // One user, from the cache when it can be.
 import { type Entry, isUnknown, unknownEntry } from '../../connection/cache.ts'
+import type { Keyed } from '../../connection/postgres-batches.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { readEntry, toEntry, toUser, type UserRow, userColumns, type World } from './record.ts'
 
@@ -18,8 +19,8 @@ export type UserReader = {
   get(id: string): Promise<Found>
 }
 
-// The hottest statement, prepared. Its plan is the same for every id.
-const userById = `SELECT ${userColumns} FROM users u WHERE u.id = $1`
+// The hottest statement, prepared. Its plan is the same for all ids.
+const usersById = `SELECT u.id AS key, ${userColumns} FROM users u WHERE u.id = ANY($1::uuid[])`
 
 // Writes that keep coming between a load and its joiners send them to the database for themselves.
 const joinsMax = 3
@@ -30,7 +31,7 @@ export function createUserReader({ db, cache, avatarBaseUrl }: World): UserReade
   const loads = new Map<string, Promise<Load>>()
 
   const loadEntry = async (id: string): Promise<Entry> => {
-    const [row] = await db.read<UserRow>('user-by-id', userById, [id])
+    const row = await db.readByKey<UserRow & Keyed>('users-by-id', usersById, id)
     return row ? toEntry(toUser(row, avatarBaseUrl)) : unknownEntry()
   }
 
