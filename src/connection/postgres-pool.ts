@@ -46,6 +46,8 @@ export function openPool(url: string, logger: Logger): Database {
     const queries = Object.assign(drizzle({ client }), {
       named: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
         (await onWire(client.query<Row>({ name, text, values }))).rows,
+      planned: async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
+        (await onWire(client.query<Row>(text, values))).rows,
     })
     queriesOf.set(client, queries)
     return queries

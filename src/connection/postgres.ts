@@ -5,10 +5,12 @@ import type { QueryResultRow } from 'pg'
 import type { Logger } from './logger.ts'
 import type { Keyed } from './postgres-batches.ts'
 
-/** Statements on one connection: Drizzle's builder, and `named` for the few that are hot. */
+/** Statements on one connection: Drizzle's builder, and plain ones for the few that are hot or particular. */
 export type Queries = NodePgDatabase & {
   /** A prepared statement. Its plan may become a generic one: not for statements whose plan depends on values. */
   named<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  /** Planned anew each time: for a table that is nearly empty at one moment and very full at the next. */
+  planned<Row extends QueryResultRow>(text: string, values: unknown[]): Promise<Row[]>
 }
 
 export type Database = {

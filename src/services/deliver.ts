@@ -51,9 +51,9 @@ const columns = {
   bus: { pending: 'bus_pending', attempts: 'bus_attempts', due: 'bus_due_at' },
 }
 
-const dueText = (target: Target) => {
+const dueText = (target: Target, selected: string) => {
   const { pending, due } = columns[target]
-  return `SELECT o.id, o.user_id FROM outbox o WHERE o.${due} <= now() AND o.${pending} ORDER BY o.${due}, o.id LIMIT ${lookedAtMax}`
+  return `SELECT ${selected} FROM outbox o WHERE o.${due} <= now() AND o.${pending} ORDER BY o.${due}, o.id LIMIT ${lookedAtMax}`
 }
 
 const claimText = (target: Target, candidates: string, still: string, lock: string) => {
@@ -63,9 +63,9 @@ const claimText = (target: Target, candidates: string, still: string, lock: stri
     `o.id = (SELECT e.id FROM outbox e WHERE e.${column} = o.${column} AND e.${pending} ORDER BY e.id LIMIT 1)`
   return `
 WITH head AS (
-  SELECT o.id FROM (${candidates}) candidate JOIN outbox o USING (id)
+  SELECT o.id FROM outbox o WHERE o.id = ANY(ARRAY(${candidates}))
   -- Looked at again once the row is locked: another process may have claimed it since the candidates were read.
-  WHERE o.${pending} AND ${still} AND ${isFirst('user_id')}
+    AND o.${pending} AND ${still} AND ${isFirst('user_id')}
     ${target === 'pool' ? `AND ${isFirst('pool_username_folded')}` : ''}
   ORDER BY o.${due}, o.id
   LIMIT ${claimedMax}
@@ -79,8 +79,8 @@ RETURNING o.id, event_id AS "eventId", user_id AS "userId", type, data, pool_tas
 }
 
 const claimDue = {
-  pool: claimText('pool', dueText('pool'), 'o.due_at <= now()', 'SKIP LOCKED'),
-  bus: claimText('bus', dueText('bus'), 'o.bus_due_at <= now()', 'SKIP LOCKED'),
+  pool: claimText('pool', dueText('pool', 'o.id'), 'o.due_at <= now()', 'SKIP LOCKED'),
+  bus: claimText('bus', dueText('bus', 'o.id'), 'o.bus_due_at <= now()', 'SKIP LOCKED'),
 }
 // Waits where the bus's claim of the same row is being stored: nobody else could set the password.
 const claimNew = claimText('pool', 'SELECT id FROM outbox WHERE id = $1', 'o.attempts = 0', '')
@@ -92,7 +92,7 @@ const deferText = (target: Target) => {
   return `
 WITH waiting AS (
   SELECT o.id, first.${due}
-  FROM (${dueText(target)} FOR UPDATE SKIP LOCKED) o CROSS JOIN LATERAL (
+  FROM (${dueText(target, 'o.id, o.user_id')} FOR UPDATE SKIP LOCKED) o CROSS JOIN LATERAL (
     SELECT e.${due} FROM outbox e
     WHERE e.user_id = o.user_id AND e.id < o.id AND e.${pending}
     ORDER BY e.id LIMIT 1
@@ -113,9 +113,7 @@ export async function deliverNow(world: DeliveryWorld, outboxId: number, passwor
   try {
     const { pool } = world.outbox
     if (!pool) return
-    const rows = await world.db.query((queries) =>
-      queries.named<Row>('outbox-claim-new', claimNew, [outboxId]),
-    )
+    const rows = await world.db.query((queries) => queries.planned<Row>(claimNew, [outboxId]))
     const told = tellPool(world, pool, rows, AbortSignal.timeout(deliverNowMsMax), password)
     // Tokens tell their age in whole seconds: who signs in once this is answered must not seem to have before.
     await Promise.all([told, pause(1_000 - (Date.now() % 1_000))])
@@ -183,9 +181,8 @@ export async function deliverDue(world: DeliveryWorld, target: Target, signal: A
   const { db, outbox } = world
   const { pool, bus } = outbox
   if (!outbox[target]) return 0
-  const rows = await db.query((queries) => queries.named<Row>(`outbox-claim-${target}`, claimDue[target], []))
-  if (rows.length === 0)
-    return (await db.query((queries) => queries.named(`outbox-defer-${target}`, defer[target], []))).length
+  const rows = await db.query((queries) => queries.planned<Row>(claimDue[target], []))
+  if (rows.length === 0) return (await db.query((queries) => queries.planned(defer[target], []))).length
   if (target === 'pool') return pool ? tellPool(world, pool, rows, signal) : 0
   return bus ? publish(world, bus, rows, signal) : 0
 }
@@ -346,14 +343,14 @@ async function settle(
 ): Promise<boolean> {
   const ids = outcomes.map(({ row }) => row.id)
   return db.transaction(async (queries) => {
-    const settled = await queries.named(`outbox-settle-${target}`, settleTexts[target], [
+    const settled = await queries.planned(settleTexts[target], [
       ids,
       outcomes.map(({ row }) => row.attempts),
       outcomes.map(({ isDone }) => isDone),
       outcomes.map(({ row, isDone }) => (isDone ? 0 : backOffMs(row.attempts))),
     ])
     // A statement of its own: the one above has locked the rows, so this one sees what the other target has noted.
-    await queries.named('outbox-remove', removeText, [ids])
+    await queries.planned(removeText, [ids])
     return settled.length > 0
   })
 }
