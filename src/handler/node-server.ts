@@ -23,6 +23,8 @@ const drainMsMax = 10_000
 const keepAliveMs = 65_000
 // Some hundred megabytes, if all are in use. Beyond them a connection is closed as soon as it is made.
 const connectionsMax = 10_000
+// Connections that come in one turn of the event loop. Those beyond would be tried again by their clients after seconds.
+const backlog = 4_096
 // A client that takes nothing of its answer for so long is cut off, also one whose answer takes so long: none does.
 const stallMsMax = 60_000
 
@@ -81,7 +83,7 @@ export async function startNodeServer(
   server.timeout = stallMsMax
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(where.port, where.host, resolve)
+    server.listen({ ...where, backlog }, resolve)
   })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
