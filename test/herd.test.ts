@@ -1,7 +1,7 @@
 // Thundering herds: many readers of what nobody has cached, on four real server processes.
 import { tmpdir } from 'node:os'
 import pg from 'pg'
-import { afterAll, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { freshDatabase } from './support/database.ts'
 import { startIssuer } from './support/issuer.ts'
 import { uniqueName } from './support/service.ts'
@@ -22,10 +22,17 @@ const env = {
 const servers = await Promise.all(Array.from({ length: 4 }, () => startServer(tmpdir(), env)))
 const stop = async () => void (await Promise.all(servers.splice(0).map(({ stop }) => stop())))
 afterAll(stop)
-// Each has its connections: opening one takes longer than a read may wait where everything starts at once.
-for (const { url } of servers)
-  await until('a server to be ready', async () => (await fetch(`${url}/ready`)).ok)
 const token = await issuer.machineToken('users/write')
+// Each has its connections and the issuer's keys: to get them takes longer than a read may wait where everything
+// starts at once.
+beforeAll(async () => {
+  for (const { url } of servers)
+    await until('a server to be ready', async () => {
+      const headers = { authorization: `Bearer ${token}` }
+      const { status } = await fetch(`${url}/user/none`, { headers })
+      return (await fetch(`${url}/ready`)).ok && status === 400
+    })
+})
 
 type Answer = { status: number; body: { id: string; version: number } }
 

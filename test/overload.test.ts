@@ -63,10 +63,11 @@ async function makeUser(): Promise<string> {
 /** Answered with one of these statuses, or told when to come again. */
 function expectServedOrRefused({ status, headers, text }: Answer, served: number[]): 'served' | 'refused' {
   if (served.includes(status)) return 'served'
-  expect(status, text).toBe(429)
+  // 503 where a machine is so slow that a new connection to the database does not come in time.
+  expect(status, text).toBeOneOf([429, 503])
   expect(headers['content-type']).toBe('application/problem+json')
   expect(Number(headers['retry-after'])).toBeGreaterThan(0)
-  expect(JSON.parse(text)).toMatchObject({ status: 429, request_id: headers['x-request-id'] })
+  expect(JSON.parse(text)).toMatchObject({ status, request_id: headers['x-request-id'] })
   return 'refused'
 }
 
