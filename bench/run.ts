@@ -182,19 +182,20 @@ async function bench(): Promise<void> {
       request: () => ask('GET', `/user/${hotId()}`),
       floor: nodeFloor('Redis GET', () => `/cached/${hotId()}`),
     },
-    {
+    ...[
+      ...((await hasPgbench()) ? [await pgbenchFloor(postgres.url)] : []),
+      nodeFloor('prepared select', () => `/select/${random()}`),
+    ].map((floor) => ({
       name: names.uncached,
       connections: 32,
       before: () => client.flushdb(),
       request: () => ask('GET', `/user/${fresh()}`),
-      after: async (answered) => {
+      after: async (answered: number) => {
         if (answered > ids.length)
           throw new Error(`${answered} reads of ${ids.length} users: some were cached. Take more --users`)
       },
-      floor: (await hasPgbench())
-        ? await pgbenchFloor(postgres.url)
-        : nodeFloor('prepared select (pgbench is not on the PATH)', () => `/select/${random()}`),
-    },
+      floor,
+    })),
     {
       name: names.list,
       connections: 16,
