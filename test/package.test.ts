@@ -1,5 +1,5 @@
 // The functions' package: the same bytes from the same sources, and whole.
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { buildFunctions } from '../tools/build-functions.ts'
@@ -17,6 +17,16 @@ it('two builds give the same bytes', async () => {
   await buildFunctions(join(place, 'built'))
   zipFolder(join(place, 'built'), join(place, 'again.zip'))
   expect((await readFile(zip)).equals(await readFile(join(place, 'again.zip')))).toBe(true)
+})
+
+it('the sources in it are as they are in the repository, wherever that is', async () => {
+  const files = await readdir(folder, { recursive: true })
+  const maps = files.filter((file) => file.endsWith('.js.map') && !file.startsWith('node_modules'))
+  expect(maps.length).toBeGreaterThan(5)
+  for (const file of maps) {
+    const { sourcesContent } = JSON.parse(await readFile(join(folder, file), 'utf8'))
+    expect(sourcesContent.join('\n'), file).not.toContain(process.cwd())
+  }
 })
 
 it('what is unpacked into an empty folder looks after a database', async () => {

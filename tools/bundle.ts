@@ -1,6 +1,6 @@
 // How the packages are bundled: ES modules, split so that what few requests need is loaded by those alone.
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, relative, resolve, sep } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 export async function bundle(options: BuildOptions): Promise<Metafile> {
@@ -48,7 +48,9 @@ export async function bundleTogether(name: string, entry: string, options: Build
       onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
         if (!later.has(path)) return undefined
         const source = await readFile(path, 'utf8')
-        return { contents: `${source}\nimport ${JSON.stringify(resolve(entry))}`, loader: 'ts' }
+        // Relative: source maps show this line, and must not differ by where the sources are.
+        const from = relative(dirname(path), resolve(entry)).split(sep).join('/')
+        return { contents: `${source}\nimport ${JSON.stringify(`./${from}`)}`, loader: 'ts' }
       }),
   }
   return bundle({ ...own, plugins: [needsEntry] })
