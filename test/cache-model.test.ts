@@ -57,12 +57,12 @@ async function play(
   const history: (number | undefined)[] = [1]
   let acknowledged = 0
   const db = {
-    read: async () => {
+    readByKey: async (_name: string, _text: string, key: string) => {
       await step()
       const version = history.at(-1)
-      return version === undefined ? [] : [rowOf(version)]
+      return version === undefined ? undefined : { key, ...rowOf(version) }
     },
-  } as unknown as Database
+  } as Partial<Database> as Database
   const stepped: Cache = {
     ...cache,
     read: async (id) => {
@@ -161,6 +161,13 @@ const scenes: Record<string, Actor[]> = {
   'two readers and an erasure': [here, there, erase],
   'a reader after a writer, beside a slow reader': [there, inTurn(change, here)],
   'a reader after an eviction, beside a slow reader and a writer': [there, inTurn(evict, here), change],
+  'readers of two processes, a writer and an eviction': [here, there, change, evict],
+  'a reader who comes back, an erasure and a creation, and an eviction': [
+    inTurn(here, here),
+    inTurn(erase, change),
+    evict,
+  ],
+  'readers of two processes and two writers': [here, there, change, change],
 }
 
 it.each(Object.entries(scenes))(

@@ -101,7 +101,7 @@ export function isUnknown(entry: Entry): boolean {
 /** The embedded default. It serves one process only. */
 export function openProcessCache(): Cache {
   const places = new LRUCache<string, Entry | string>({
-    max: 50_000,
+    // Not by their number, for which room would be made at once: that takes as long as a read of the database.
     maxSize: 128 * 1024 * 1024,
     sizeCalculation: (place) => place.length + 200,
   })
