@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { decodeJwt } from 'jose'
 import pg from 'pg'
-import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
 import { buildServer } from '../tools/build-server.ts'
 import { freshDatabase } from './support/database.ts'
@@ -18,6 +18,20 @@ import { until } from './support/wait.ts'
 function get(server: Run, path: string, token: string): Promise<Response> {
   return fetch(server.url + path, { headers: { authorization: `Bearer ${token}` } })
 }
+
+async function totalOf(server: Run, token: string): Promise<number> {
+  const list = await get(server, '/user?limit=1&count=exact', token)
+  return ((await list.json()) as { total: number }).total
+}
+
+/** For tests that leave it running: each start takes seconds. */
+let running: { folder: string; server: Run; token: string }
+
+beforeAll(async () => {
+  const folder = await privateFolder()
+  const server = await run(folder)
+  running = { folder, server, token: await started(server) }
+})
 
 describe('the server with nothing configured', () => {
   it('makes sample users with avatars, prints a token that works, and keeps its data over a restart', async () => {
@@ -56,13 +70,11 @@ describe('the server with nothing configured', () => {
   })
 
   it('refuses to start beside a running one, says so, and leaves that one alone', async () => {
-    const folder = await privateFolder()
-    const first = await run(folder)
-    const token = await started(first)
+    const { folder, server, token } = running
     const second = await run(folder)
     expect(await second.exit).toBe(1)
     expect(second.output()).toMatch(/already running/)
-    expect((await get(first, '/user?limit=1', token)).status).toBe(200)
+    expect((await get(server, '/user?limit=1', token)).status).toBe(200)
   })
 
   it('of two that start at the same moment exactly one wins', async () => {
@@ -86,12 +98,12 @@ describe('the server with nothing configured', () => {
   })
 
   it('runs beside another checkout’s server', async () => {
-    const [one, other] = [await run(await privateFolder()), await run(await privateFolder())]
-    const tokens = [await started(one), await started(other)]
-    expect((await get(one, '/user?limit=1', tokens[0] ?? '')).status).toBe(200)
-    expect((await get(other, '/user?limit=1', tokens[1] ?? '')).status).toBe(200)
+    const other = await run(await privateFolder())
+    const token = await started(other)
+    expect((await get(running.server, '/user?limit=1', running.token)).status).toBe(200)
+    expect((await get(other, '/user?limit=1', token)).status).toBe(200)
     // Each has its own issuer.
-    expect((await get(one, '/user?limit=1', tokens[1] ?? '')).status).toBe(401)
+    expect((await get(running.server, '/user?limit=1', token)).status).toBe(401)
   })
 
   it('finishes the requests that are under way when it is told to stop', async () => {
@@ -114,8 +126,7 @@ describe('the server with nothing configured', () => {
   })
 
   it('serves the page and the document of the API', async () => {
-    const server = await run(await privateFolder())
-    await started(server)
+    const { server } = running
     const page = await fetch(`${server.url}/docs`)
     const html = await page.text()
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
@@ -264,9 +275,8 @@ describe('the commands', () => {
   })
 
   it('seed and token work beside a running server and leave it alone', async () => {
-    const folder = await privateFolder()
-    const server = await run(folder)
-    await started(server)
+    const { folder, server } = running
+    const before = await totalOf(server, running.token)
     const seed = await run(folder, { PORT: String(server.port) }, resolve('src/cli/seed.ts'), '250')
     expect(await seed.exit).toBe(0)
     expect(seed.output()).toContain('250 users')
@@ -278,8 +288,7 @@ describe('the commands', () => {
       'readers',
     )
     expect(await token.exit).toBe(0)
-    const list = await get(server, '/user?count=exact', token.output().trim())
-    expect(((await list.json()) as { total: number }).total).toBe(350)
+    expect(await totalOf(server, token.output().trim())).toBe(before + 250)
   })
 
   it.each([
@@ -306,9 +315,7 @@ describe('the commands', () => {
   })
 
   it('refresh works beside a running server, and says what it has found', async () => {
-    const folder = await privateFolder()
-    const server = await run(folder)
-    await started(server)
+    const { folder, server } = running
     const refresh = await run(folder, { PORT: String(server.port) }, resolve('src/cli/refresh.ts'))
     expect(await refresh.exit).toBe(0)
     expect(JSON.parse(refresh.output().trim())).toMatchObject({

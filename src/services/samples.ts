@@ -132,7 +132,7 @@ function makeSample(at: number, suffix: string): Sample {
 /** A square in two colours that differ from sample to sample. */
 async function drawAvatar(at: number): Promise<Uint8Array> {
   const { default: sharp } = await import('sharp')
-  const side = 256
+  const side = 96
   const pixels = Buffer.alloc(side * side * 3)
   const [from, to] = [(at * 47) % 256, (at * 91 + 128) % 256]
   for (let y = 0; y < side; y++)
