@@ -19,7 +19,9 @@ it('lets the cache, the counting of guesses and the walk of the daily job work, 
   await call('PATCH', `/user/${id}`, { json: { name: 'Ada' } })
   expect((await call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('miss')
   expect(await connections.cache.size()).toBeGreaterThan(0)
-  await connections.cache.walk(undefined)
+  const { places } = await connections.cache.scan(undefined)
+  expect((await connections.cache.versions(places)).users).toEqual([{ id, version: 2 }])
+  expect(await connections.cache.remove([{ place: id, begin: '2\n' }])).toEqual([id])
   const { guesses } = connections
   const lane = { name: 'a-lane', free: 1, pauseMsMin: 10, pauseMsMax: 10 }
   await guesses.enter(lane, 1_000)

@@ -46,6 +46,17 @@ describe('entries', () => {
       expect((await service.call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('hit')
   })
 
+  it('of users with as much as they may have do not make it stop', async () => {
+    const { service } = await start()
+    const contacts = Array.from({ length: 50 }, () => ({
+      contact_type: 'WORK',
+      value: '\u{1f600}'.repeat(256),
+    }))
+    const users = await Promise.all(Array.from({ length: 90 }, () => service.makeUser({ contacts })))
+    for (const { id } of users) await service.call('GET', `/user/${id}`)
+    expect(counts(await revalidate(service.connections))).toEqual({ ...nothing, scanned: 90, fresh: 90 })
+  })
+
   it('that have drifted are mended: old ones, those of erased users, and ids that are known by now', async () => {
     const { service, redis, keyOf } = await start()
     const [old, erased, fine, missed] = (await cached(service, 4)) as [User, User, User, User]

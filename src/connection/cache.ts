@@ -54,12 +54,14 @@ export type Cache = {
   /** Removes what is stored and ends every lease. Never throws; what could not be removed will be. */
   forget(id: string, noted: number | undefined, names?: string[]): Promise<void>
   /**
-   * The entries that all processes share, some thousand at a time, each at least once; nothing where they are
+   * The places that all processes share, some hundreds at a time, each at least once; nothing where they are
    * this process's alone. Bounded in memory however many there are.
-   * @param from what an earlier answer gave as `next`
+   * @param from what an earlier answer gave as `next`, which is undefined at the end
    * @throws ServiceError `unavailable`
    */
-  walk(from: string | undefined): Promise<Walked>
+  scan(from: string | undefined): Promise<{ places: string[]; next: string | undefined }>
+  /** What the entries in these places say. @throws ServiceError `unavailable` */
+  versions(places: string[]): Promise<{ users: CachedVersion[]; names: CachedName[] }>
   /**
    * Removes the entries that still begin as given, each in one step; some thousand at most.
    * @returns the places of those that it has removed
@@ -75,8 +77,6 @@ export type Cache = {
 
 export type CachedVersion = { id: string; version: number }
 export type CachedName = { usernameFolded: string; entry: Entry }
-/** `next` is undefined at the end. */
-export type Walked = { users: CachedVersion[]; names: CachedName[]; next: string | undefined }
 
 /** An hour, give or take a tenth, so that entries made together do not expire together. */
 export function entryTtlMs(): number {
@@ -126,7 +126,8 @@ export function openProcessCache(): Cache {
     forget: async (id, _noted, names = []) => {
       for (const place of [id, ...names.map(namePlace)]) places.delete(place)
     },
-    walk: async () => ({ users: [], names: [], next: undefined }),
+    scan: async () => ({ places: [], next: undefined }),
+    versions: async () => ({ users: [], names: [] }),
     remove: async () => [],
     size: async () => 0,
     check: async () => {},

@@ -51,7 +51,10 @@ const sweepRowsMax = 1_000
 const doneMax = 10_000
 
 // Keys that one step of a walk looks at.
-const walkedMax = 1_000
+const scannedMax = 500
+// Whole entries in one command cost both ends less than the first bytes of each by a command of its own. But a user's
+// may have 80 kB, and as many of those must still be a reply that is taken.
+const readMax = 40
 // Whatever else lies under our keys is none of our entries.
 const uuidForm = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
 
@@ -63,17 +66,15 @@ if place == ARGV[1] then
 end
 return place`)
 
-// Removes the places that begin with what is given for each, and tells which those were, counted from one.
+// Removes the places that begin with what is given for each, and tells which others there are, counted from one.
 const removeScript = script(`
-local keys, removed = {}, {}
-for at, place in ipairs(redis.call('MGET', unpack(KEYS))) do
-  if place and string.sub(place, 1, #ARGV[at]) == ARGV[at] then
-    keys[#keys + 1] = KEYS[at]
-    removed[#removed + 1] = at
-  end
+local call, keys, others = redis.call, {}, {}
+for at, key in ipairs(KEYS) do
+  local begin = ARGV[at]
+  if call('GETRANGE', key, 0, #begin - 1) == begin then keys[#keys + 1] = key else others[#others + 1] = at end
 end
-if #keys > 0 then redis.call('UNLINK', unpack(keys)) end
-return removed`)
+if #keys > 0 then call('DEL', unpack(keys)) end
+return others`)
 
 // Plain statements: Drizzle is not loaded for them.
 type Invalidation = { id: string; user_id: string; names: string[] | null }
@@ -292,39 +293,51 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         await waitWithin(recovery, left)
       }
     },
-    walk: (from) =>
+    scan: (from) =>
       demand(async (run) => {
         // A cursor is good for the server that gave it: after a restart the walk begins anew.
         const [fromRun, cursor = '0'] = from?.split(':') ?? []
         const start = fromRun === run ? cursor : '0'
+        const begin = keysOf(run)
         const [next, keys] = listOf(
-          await redis.send('SCAN', start, 'MATCH', `${keysOf(run)}*`, 'COUNT', walkedMax),
+          await redis.send('SCAN', start, 'MATCH', `${begin}*`, 'COUNT', scannedMax),
         )
+        const places = listOf(keys).map((key) => {
+          const place = textOf(key).slice(begin.length)
+          return place.startsWith(userMark) ? place.slice(userMark.length) : place
+        })
+        return { places, next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}` }
+      }),
+    versions: (places) =>
+      demand(async (run) => {
         const users: CachedVersion[] = []
         const names: CachedName[] = []
-        const texts = listOf(keys).map(textOf)
-        // Whole entries in one command cost both ends less than the first bytes of each by a command of its own.
-        const places = texts.length === 0 ? [] : listOf(await redis.send('MGET', ...texts))
-        const placeAt = keysOf(run).length
-        for (const [at, text] of texts.entries()) {
-          const entry = bytesOf(places[at])
-          const version = versionOf(entry)
-          if (entry === undefined || version === undefined) continue
-          const usernameFolded = usernameAt(text.slice(placeAt))
-          const id = text.slice(placeAt + userMark.length)
-          if (usernameFolded !== undefined) names.push({ usernameFolded, entry })
-          else if (uuidForm.test(id)) users.push({ id, version })
-        }
-        return { users, names, next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}` }
+        const parts: string[][] = []
+        for (let from = 0; from < places.length; from += readMax)
+          parts.push(places.slice(from, from + readMax))
+        const read = parts.map(async (part) => {
+          const entries = listOf(await redis.send('MGET', ...part.map((place) => key(place, run))))
+          for (const [at, place] of part.entries()) {
+            const entry = bytesOf(entries[at])
+            const version = versionOf(entry)
+            if (entry === undefined || version === undefined) continue
+            const usernameFolded = usernameAt(place)
+            if (usernameFolded !== undefined) names.push({ usernameFolded, entry })
+            else if (uuidForm.test(place)) users.push({ id: place, version })
+          }
+        })
+        await Promise.all(read)
+        return { users, names }
       }),
     remove: (entries) =>
       demand(async (run) => {
-        const removed = await redis.run(
+        const others = await redis.run(
           removeScript,
           entries.map(({ place }) => key(place, run)),
           entries.map(({ begin }) => begin),
         )
-        return listOf(removed).map((at) => entries[Number(at) - 1]?.place ?? '')
+        const left = new Set(listOf(others))
+        return entries.filter((_, at) => !left.has(at + 1)).map(({ place }) => place)
       }),
     size: () => demand(async () => Number(await redis.send('DBSIZE'))),
     check: async () => {

@@ -113,16 +113,13 @@ const beginning: State = {
 // Behind every key of an avatar.
 const done = 'avatars/~'
 
-/** Runs a step, which tells how many things it looked at. */
-type Pace = (work: () => Promise<number>) => Promise<void>
+/** Told how many things a step looked at, and how long it took. */
+type Pace = (count: number, tookMs: number) => Promise<void>
 
 /** Waits as long as a step took when each thing cost far more than in the quickest: others are at work. */
 function createPace(): Pace {
   let quickestMs = Infinity
-  return async (work) => {
-    const startedAt = performance.now()
-    const count = await work()
-    const tookMs = performance.now() - startedAt
+  return async (count, tookMs) => {
     // Of a step with few things most is overhead.
     if (count < fullStep) return
     quickestMs = Math.min(quickestMs, tookMs / count)
@@ -188,44 +185,27 @@ async function walkEntries(
     }
   }
 
-  // The next entries are fetched while the database is asked about these.
-  const fetch = (from: string | undefined) => {
-    const walking = patiently(world, () => world.cache.walk(from))
-    walking.catch(() => {})
-    return walking
-  }
-  let ahead: ReturnType<typeof fetch> | undefined = fetch(state.next)
-  while (ahead) {
+  let startedAt = performance.now()
+  for await (const { found, next, suspects, seenAt } of ahead(compared(world, state.next))) {
     if (isOver()) {
       await step(state, true)
       return state
     }
-    const walked: typeof ahead = ahead
-    await pace(async () => {
-      const { users, names, next } = await walked
-      ahead = next === undefined ? undefined : fetch(next)
-      const suspects = [...(await compareUsers(world, users)), ...(await compareNames(world, names))]
-      const part = {
-        next,
-        count: users.length + names.length,
-        repaired: 0,
-        dropped: 0,
-        unsettled: suspects.filter(({ isBeingWritten }) => isBeingWritten),
-        seenAt: performance.now(),
-      }
-      count(
-        part,
-        await mend(
-          world,
-          suspects.filter(({ isBeingWritten }) => !isBeingWritten),
-        ),
-      )
-      unsettled += part.unsettled.length
-      parts.push(part)
-      return part.count
-    })
+    const unsettledHere = suspects.filter(({ isBeingWritten }) => isBeingWritten)
+    const part = { next, count: found, repaired: 0, dropped: 0, unsettled: unsettledHere, seenAt }
+    count(
+      part,
+      await mend(
+        world,
+        suspects.filter(({ isBeingWritten }) => !isBeingWritten),
+      ),
+    )
+    unsettled += part.unsettled.length
+    parts.push(part)
     await settle(false)
     await step(state)
+    await pace(part.count, performance.now() - startedAt)
+    startedAt = performance.now()
   }
   await settle(true)
   state = { ...state, phase: 'avatars', next: undefined }
@@ -237,6 +217,49 @@ function count(part: Part, mended: Suspect[]): void {
   const dropped = mended.filter(({ isGone }) => isGone).length
   part.dropped += dropped
   part.repaired += mended.length - dropped
+}
+
+/** Entries that the database has been asked about. */
+type Compared = { next: string | undefined; found: number; suspects: Suspect[]; seenAt: number }
+
+/** Three that each are a step ahead of the next: which entries there are, what they say, what the database says. */
+async function* compared(world: World, from: string | undefined): AsyncGenerator<Compared> {
+  for await (const { users, names, next } of ahead(read(world, from))) {
+    const seenAt = performance.now()
+    const suspects = [...(await compareUsers(world, users)), ...(await compareNames(world, names))]
+    yield { next, found: users.length + names.length, suspects, seenAt }
+  }
+}
+
+async function* read(world: World, from: string | undefined) {
+  for await (const { places, next } of ahead(scanned(world, from)))
+    yield { ...(await patiently(world, () => world.cache.versions(places))), next }
+}
+
+async function* scanned(world: World, from: string | undefined) {
+  let at = from
+  do {
+    const scanned = await patiently(world, () => world.cache.scan(at))
+    at = scanned.next
+    yield scanned
+  } while (at !== undefined)
+}
+
+/** The same, the next of which is made while one is used. */
+async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
+  let next = source.next()
+  try {
+    for (;;) {
+      const made = await next
+      if (made.done) return
+      next = source.next()
+      // Whoever ends early does not hear of it.
+      next.catch(() => {})
+      yield made.value
+    }
+  } finally {
+    await source.return(undefined)
+  }
 }
 
 // Both in one statement, which sees one state of the database.
@@ -343,26 +366,25 @@ async function walkAvatars(
       await step(state, true)
       return state
     }
-    await pace(async () => {
-      const { found, next = done } = await world.avatars.list(state.next)
-      const old = found.filter(({ storedAt }) => Date.now() - storedAt.getTime() > orphanAgeMs)
-      const rows = await world.db.query((queries) =>
-        queries
-          .select({ avatar: users.avatar })
-          .from(users)
-          .where(inArray(users.id, [...new Set(old.map(({ key }) => userOf(key)))])),
+    const startedAt = performance.now()
+    const { found, next = done } = await world.avatars.list(state.next)
+    const old = found.filter(({ storedAt }) => Date.now() - storedAt.getTime() > orphanAgeMs)
+    const rows = await world.db.query((queries) =>
+      queries
+        .select({ avatar: users.avatar })
+        .from(users)
+        .where(inArray(users.id, [...new Set(old.map(({ key }) => userOf(key)))])),
+    )
+    const used = new Set(rows.map(({ avatar }) => avatar))
+    const orphans = old.filter(({ key }) => !used.has(key))
+    if (!removeMost && old.length >= plausibleMin && orphans.length > old.length / 2)
+      throw new Error(
+        `Of ${old.length} avatars ${orphans.length} belong to no user of this database. Is it the avatars' own? If so: npm run refresh -- --remove-most`,
       )
-      const used = new Set(rows.map(({ avatar }) => avatar))
-      const orphans = old.filter(({ key }) => !used.has(key))
-      if (!removeMost && old.length >= plausibleMin && orphans.length > old.length / 2)
-        throw new Error(
-          `Of ${old.length} avatars ${orphans.length} belong to no user of this database. Is it the avatars' own? If so: npm run refresh -- --remove-most`,
-        )
-      for (const { key } of orphans) await removeUnusedAvatar(world, userOf(key), key)
-      state = { ...state, next, orphans: state.orphans + orphans.length }
-      return found.length
-    })
+    for (const { key } of orphans) await removeUnusedAvatar(world, userOf(key), key)
+    state = { ...state, next, orphans: state.orphans + orphans.length }
     await step(state)
+    await pace(found.length, performance.now() - startedAt)
   }
   return state
 }
