@@ -56,7 +56,7 @@ const scannedMax = 500
 // may have 80 kB, and as many of those must still be a reply that is taken.
 const readMax = 40
 // Whatever else lies under our keys is none of our entries.
-const uuidForm = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
+const uuidForm = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
 const fillScript = script(`
 local place = redis.call('GET', KEYS[1])
