@@ -70,6 +70,8 @@ async function startTls(): Promise<{ port: number }> {
       })
       const outbound = connect(Number(port), host)
       for (const end of [inner, outbound]) end.on('error', () => {})
+      // A process that is killed resets its connection; PostgreSQL would wait a minute for the rest of a hand-shake.
+      inner.on('close', () => outbound.destroy())
       inner.pipe(outbound).pipe(inner)
     })
   })

@@ -1,6 +1,10 @@
 // PostgreSQL out of reach: a quick and clear no, and recovery without a restart.
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { openLogger } from '../src/connection/logger.ts'
+import { openPostgres } from '../src/connection/postgres.ts'
 import { freshDatabase } from './support/database.ts'
 import { startProxy } from './support/proxy.ts'
 import { startService } from './support/service.ts'
@@ -54,6 +58,31 @@ describe.each([
     expect((await call('PATCH', `/user/${user.id}`, { json: { name: 'after' } })).body.version).toBe(2)
     expect((await call('GET', '/ready')).status).toBe(200)
   })
+})
+
+it('a hand-shake that fails on our side leaves no connection open', async () => {
+  const open = new Set<Socket>()
+  let tries = 0
+  const between = createServer((inbound) => {
+    tries++
+    open.add(inbound)
+    inbound.on('close', () => open.delete(inbound)).on('error', () => {})
+    const outbound = connect(Number(direct.port), direct.hostname)
+    outbound.on('error', () => {})
+    inbound.pipe(outbound).pipe(inbound)
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void between.close())
+  await once(between, 'listening')
+  const { port } = between.address() as AddressInfo
+  // PostgreSQL asks for a password, and there is none.
+  const url = Object.assign(new URL(direct), { port: String(port), password: '' }).href
+  const db = openPostgres(url, openLogger('error'))
+  onTestFinished(db.close)
+  await until('three tries', async () => {
+    await expect(db.check()).rejects.toMatchObject({ code: 'unavailable' })
+    return tries >= 3
+  })
+  await until('the connections to be closed', () => open.size === 0)
 })
 
 it('cached reads go on without PostgreSQL, for machines and for people whose record is cached', async () => {

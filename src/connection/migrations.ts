@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
-import pg from 'pg'
-import { clientConfig } from './postgres-client.ts'
+import type pg from 'pg'
+import { Client, clientConfig } from './postgres-client.ts'
 
 const folder = findFolder()
 // Any number that nothing else in the database uses.
@@ -21,7 +21,7 @@ const sessionLimits = { statement_timeout: '1500ms', idle_in_transaction_session
  * @returns what its owner should know about the database, in sentences
  */
 export async function migrate(databaseUrl: string, serviceRole?: string): Promise<string[]> {
-  const client = new pg.Client({
+  const client = new Client({
     ...clientConfig(databaseUrl),
     connectionTimeoutMillis: 10_000,
     application_name: 'user-directory migrate',
@@ -78,7 +78,7 @@ async function prepareServiceRole(client: pg.Client, role: string): Promise<void
 /** Whether a database has our tables, and all of this version's migrations. */
 export async function schemaState(databaseUrl: string): Promise<'none' | 'behind' | 'current'> {
   const latest = readMigrationFiles({ migrationsFolder: folder }).at(-1)
-  const client = new pg.Client({
+  const client = new Client({
     ...clientConfig(databaseUrl),
     connectionTimeoutMillis: 10_000,
     query_timeout: 10_000,

@@ -1,5 +1,5 @@
 // How PostgreSQL is addressed and the caller proves who it is.
-import type pg from 'pg'
+import pg from 'pg'
 import { databaseToken } from './iam-token.ts'
 
 /** What a client adds for a session; on an RDS Proxy, which takes none of it, its role's settings do it. */
@@ -19,5 +19,25 @@ export function clientConfig(url: string, session: Session = {}): pg.ClientConfi
     // The proxy's certificate is of a public authority, which Node knows.
     ssl: true,
     password: () => databaseToken(host, port, user),
+  }
+}
+
+/** Ends what could not be set up: pg leaves its socket open where a hand-shake fails on this side, for want of a password say. */
+export class Client extends pg.Client {
+  override connect(): Promise<pg.Client>
+  override connect(callback: (error: Error) => void): void
+  override connect(callback?: (error: Error) => void): Promise<pg.Client> | undefined {
+    const drop = (): void => void this.end().catch(() => {})
+    if (!callback)
+      return super.connect().catch((error: unknown) => {
+        drop()
+        throw error
+      })
+    super.connect((error: Error) => {
+      // Null when all went well, whatever the type says.
+      if (error) drop()
+      callback(error)
+    })
+    return undefined
   }
 }

@@ -8,7 +8,7 @@ import { overloaded, type ServiceError, unavailable } from '../model/errors.ts'
 import type { Logger } from './logger.ts'
 import type { Database, Queries } from './postgres.ts'
 import { batched, type Keyed } from './postgres-batches.ts'
-import { clientConfig } from './postgres-client.ts'
+import { Client, clientConfig } from './postgres-client.ts'
 
 const connectionsMax = 10
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
@@ -22,6 +22,7 @@ const restMs = 250
 
 export function openPool(url: string, logger: Logger): Database {
   const pool = new pg.Pool({
+    Client,
     ...clientConfig(url, {
       // The server gives up as well, so that what nobody waits for does not go on using it.
       statement_timeout: queryMsMax,
