@@ -32,6 +32,7 @@ import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchSignIn } from './sign-in.ts'
 import { benchStart } from './start.ts'
+import { openUndo } from './undo.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -65,12 +66,9 @@ type Row = {
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'user-directory-bench-'))
-const undo: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true })]
-const cleanUp = async (): Promise<void> => {
-  for (const step of undo.splice(0).reverse()) await step()
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
+const undo = openUndo()
+// Again where a process that is being ended has just written something.
+undo.push(() => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
 await runCommand(async () => {
   try {
     users = positive('--users', options.users, 'whole')
@@ -81,7 +79,7 @@ await runCommand(async () => {
       throw new Error(`--only must begin one of: ${parts.join('; ')}`)
     await bench()
   } finally {
-    await cleanUp()
+    await undo.run()
   }
 })
 
@@ -106,7 +104,10 @@ async function bench(): Promise<void> {
   const newUser = () =>
     JSON.stringify({ username: `bench.${randomBytes(8).toString('hex')}`, password: 'a-good-password' })
   const token = await issuer.token({ username: 'bench', 'cognito:groups': ['admins'] })
-  const functionStart = () => benchStart({ env, rounds, id: ids[0] ?? '', claims: decodeJwt(token), newUser })
+  const functionStart = async () => {
+    const folder = await mkdtemp(join(directory, 'function-'))
+    await benchStart({ env, rounds, folder, id: ids[0] ?? '', claims: decodeJwt(token), newUser })
+  }
   if (options.only === 'refresh') return benchRefresh(env, rounds)
   if (options.only === 'start') return functionStart()
   const floor = await startFloors(env)
@@ -330,8 +331,7 @@ async function startService(env: Record<string, string>): Promise<Target> {
 
 /** From nothing to the first answer, with an embedded PostgreSQL that has its data already. */
 async function starts(): Promise<void> {
-  const cwd = await mkdtemp(join(tmpdir(), 'user-directory-start-'))
-  undo.push(() => rm(cwd, { recursive: true, force: true }))
+  const cwd = await mkdtemp(join(directory, 'server-'))
   const figures: number[] = []
   for (let start = 0; start <= rounds; start++) {
     const port = await freePort()

@@ -7,6 +7,7 @@ import { runCommand } from '../src/cli/command.ts'
 import { isKept } from '../test/support/judge.ts'
 import { boundMs, faults, startTorture, type Torture } from '../test/support/torture.ts'
 import { positive } from './options.ts'
+import { openUndo } from './undo.ts'
 
 const faultEveryMs = 4_000
 const startedAt = performance.now()
@@ -26,8 +27,9 @@ await runCommand(async () => {
     positive('--processes', options.processes, 'whole'),
     positive('--users', options.users, 'whole'),
   ]
-  const torture = await startTorture({ processes, users })
+  const undo = openUndo()
   try {
+    const torture = await startTorture({ processes, users }, undo.push)
     const begunAt = performance.now()
     say(`${processes} servers, ${users} users`)
     if (writes === undefined) await fail(torture, begunAt + minutes * 60_000)
@@ -36,7 +38,7 @@ await runCommand(async () => {
     report(torture, (performance.now() - begunAt) / 1_000)
     process.exitCode = isKept(torture.judge.ruling) ? 0 : 1
   } finally {
-    await torture.close()
+    await undo.run()
   }
 })
 

@@ -3,6 +3,7 @@
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { atEnd } from './support/cleanup.ts'
 import { createJudge, isKept } from './support/judge.ts'
 import { boundMs, type Fault, faults, startTorture, type Torture } from './support/torture.ts'
 import { until } from './support/wait.ts'
@@ -13,14 +14,8 @@ async function more({ judge: { ruling } }: Torture, writes: number, hits: number
   await until('the clients to get on', () => ruling.writes >= goal.writes && ruling.hits >= goal.hits, 60_000)
 }
 
-async function start(options: { processes: number; users: number }): Promise<Torture> {
-  const torture = await startTorture(options)
-  onTestFinished(torture.close)
-  return torture
-}
-
 it('nothing stale, lost or wrong, and recovery by itself, while each part fails in turn', async () => {
-  const torture = await start({ processes: 2, users: 30 })
+  const torture = await startTorture({ processes: 2, users: 30 }, atEnd)
   const { ruling, complaints } = torture.judge
   // Many writers and readers of few users, while nothing fails: here nothing may be late either.
   await more(torture, 500, 500)
@@ -37,7 +32,7 @@ it('nothing stale, lost or wrong, and recovery by itself, while each part fails 
 
 describe('the judge', () => {
   it('finds an old entry that somebody puts into the cache, and a write that is undone', async () => {
-    const torture = await start({ processes: 1, users: 12 })
+    const torture = await startTorture({ processes: 1, users: 12 }, atEnd)
     const { judge } = torture
     await more(torture, 10, 10)
     const forge: Fault = {

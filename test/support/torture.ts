@@ -117,40 +117,29 @@ export type Torture = {
   inflict(fault: Fault): Promise<void>
   /** Lets the clients end, waits until everything answers again, and has the judge look at what is left. */
   finish(): Promise<void>
-  close(): Promise<void>
 }
 
-/** Starts the servers, makes the users, and lets the clients begin. */
-export async function startTorture(options: { processes: number; users: number }): Promise<Torture> {
-  const undo: (() => Promise<unknown>)[] = []
-  const close = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step()
-  }
-  try {
-    return { ...(await start(options, undo)), close }
-  } catch (error) {
-    await close()
-    throw error
-  }
-}
-
-async function start(
+/**
+ * Starts the servers, makes the users, and lets the clients begin.
+ * @param atEnd is given each step that undoes something; the last must be done first
+ */
+export async function startTorture(
   options: { processes: number; users: number },
-  undo: (() => Promise<unknown>)[],
-): Promise<Omit<Torture, 'close'>> {
+  atEnd: (step: () => Promise<unknown>) => void,
+): Promise<Torture> {
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-torture-'))
-  undo.push(() => rm(directory, { recursive: true, force: true }))
+  atEnd(() => rm(directory, { recursive: true, force: true }))
   const postgres = await startEmbeddedPostgres(join(directory, 'postgres'))
-  undo.push(postgres.stop)
+  atEnd(postgres.stop)
   const port = await freePort()
   const dump = 'dump.rdb'
   const newRedis = () => startRedis({ port, options: ['--dir', directory, '--dbfilename', dump] })
   let redis: RedisServer = await newRedis()
-  undo.push(() => redis.kill())
+  atEnd(() => redis.kill())
   const proxy = await startProxy({ host: '127.0.0.1', port })
-  undo.push(proxy.close)
+  atEnd(proxy.close)
   const issuer = await startIssuer()
-  undo.push(issuer.close)
+  atEnd(issuer.close)
   await migrate(postgres.url)
   const token = await issuer.machineToken('users/write')
 
@@ -168,7 +157,7 @@ async function start(
   const servers = await Promise.all(
     Array.from({ length: options.processes }, (_, at) => startServer(directory, envOf(at))),
   )
-  undo.push(() => Promise.all(servers.map(({ stop }) => stop())))
+  atEnd(() => Promise.all(servers.map(({ stop }) => stop())))
 
   const send = async (method: string, path: string, body?: unknown) => {
     const server = servers[Math.floor(Math.random() * servers.length)]
@@ -235,7 +224,7 @@ async function start(
     ...Array.from({ length: readers }, () => read()),
   ])
   work.catch(() => {})
-  undo.push(async () => {
+  atEnd(async () => {
     isOver = true
     await work
   })
