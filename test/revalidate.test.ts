@@ -6,10 +6,11 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { utimes } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { User } from '../src/model/user.ts'
-import { type Revalidation, revalidate } from '../src/services/revalidate.ts'
+import { createPace, type Revalidation, revalidate } from '../src/services/revalidate.ts'
 import { startRedis } from './support/redis.ts'
 import { type Service, startService } from './support/service.ts'
 import { until } from './support/wait.ts'
@@ -313,4 +314,14 @@ it('the log line is one that CloudWatch makes metrics of', async () => {
     ...(metrics?.Dimensions.flat() ?? []),
   ])
     expect(line).toHaveProperty(name)
+})
+
+it('it waits after a step that took far longer than the quickest, for as many things', async () => {
+  const pace = createPace()
+  const waits = (count: number, tookMs: number) =>
+    Promise.race([pace(count, tookMs).then(() => false), immediate(true)])
+  expect([await waits(500, 40), await waits(500, 10), await waits(500, 39)]).toEqual([false, false, false])
+  expect(await waits(500, 60)).toBe(true)
+  // As many more as it takes longer, or so few that their number hardly matters.
+  expect([await waits(1_000, 60), await waits(3, 60)]).toEqual([false, false])
 })

@@ -117,7 +117,7 @@ const done = 'avatars/~'
 type Pace = (count: number, tookMs: number) => Promise<void>
 
 /** Waits as long as a step took when each thing cost far more than in the quickest: others are at work. */
-function createPace(): Pace {
+export function createPace(): Pace {
   let quickestMs = Infinity
   return async (count, tookMs) => {
     // Of a step with few things most is overhead.
@@ -185,8 +185,7 @@ async function walkEntries(
     }
   }
 
-  let startedAt = performance.now()
-  for await (const { found, next, suspects, seenAt } of ahead(compared(world, state.next))) {
+  for await (const { found, next, suspects, seenAt, tookMs } of ahead(compared(world, state.next))) {
     if (isOver()) {
       await step(state, true)
       return state
@@ -204,8 +203,7 @@ async function walkEntries(
     parts.push(part)
     await settle(false)
     await step(state)
-    await pace(part.count, performance.now() - startedAt)
-    startedAt = performance.now()
+    await pace(part.count, tookMs)
   }
   await settle(true)
   state = { ...state, phase: 'avatars', next: undefined }
@@ -220,20 +218,31 @@ function count(part: Part, mended: Suspect[]): void {
 }
 
 /** Entries that the database has been asked about. */
-type Compared = { next: string | undefined; found: number; suspects: Suspect[]; seenAt: number }
+type Compared = {
+  next: string | undefined
+  found: number
+  suspects: Suspect[]
+  seenAt: number
+  /** What the cache and the database took for it. */
+  tookMs: number
+}
 
 /** Three that each are a step ahead of the next: which entries there are, what they say, what the database says. */
 async function* compared(world: World, from: string | undefined): AsyncGenerator<Compared> {
-  for await (const { users, names, next } of ahead(read(world, from))) {
+  for await (const { users, names, next, readMs } of ahead(read(world, from))) {
     const seenAt = performance.now()
     const suspects = [...(await compareUsers(world, users)), ...(await compareNames(world, names))]
-    yield { next, found: users.length + names.length, suspects, seenAt }
+    const tookMs = readMs + performance.now() - seenAt
+    yield { next, found: users.length + names.length, suspects, seenAt, tookMs }
   }
 }
 
 async function* read(world: World, from: string | undefined) {
-  for await (const { places, next } of ahead(scanned(world, from)))
-    yield { ...(await patiently(world, () => world.cache.versions(places))), next }
+  for await (const { places, next } of ahead(scanned(world, from))) {
+    const startedAt = performance.now()
+    const versions = await patiently(world, () => world.cache.versions(places))
+    yield { ...versions, next, readMs: performance.now() - startedAt }
+  }
 }
 
 async function* scanned(world: World, from: string | undefined) {
