@@ -101,7 +101,8 @@ export async function startEmbeddedPostgres(
     // Undefined also when it went away in between: whoever stopped it did not know of us.
     const joined = port === undefined ? undefined : await joinCluster(cluster, port, exclusive)
     if (!joined || port === undefined) continue
-    const noteLoss = () => log('the connection that marks the embedded PostgreSQL as in use was lost')
+    const noteLoss = () =>
+      log('the embedded PostgreSQL has stopped or crashed: if it does not recover, start this server again')
     // Once: pg reports the shutdown that PostgreSQL announces, and then the connection's end.
     joined.once('error', noteLoss)
     let stopping: Promise<void> | undefined
