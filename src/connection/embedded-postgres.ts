@@ -102,7 +102,9 @@ export async function startEmbeddedPostgres(
     const joined = port === undefined ? undefined : await joinCluster(cluster, port, exclusive)
     if (!joined || port === undefined) continue
     const noteLoss = () =>
-      log('the embedded PostgreSQL has stopped or crashed: if it does not recover, start this server again')
+      log(
+        'the connection to the embedded PostgreSQL was lost: if requests go on failing, start this server again',
+      )
     // Once: pg reports the shutdown that PostgreSQL announces, and then the connection's end.
     joined.once('error', noteLoss)
     let stopping: Promise<void> | undefined
