@@ -9,13 +9,16 @@ export type Undo = {
 /** Undoes it and ends the process also when it is told to stop, its terminal is gone, or nobody reads its output any more. */
 export function openUndo(): Undo {
   const steps: (() => Promise<unknown>)[] = []
-  const run = async (): Promise<void> => {
+  let running: Promise<void> | undefined
+  const undo = async (): Promise<void> => {
     for (let step = steps.pop(); step; step = steps.pop())
       await step().catch((error: unknown) => {
         process.stderr.write(`Something was left behind: ${error}\n`)
         process.exitCode = 1
       })
   }
+  // Once: npm hands on what a terminal sends to both.
+  const run = (): Promise<void> => (running ??= undo())
   const leave = (): void => void run().finally(() => process.exit(1))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, leave)
   for (const stream of [process.stdout, process.stderr]) stream.on('error', leave)

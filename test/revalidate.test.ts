@@ -51,7 +51,8 @@ describe('entries', () => {
     const { service } = await start()
     const contacts = Array.from({ length: 50 }, () => ({
       contact_type: 'WORK',
-      value: '\u{1f600}'.repeat(256),
+      // Six bytes each in JSON.
+      value: '\u0001'.repeat(256),
     }))
     const users = await Promise.all(Array.from({ length: 90 }, () => service.makeUser({ contacts })))
     for (const { id } of users) await service.call('GET', `/user/${id}`)
@@ -323,7 +324,7 @@ it('the log line is one that CloudWatch makes metrics of', async () => {
     expect(line).toHaveProperty(name)
 })
 
-it('it waits after a step that took far longer than the quickest, for as many things', async () => {
+it('the walk waits after a step that took far longer than the quickest, for as many things', async () => {
   const pace = createPace()
   const waits = (count: number, tookMs: number) =>
     Promise.race([pace(count, tookMs).then(() => false), immediate(true)])

@@ -230,9 +230,11 @@ type Compared = {
 /** Three that each are a step ahead of the next: which entries there are, what they say, what the database says. */
 async function* compared(world: World, from: string | undefined): AsyncGenerator<Compared> {
   for await (const { users, names, next, readMs } of ahead(read(world, from))) {
-    const seenAt = performance.now()
+    const startedAt = performance.now()
     const suspects = [...(await compareUsers(world, users)), ...(await compareNames(world, names))]
-    const tookMs = readMs + performance.now() - seenAt
+    // When the database has told of a write: what has begun before has its time from then.
+    const seenAt = performance.now()
+    const tookMs = readMs + seenAt - startedAt
     yield { next, found: users.length + names.length, suspects, seenAt, tookMs }
   }
 }
