@@ -117,6 +117,21 @@ export const cacheInvalidations = pgTable('cache_invalidations', {
 })
 
 /**
+ * The cache server that all processes share, and the era of the entries in it. Whoever finds another server behind
+ * the same name begins a new era: entries and invalidations of different servers never mix. One row.
+ */
+export const cacheServers = pgTable(
+  'cache_servers',
+  {
+    isCurrent: boolean('is_current').primaryKey().default(true),
+    /** What `INFO server` calls `run_id`. */
+    runId: text('run_id').notNull(),
+    era: uuid('era').notNull(),
+  },
+  (servers) => [check('cache_servers_one_row', sql`${servers.isCurrent}`)],
+)
+
+/**
  * Usernames that were given up, by a rename or an erasure: tokens from before that are nobody's, and not those
  * of whoever takes the name next. A hash, since the person behind an erased name must not be kept.
  */
