@@ -86,7 +86,7 @@ describe('a change leaves one row', () => {
     // One that fails behind the record: an avatar is stored last.
     const { connections } = both
     const avatars = { ...connections.avatars, put: () => Promise.reject(new Error('full')) }
-    const admin = { role: 'admin', userId: undefined } as const
+    const admin = { role: 'admin', userId: undefined, key: 'client:test' } as const
     const upload = uploadAvatar({ ...connections, avatars }, admin, user.id, undefined, await png())
     await expect(upload).rejects.toThrow('full')
     expect(await rowsOf(user.id)).toHaveLength(1)

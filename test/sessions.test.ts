@@ -229,7 +229,7 @@ it('a caller is not remembered as from before a block that came during the look-
     },
   }
   const signedInAtMs = Date.now() - 60_000
-  const claims = { username: me.username, groups: [], scopes: [], signedInAtMs }
+  const claims = { username: me.username, client: undefined, groups: [], scopes: [], signedInAtMs }
   expect(await createCallerLookup({ ...connections, cache }).find(claims)).toBeUndefined()
   expect(await get(second, await tokenOf(me.username))).toBe(401)
 })

@@ -5,6 +5,8 @@ import type { Settings } from './settings.ts'
 /** What a valid token says. */
 export type Claims = {
   username: string | undefined
+  /** The machine client that the token was issued to; undefined for a person's token. */
+  client: string | undefined
   groups: string[]
   /**
    * What a machine client was granted; empty for a person's token: whom an app asked for `users/write` is
@@ -62,6 +64,7 @@ function readClaims(payload: Record<string, unknown>): Claims {
   const isMachine = username === undefined && payload.sub !== undefined && payload.sub === payload.client_id
   return {
     username: typeof username === 'string' && username !== '' ? username : undefined,
+    client: isMachine ? String(payload.sub) : undefined,
     groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
     // A refreshed token is as old as the sign-in that it goes back to.
     signedInAtMs: readInstant(payload.auth_time ?? payload.iat),

@@ -2,15 +2,17 @@
 // cannot be reached.
 import { DrizzleQueryError } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import pLimit from 'p-limit'
 import pg from 'pg'
-import { overloaded, type ServiceError, unavailable } from '../model/errors.ts'
+import { type ServiceError, unavailable } from '../model/errors.ts'
+import { fairQueue } from './limits.ts'
 import type { Logger } from './logger.ts'
 import type { Database, Queries } from './postgres.ts'
 import { batched, type Keyed } from './postgres-batches.ts'
 import { Client, clientConfig } from './postgres-client.ts'
 
 const connectionsMax = 10
+// One caller's slow statements, or writes that wait for one row, leave the other half to the others.
+const connectionsPerShare = connectionsMax / 2
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
 const connectMsMax = 1_000
 const queryMsMax = 1_500
@@ -20,7 +22,12 @@ const waitMsMax = 1_000
 // After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.
 const restMs = 250
 
-export function openPool(url: string, logger: Logger): Database {
+/** A `Database` whose work says in which share it waits. */
+export type Pool = Pick<Database, 'readByKey' | 'close'> & {
+  of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
+}
+
+export function openPool(url: string, logger: Logger): Pool {
   const pool = new pg.Pool({
     Client,
     ...clientConfig(url, {
@@ -54,26 +61,30 @@ export function openPool(url: string, logger: Logger): Database {
     return queries
   }
 
-  const limit = pLimit({ concurrency: connectionsMax, rejectOnClear: true })
+  const limit = fairQueue(connectionsMax, {
+    waiting: waitingMax,
+    waitMsMax,
+    runningPerShare: connectionsPerShare,
+  })
   let restUntil = 0
   let lastAnswerAt = 0
 
   const failed = (startedAt: number, cause: unknown): ServiceError => {
     // One slow statement is no outage: others were answered since it began.
-    if (lastAnswerAt < startedAt) {
-      restUntil = performance.now() + restMs
-      limit.clearQueue()
-    }
+    if (lastAnswerAt < startedAt) restUntil = performance.now() + restMs
     return unavailable('The database', cause)
   }
 
-  const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+  const refuseAfterFailure = (): void => {
     if (performance.now() < restUntil) throw unavailable('The database')
-    if (limit.pendingCount >= waitingMax) throw overloaded()
-    const beginUntil = performance.now() + waitMsMax
-    return limit(async () => {
+  }
+
+  const withClient = async <T>(share: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+    refuseAfterFailure()
+    return limit(share, async () => {
+      // It may have waited while another call failed.
+      refuseAfterFailure()
       const startedAt = performance.now()
-      if (startedAt > beginUntil) throw overloaded()
       const client = await pool.connect().catch((error: unknown) => {
         throw failed(startedAt, noConnection(error))
       })
@@ -90,9 +101,6 @@ export function openPool(url: string, logger: Logger): Database {
         lastAnswerAt = performance.now()
         throw error
       }
-    }).catch((error: unknown) => {
-      // p-limit rejects what `clearQueue` removes with an AbortError.
-      throw error instanceof DOMException && error.name === 'AbortError' ? unavailable('The database') : error
     })
   }
 
@@ -101,30 +109,32 @@ export function openPool(url: string, logger: Logger): Database {
   const readerOf = <Row extends Keyed>(name: string, text: string) => {
     const known = readers.get(name) as ((key: string) => Promise<Row | undefined>) | undefined
     if (known) return known
-    const reader = batched((keys) => withClient((client) => bind(client).named<Row>(name, text, [keys])), {
-      waiting: waitingMax,
-      waitMsMax,
-    })
+    const reader = batched(
+      (keys) => withClient(`reads of ${name}`, (client) => bind(client).named<Row>(name, text, [keys])),
+      { waiting: waitingMax, waitMsMax },
+    )
     readers.set(name, reader)
     return reader
   }
 
   return {
     readByKey: <Row extends Keyed>(name: string, text: string, key: string) => readerOf<Row>(name, text)(key),
-    query: (work) => withClient((client) => work(bind(client))),
-    transaction: (work) =>
-      withClient(async (client) => {
-        await onWire(client.query('BEGIN'))
-        try {
-          const result = await work(bind(client))
-          await onWire(client.query('COMMIT'))
-          return result
-        } catch (error) {
-          if (!wireError(error)) await onWire(client.query('ROLLBACK'))
-          throw error
-        }
-      }),
-    check: () => withClient(async (client) => void (await onWire(client.query('SELECT 1')))),
+    of: (share) => ({
+      query: (work) => withClient(share, (client) => work(bind(client))),
+      transaction: (work) =>
+        withClient(share, async (client) => {
+          await onWire(client.query('BEGIN'))
+          try {
+            const result = await work(bind(client))
+            await onWire(client.query('COMMIT'))
+            return result
+          } catch (error) {
+            if (!wireError(error)) await onWire(client.query('ROLLBACK'))
+            throw error
+          }
+        }),
+      check: () => withClient(share, async (client) => void (await onWire(client.query('SELECT 1')))),
+    }),
     close: () => pool.end(),
   }
 }

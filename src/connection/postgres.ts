@@ -4,6 +4,7 @@ import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type { QueryResultRow } from 'pg'
 import type { Logger } from './logger.ts'
 import type { Keyed } from './postgres-batches.ts'
+import type { Pool } from './postgres-pool.ts'
 
 /** Statements on one connection: Drizzle's builder, and plain ones for the few that are hot or particular. */
 export type Queries = NodePgDatabase & {
@@ -14,6 +15,11 @@ export type Queries = NodePgDatabase & {
 }
 
 export type Database = {
+  /**
+   * The same database, for the work of one caller: it waits in line with the caller's other work and takes turns with
+   * that of others. Reads by key go out together with those of others and have no share.
+   */
+  of(share: string): Database
   /**
    * Reads one row by its key, in one prepared statement with the others that are asked for by that name meanwhile.
    * @param text takes an array of keys as `$1` and answers at most one row for each, with that `key`
@@ -33,11 +39,14 @@ export type Database = {
   close(): Promise<void>
 }
 
+/** The share of work that is not done for a caller: background jobs and probes. */
+const serviceShare = 'service'
+
 /** @param url a postgres:// URL; see `clientConfig` */
 export function openPostgres(url: string, logger: Logger): Database {
-  let pool: Database | undefined
-  let opening: Promise<Database> | undefined
-  const open = (): Promise<Database> => {
+  let pool: Pool | undefined
+  let opening: Promise<Pool> | undefined
+  const open = (): Promise<Pool> => {
     opening ??= import('./postgres-pool.ts').then(({ openPool }) => {
       pool = openPool(url, logger)
       return pool
@@ -47,11 +56,13 @@ export function openPostgres(url: string, logger: Logger): Database {
   // As soon as the entry is ready: what comes first will mostly need it, if only to be sure of the cache.
   // Whoever does is told if it fails.
   setImmediate(() => open().catch(() => {}))
-  return {
+  const view = (share: string): Database => ({
+    of: view,
     readByKey: async (name, text, key) => (pool ?? (await open())).readByKey(name, text, key),
-    query: async (work) => (pool ?? (await open())).query(work),
-    transaction: async (work) => (pool ?? (await open())).transaction(work),
-    check: async () => (pool ?? (await open())).check(),
+    query: async (work) => (pool ?? (await open())).of(share).query(work),
+    transaction: async (work) => (pool ?? (await open())).of(share).transaction(work),
+    check: async () => (pool ?? (await open())).of(share).check(),
     close: async () => (await opening)?.close(),
-  }
+  })
+  return view(serviceShare)
 }

@@ -118,7 +118,8 @@ export function createApp<Request extends HttpRequest>(
     const body = definition.body && (await attempt(() => readJson(definition, request)))
     if (faults.length > 0) throw invalid(...faults)
     return definition.handle({
-      world,
+      // A read by id is mostly answered from the cache and needs no database: it must not pay for a view of it.
+      world: definition.action === 'user.read' ? world : { ...world, db: world.db.of(caller.key) },
       reader,
       caller,
       request,

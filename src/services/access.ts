@@ -15,8 +15,11 @@ export type Action = (typeof actions)[number]
 
 export type Role = 'admin' | 'reader' | 'user' | 'none'
 
-/** The caller of one request. `userId` is the caller's own record, when there is one. */
-export type Caller = { role: Role; userId: string | undefined }
+/**
+ * The caller of one request. `userId` is the caller's own record, when there is one. `key` names the caller's share
+ * of what all callers use: it is the same for all tokens of a person or a machine client, and no secret.
+ */
+export type Caller = { role: Role; userId: string | undefined; key: string }
 
 const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
   admin: { any: [...actions], own: [] },

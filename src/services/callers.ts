@@ -153,7 +153,8 @@ export function createCallerLookup({
   return {
     find: async (claims) => {
       const name = nameOf(claims)
-      if (name === 'none') return { role: roleOf(claims, false), userId: undefined }
+      const { key } = name
+      if (!('folded' in name)) return { role: roleOf(claims, false), userId: undefined, key }
       const { folded, exact, session } = name
       let record = known.get(folded)
       if (!record) {
@@ -173,19 +174,24 @@ export function createCallerLookup({
       const owns =
         user !== undefined &&
         (user.username === exact || (outbox.pool !== undefined && isPoolName(user.username, exact)))
-      return { role: roleOf(claims, owns), userId: owns ? user.id : undefined }
+      return { role: roleOf(claims, owns), userId: owns ? user.id : undefined, key }
     },
   }
 }
 
-/** `session` tells those of one user apart: the tokens of one say the same time of signing in. */
-type Name = { folded: string; exact: string; session: string } | 'none'
+/**
+ * Who a token names; its prefix keeps the `key` of a person and of a machine client from being the same.
+ * `session` tells those of one user apart: the tokens of one say the same time of signing in.
+ */
+type Name = { key: string } | { key: string; folded: string; exact: string; session: string }
 
-function readName({ username, signedInAtMs }: Claims): Name {
+function readName({ username, client, signedInAtMs }: Claims): Name {
   // The database refuses NUL, and no username holds one.
-  if (username === undefined || username.includes('\0') || !username.isWellFormed()) return 'none'
+  if (username === undefined || username.includes('\0') || !username.isWellFormed())
+    return { key: client === undefined ? 'nobody' : `client:${client}` }
   const folded = fold(username)
-  return { folded, exact: username.normalize('NFKC'), session: `${folded} ${signedInAtMs}` }
+  const exact = username.normalize('NFKC')
+  return { key: `user:${folded}`, folded, exact, session: `${folded} ${signedInAtMs}` }
 }
 
 function isYoungEnough({ signedInAtMs }: Claims, validFromMs: number | undefined): boolean {

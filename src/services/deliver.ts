@@ -7,7 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, sql } from 'drizzle-orm'
 import type { BusEntry, EventBus } from '../connection/event-bus.ts'
-import { boundedQueue } from '../connection/limits.ts'
+import { fairQueue } from '../connection/limits.ts'
 import { metricFields } from '../connection/metrics.ts'
 import type { UserPool } from '../connection/user-pool.ts'
 import { poolGroups, users } from '../model/tables.ts'
@@ -194,7 +194,7 @@ async function tellPool(
   signal: AbortSignal,
   password?: string,
 ): Promise<number> {
-  const limit = boundedQueue(poolCallsMax, { waiting: claimedMax })
+  const limit = fairQueue(poolCallsMax, { waiting: claimedMax })
   const beginUntil = performance.now() + beginMsMax
   const failures: Failure[] = []
   const tell = async (row: Row): Promise<void> => {
@@ -206,7 +206,7 @@ async function tellPool(
       await settle(world, 'pool', [{ row, isDone: false }])
     }
   }
-  await Promise.all(rows.map((row) => limit(() => tell(row))))
+  await Promise.all(rows.map((row) => limit('all', () => tell(row))))
   logFailures(world, 'user pool', failures)
   return rows.length - failures.length
 }

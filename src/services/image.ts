@@ -1,7 +1,7 @@
 // Turns the image a client sends into the avatar that is stored. Nothing of the sent bytes is kept: they
 // are decoded by one of five decoders, scaled, and written anew as WebP.
 import { hash } from 'node:crypto'
-import { boundedQueue } from '../connection/limits.ts'
+import { fairQueue } from '../connection/limits.ts'
 import { ServiceError } from '../model/errors.ts'
 import { avatarBytesMax } from '../model/user.ts'
 
@@ -24,7 +24,7 @@ const costlyParts = {
 // One at a time: an AVIF of 40 megapixels takes up to 1.2 GB and 2 s, and the other threads are for reads
 // and passwords. A common photo takes 30 to 80 ms, so the last in the queue waits a few seconds, and where
 // they take longer fewer may wait; those that wait hold up to 250 MiB.
-const decoding = boundedQueue(1, { waiting: 50, waitMsMax: 5_000 })
+const decoding = fairQueue(1, { waiting: 50, waitMsMax: 5_000 })
 
 let codec: Promise<Sharp> | undefined
 
@@ -46,7 +46,7 @@ export async function toAvatar(bytes: Uint8Array): Promise<{ bytes: Uint8Array; 
 
   codec ??= loadCodec()
   const sharp = await codec
-  return decoding(async () => {
+  return decoding('all', async () => {
     // The header is read without the limit on pixels, so that the caller can be told what is wrong.
     const header = await sharp(bytes, { pages: 1, limitInputPixels: false }).metadata().catch(refuse)
     if (header.format !== format) throw undecodable()

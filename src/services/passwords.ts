@@ -3,21 +3,21 @@
 import { pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
-import { boundedQueue } from '../connection/limits.ts'
+import { fairQueue } from '../connection/limits.ts'
 import { overloaded } from '../model/errors.ts'
 import { argon2Parameters, type PasswordHash, parsePasswordHash } from '../model/password-hash.ts'
 
 // A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing. They run on Node's
 // thread pool, of four, where one thread must be left to files and name look-ups.
 export const hashedAtOnce = Math.min(3, Math.max(1, availableParallelism() - 1))
-const hashes = boundedQueue(hashedAtOnce, { waiting: Number.POSITIVE_INFINITY })
+const hashes = fairQueue(hashedAtOnce, { waiting: Number.POSITIVE_INFINITY })
 
 // Two queues before the one that runs: each brings it no more than it can run, so that they take turns and
 // neither a storm of sign-ins nor an import makes the other wait for more than a few hashes.
 // Who could not be served within seconds is told so at once.
-const creations = boundedQueue(hashedAtOnce, { waiting: 5_000, waitMsMax: 5_000 })
+const creations = fairQueue(hashedAtOnce, { waiting: 5_000, waitMsMax: 5_000 })
 // A sign-in must be answered within seconds, also when the hashes before it are costly.
-const checks = boundedQueue(hashedAtOnce, { waiting: 100 * hashedAtOnce, waitMsMax: 3_000 })
+const checks = fairQueue(hashedAtOnce, { waiting: 100 * hashedAtOnce, waitMsMax: 3_000 })
 
 /** A hash of today's parameters that no password fits: checked for whom there is no user, so that it takes as long. */
 export const unknownUsersHash =
@@ -28,7 +28,7 @@ export const unknownUsersHash =
  * @throws ServiceError `overloaded` when too many are waiting
  */
 export function hashPassword(password: string): Promise<string> {
-  return creations(() => hashes(() => makeHash(password)))
+  return creations('all', () => hashes('creation', () => makeHash(password)))
 }
 
 /**
@@ -37,12 +37,12 @@ export function hashPassword(password: string): Promise<string> {
  * @throws ServiceError `overloaded` when too many are waiting, or it could not begin in time
  */
 export function verifyPassword(hash: string, password: string, beginUntil: number): Promise<boolean> {
-  return checks(() => hashes(() => inTime(beginUntil, () => verify(hash, password))))
+  return checks('all', () => hashes('check', () => inTime(beginUntil, () => verify(hash, password))))
 }
 
 /** A hash for a password that has just been checked. @throws ServiceError as `verifyPassword` */
 export function hashForRenewal(password: string, beginUntil: number): Promise<string> {
-  return checks(() => hashes(() => inTime(beginUntil, () => makeHash(password))))
+  return checks('all', () => hashes('check', () => inTime(beginUntil, () => makeHash(password))))
 }
 
 async function inTime<T>(beginUntil: number, work: () => Promise<T>): Promise<T> {

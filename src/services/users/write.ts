@@ -2,7 +2,7 @@
 // that what it read is what it replaces; what must happen after the commit happens after it.
 import { asc, eq, inArray, lt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { boundedQueue } from '../../connection/limits.ts'
+import { fairQueue } from '../../connection/limits.ts'
 import type { Queries } from '../../connection/postgres.ts'
 import { brokenUniqueConstraint } from '../../connection/postgres-pool.ts'
 import { type Fault, invalid, ServiceError } from '../../model/errors.ts'
@@ -61,7 +61,7 @@ const formerDaysMax = 31
 const formerExpiredMax = 100
 
 // A write that stores an avatar keeps its connection meanwhile; a slow store must not take them all.
-const avatarWrites = boundedQueue(4, { waiting: 500, waitMsMax: 5_000 })
+const avatarWrites = fairQueue(4, { waiting: 500, waitMsMax: 5_000 })
 
 /** @throws ServiceError `invalid`, `conflict`, `unsupported_media_type`, `too_large`, `undecodable`, `unavailable`, `overloaded` */
 export async function createUser(world: World, body: CreateUser): Promise<User> {
@@ -297,7 +297,7 @@ async function write(
       if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
       return user
     })
-  const user = await (isNew(avatar) ? avatarWrites(transact) : transact())
+  const user = await (isNew(avatar) ? avatarWrites('all', transact) : transact())
   if (recorded !== undefined && password !== undefined) await deliverNow(world, recorded, password)
   return user
 }
@@ -431,7 +431,7 @@ function avatarKeyOf(id: string, avatar: NewAvatar): string {
 /** What cannot be removed now is an orphan for the daily job. */
 async function removeAvatar(world: World, id: string, key: string): Promise<void> {
   try {
-    await avatarWrites(() => removeUnusedAvatar(world, id, key))
+    await avatarWrites('all', () => removeUnusedAvatar(world, id, key))
   } catch (error) {
     world.logger.warn('an avatar that is no longer used could not be removed', { user_id: id, error })
   }
