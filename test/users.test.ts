@@ -1,4 +1,4 @@
-// The user's routes as a client sees them: create, read, replace, patch, erase, and their conditions.
+// The user's routes as a client sees them: create, read, replace, patch, erase.
 import { describe, expect, it } from 'vitest'
 import type { User } from '../src/model/user.ts'
 import { startService, uniqueName } from './support/service.ts'
@@ -235,68 +235,6 @@ describe('DELETE /user/{id}', () => {
     expect(await countContacts(user.id)).toBe(0)
     expect((await call('DELETE', `/user/${user.id}`)).status).toBe(404)
     await makeUser({ username: user.username })
-  })
-})
-
-describe('conditions', () => {
-  it.each([
-    ['PUT', { username: 'x' }],
-    ['PATCH', { name: 'changed' }],
-    ['DELETE', undefined],
-  ])(
-    '%s with a version that has moved on is 412 with the present version, and changes nothing',
-    async (method, json) => {
-      const user = await makeUser()
-      await call('PATCH', `/user/${user.id}`, { json: { name: 'first' } })
-      const body = json && 'username' in json ? { username: user.username } : json
-      for (const condition of ['"1"', 'W/"2"', '"99999999999999999999"', '"x"', '"1", "3"']) {
-        const answer = await call<Problem>(method, `/user/${user.id}`, {
-          json: body,
-          headers: { 'if-match': condition },
-        })
-        expect([answer.status, answer.body.version, answer.headers.get('etag')], condition).toEqual([
-          412,
-          2,
-          '"2"',
-        ])
-      }
-      const now = await call('GET', `/user/${user.id}`)
-      expect(now.body).toMatchObject({ name: 'first', version: 2 })
-      const right = await call(method, `/user/${user.id}`, {
-        json: body,
-        headers: { 'if-match': '"7", "2"' },
-      })
-      expect(right.status).toBe(method === 'DELETE' ? 204 : 200)
-    },
-  )
-
-  it('takes If-Match: * for whatever exists', async () => {
-    const user = await makeUser()
-    const answer = await call('PATCH', `/user/${user.id}`, { json: {}, headers: { 'if-match': '*' } })
-    expect([answer.status, answer.body.version]).toEqual([200, 2])
-  })
-
-  it('refuses a malformed If-Match and names the header', async () => {
-    const user = await makeUser()
-    for (const header of ['1', '"1', '1"', '"1" "2"', ',']) {
-      const answer = await call<Problem>('PATCH', `/user/${user.id}`, {
-        json: { name: 7 },
-        headers: { 'if-match': header },
-      })
-      expect(answer.status, header).toBe(400)
-      expect(answer.body.errors?.map((fault) => fault.header ?? fault.pointer)).toEqual(['If-Match', '/name'])
-    }
-  })
-
-  it('answers 304 to If-None-Match on a hit and on a miss', async () => {
-    const user = await makeUser()
-    for (const cache of ['miss', 'hit']) {
-      const answer = await call('GET', `/user/${user.id}`, { headers: { 'if-none-match': 'W/"9", "1"' } })
-      expect([answer.status, answer.text, answer.headers.get('x-cache'), answer.headers.get('etag')]).toEqual(
-        [304, '', cache, '"1"'],
-      )
-    }
-    expect((await call('GET', `/user/${user.id}`, { headers: { 'if-none-match': '"2"' } })).status).toBe(200)
   })
 })
 

@@ -6,11 +6,20 @@ import { readUuid } from '../model/uuid.ts'
 import { type Checked, check, textFault } from '../model/validate.ts'
 import { authorize, type Caller } from '../services/access.ts'
 import { createCallerLookup } from '../services/callers.ts'
+import { checkPrecondition } from '../services/users/precondition.ts'
 import { createUserReader } from '../services/users/read.ts'
 import type { World } from '../services/users/record.ts'
 import { mediaType, parseJson, readBytes } from './body.ts'
-import type { Endpoint, HttpRequest, OpenRoute, Reply, RequestLog, Schema } from './endpoint.ts'
-import { readIfMatch } from './preconditions.ts'
+import {
+  type Endpoint,
+  type HttpRequest,
+  jsonHeaders,
+  type OpenRoute,
+  type Reply,
+  type RequestLog,
+  type Schema,
+} from './endpoint.ts'
+import { readPrecondition } from './preconditions.ts'
 import { noSuchRoute, problemReply } from './problem.ts'
 import { createRouter } from './router.ts'
 import { avatarEndpoints } from './routes/avatars.ts'
@@ -114,9 +123,14 @@ export function createApp<Request extends HttpRequest>(
     }
     const checkedId = id === undefined ? '' : take(checkId(id))
     const query = take(checkQuery(definition.query && (await definition.query()), request))
-    const ifMatch = definition.takesIfMatch ? await attempt(() => readIfMatch(request)) : undefined
+    const precondition = take(readPrecondition(request))
     const body = definition.body && (await attempt(() => readJson(definition, request)))
     if (faults.length > 0) throw invalid(...faults)
+    // Neither the list nor a user to be created has a version; others are compared where the version is read.
+    if (precondition && id === undefined) {
+      if (definition.method === 'GET' && precondition(undefined) === 'If-None-Match') return notModified
+      checkPrecondition(precondition, undefined)
+    }
     return definition.handle({
       // A read by id is mostly answered from the cache and needs no database: it must not pay for a view of it.
       world: definition.action === 'user.read' ? world : { ...world, db: world.db.of(caller.key) },
@@ -126,7 +140,7 @@ export function createApp<Request extends HttpRequest>(
       id: checkedId ?? '',
       query,
       body,
-      ifMatch,
+      precondition,
       log,
     })
   }
@@ -139,6 +153,8 @@ export function createApp<Request extends HttpRequest>(
     return caller
   }
 }
+
+const notModified: Reply = { status: 304, headers: { 'Cache-Control': jsonHeaders['Cache-Control'] } }
 
 export function withCommonHeaders(reply: Reply, requestId: string): Reply {
   return {

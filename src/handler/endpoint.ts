@@ -2,9 +2,9 @@
 // OpenAPI document are made from. And what a request and a reply are to it, however they travel.
 import type * as z from 'zod/mini'
 import type { Action, Caller } from '../services/access.ts'
+import type { Precondition } from '../services/users/precondition.ts'
 import type { UserReader } from '../services/users/read.ts'
 import type { World } from '../services/users/record.ts'
-import type { IfMatch } from '../services/users/write.ts'
 
 export type Schema<T = unknown> = z.ZodMiniType<T>
 
@@ -48,7 +48,8 @@ export type Call<Query, Body> = {
   id: string
   query: Query
   body: Body
-  ifMatch: IfMatch | undefined
+  /** Of an endpoint without an id it has been checked already. */
+  precondition: Precondition | undefined
   log: RequestLog
 }
 
@@ -73,7 +74,6 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number }
   /** Bodies that the handler reads for itself, by media type. */
   ownBody?: Record<string, LazySchema | 'binary'>
-  takesIfMatch?: boolean
   answers: Answer[]
   /** Statuses besides those that every endpoint may answer. */
   problems: number[]

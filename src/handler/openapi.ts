@@ -26,7 +26,7 @@ const problems: Record<number, string> = {
   403: 'The token does not allow this',
   404: 'No such user',
   409: 'The username is taken',
-  412: 'If-Match failed; `version` is the present one',
+  412: 'If-Match or If-None-Match failed; `version` is the current one',
   413: 'The body is too large',
   415: 'The media type is not taken',
   422: 'The image does not decode, or has more than 40 megapixels',
@@ -153,29 +153,28 @@ function parameters(definition: Endpoint, refer: Refer): Json[] {
       ...(description !== undefined && { description }),
       schema,
     })),
-    ...(definition.takesIfMatch
-      ? [
-          {
-            name: 'If-Match',
-            in: 'header',
-            required: false,
-            description: 'The version that the change is for, in double quotes; 412 when it has moved on.',
-            schema: { type: 'string', examples: ['"3"'] },
-          },
-        ]
-      : []),
-    ...(definition.operationId === 'getUser'
-      ? [
-          {
-            name: 'If-None-Match',
-            in: 'header',
-            required: false,
-            schema: { type: 'string', examples: ['"3"'] },
-          },
-        ]
-      : []),
+    ...(definition.path.includes('{id}') ? conditions : []),
   ]
 }
+
+const conditions: Json[] = [
+  {
+    name: 'If-Match',
+    in: 'header',
+    required: false,
+    description:
+      'The versions that the request is for, in double quotes, or *; 412 when the current one is another.',
+    schema: { type: 'string', examples: ['"3"'] },
+  },
+  {
+    name: 'If-None-Match',
+    in: 'header',
+    required: false,
+    description:
+      'The versions that the request is not for, in double quotes, or * for any; 304 (GET) or 412 when the current one is among them.',
+    schema: { type: 'string', examples: ['"3"'] },
+  },
+]
 
 const named = new Map<unknown, string>([
   [userSchema, 'User'],

@@ -1,28 +1,61 @@
-// Conditional requests (RFC 9110, section 13). An ETag is the user's version in quotes.
-import { invalid } from '../model/errors.ts'
-import type { IfMatch } from '../services/users/write.ts'
+// Conditional requests (RFC 9110, section 13): If-Match and If-None-Match, on every method alike. An ETag is the
+// user's version in quotes. No answer has Last-Modified, so conditions on dates are ignored (13.1.3, 13.1.4).
+import type { Fault } from '../model/errors.ts'
+import type { Checked } from '../model/validate.ts'
+import type { ConditionName, Precondition } from '../services/users/precondition.ts'
 import type { HttpRequest } from './endpoint.ts'
 
-const entityTags = /^\s*(?:W\/)?"[^"]*"(?:\s*,\s*(?:W\/)?"[^"]*")*\s*$/
+type EntityTag = { opaque: string; isWeak: boolean }
+type Condition = '*' | EntityTag[]
 
-/** @throws ServiceError `invalid` for a header that is neither `*` nor a list of entity tags */
-export function readIfMatch(request: HttpRequest): IfMatch | undefined {
-  const header = request.header('if-match')
-  if (header === undefined) return undefined
-  if (header.trim() === '*') return '*'
-  if (header.length > 1_000 || !entityTags.test(header))
-    throw invalid({ header: 'If-Match', message: 'must be a version in double quotes, such as "3", or *' })
-  // If-Match compares strongly: a weak tag matches nothing. Nor does a tag that is no version of ours.
-  return [...header.matchAll(/(W\/)?"([^"]*)"/g)]
-    .filter(([, weak, tag]) => !weak && /^[1-9]\d{0,8}$/.test(tag ?? ''))
-    .map(([, , tag]) => Number(tag))
+const none = { value: undefined }
+
+/** @returns no precondition when the request has no condition; a fault for each header that is malformed */
+export function readPrecondition(request: HttpRequest): Checked<Precondition | undefined> {
+  const ifMatchHeader = request.header('if-match')
+  const ifNoneMatchHeader = request.header('if-none-match')
+  if (ifMatchHeader === undefined && ifNoneMatchHeader === undefined) return none
+  const ifMatch = parseCondition(ifMatchHeader)
+  const ifNoneMatch = parseCondition(ifNoneMatchHeader)
+  const faults = [
+    ...(ifMatch === 'malformed' ? [malformed('If-Match')] : []),
+    ...(ifNoneMatch === 'malformed' ? [malformed('If-None-Match')] : []),
+  ]
+  if (ifMatch === 'malformed' || ifNoneMatch === 'malformed') return { faults }
+  // The order of section 13.2.2.
+  const precondition: Precondition = (version) => {
+    if (ifMatch && !matches(ifMatch, version, 'strong')) return 'If-Match'
+    if (ifNoneMatch && matches(ifNoneMatch, version, 'weak')) return 'If-None-Match'
+    return undefined
+  }
+  return { value: precondition }
 }
 
-export function isNotModified(request: HttpRequest, version: number): boolean {
-  const header = request.header('if-none-match')
-  if (header === undefined) return false
-  return (
-    header.trim() === '*' ||
-    header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === `"${version}"`)
-  )
+/** Sections 13.1.1, 13.1.2 and 8.8.3.2. `*` matches whatever exists, with or without a version. */
+function matches(condition: Condition, version: number | undefined, comparison: 'strong' | 'weak'): boolean {
+  if (condition === '*') return true
+  if (version === undefined) return false
+  const current = String(version)
+  return condition.some(({ opaque, isWeak }) => opaque === current && (comparison === 'weak' || !isWeak))
+}
+
+function malformed(header: ConditionName): Fault {
+  return { header, message: 'must be a version in double quotes, such as "3", a list of them, or *' }
+}
+
+// An element of the list, which may be empty (5.6.1.2), up to the next one. Linear: no two parts take the same text.
+const element = /(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,[ \t]*|$)/y
+
+function parseCondition(header: string | undefined): Condition | 'malformed' | undefined {
+  const text = header?.trim()
+  if (text === undefined || text === '*') return text
+  const tags: EntityTag[] = []
+  element.lastIndex = 0
+  while (element.lastIndex < text.length) {
+    const match = element.exec(text)
+    if (!match) return 'malformed'
+    const [, weak, opaque] = match
+    if (opaque !== undefined) tags.push({ opaque, isWeak: weak !== undefined })
+  }
+  return tags
 }

@@ -16,7 +16,6 @@ export const avatarEndpoints = [
     description:
       'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB and 40 megapixels. Stored as WebP, 512 px square at most, without metadata.',
     action: 'avatar.upload',
-    takesIfMatch: true,
     ownBody: {
       'application/json': async () => (await schemas()).uploadBody,
       'multipart/form-data': 'binary',
@@ -31,9 +30,9 @@ export const avatarEndpoints = [
       },
     ],
     problems: [404, 412, 413, 415, 422],
-    handle: async ({ world, caller, id, ifMatch, request }) => {
+    handle: async ({ world, caller, id, precondition, request }) => {
       const { uploadAvatar } = await import('../../services/users/write.ts')
-      const user = await uploadAvatar(world, caller, id, ifMatch, await readImage(request))
+      const user = await uploadAvatar(world, caller, id, precondition, await readImage(request))
       const path = user.avatar ?? ''
       const answer = { file_path: path, avatar_url: avatarUrl(path, world.avatarBaseUrl) }
       return { headers: { ...jsonHeaders, ETag: `"${user.version}"` }, body: JSON.stringify(answer) }

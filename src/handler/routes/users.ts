@@ -1,7 +1,7 @@
 // The routes of users: each validates, calls one service verb and maps its answer.
 import type { User } from '../../model/user.ts'
+import { checkPrecondition } from '../../services/users/precondition.ts'
 import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
-import { isNotModified } from '../preconditions.ts'
 
 // Loaded when they are first needed: most of a function's requests are reads of one user.
 const writing = () => import('../../services/users/write.ts')
@@ -36,7 +36,7 @@ export const userEndpoints = [
     answers: [
       { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
     ],
-    problems: [409, 413, 415, 422],
+    problems: [409, 412, 413, 415, 422],
     handle: async ({ world, body }) => {
       const { createUser } = await writing()
       const user = await createUser(world, body)
@@ -59,7 +59,7 @@ export const userEndpoints = [
         headers: ['Link'],
       },
     ],
-    problems: [],
+    problems: [412],
     handle: async ({ world, query, request }) => {
       const { listUsers } = await listing()
       const page = await listUsers(world, query)
@@ -84,8 +84,8 @@ export const userEndpoints = [
       { status: 200, description: 'The user', schema: userSchema, headers: ['ETag', 'X-Cache'] },
       { status: 304, description: 'Not modified since the version in If-None-Match' },
     ],
-    problems: [404],
-    handle: async ({ reader, id, request, log }) => {
+    problems: [404, 412],
+    handle: async ({ reader, id, precondition, log }) => {
       const { version, json, cache } = await reader.get(id)
       log.cache = cache
       const headers = {
@@ -93,7 +93,8 @@ export const userEndpoints = [
         ETag: `"${version}"`,
         'X-Cache': cache,
       }
-      if (isNotModified(request, version)) return { status: 304, headers }
+      if (precondition?.(version) === 'If-None-Match') return { status: 304, headers }
+      checkPrecondition(precondition, version)
       return { headers: { ...headers, 'Content-Type': jsonHeaders['Content-Type'] }, body: json }
     },
   }),
@@ -106,7 +107,6 @@ export const userEndpoints = [
     description:
       'A missing optional field is cleared; a missing password or status is kept. Contacts keep their id when it is sent back.',
     action: 'user.replace',
-    takesIfMatch: true,
     body: {
       schema: async () => (await schemas()).replaceUserBody,
       mediaTypes: ['application/json'],
@@ -114,9 +114,9 @@ export const userEndpoints = [
     },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
-    handle: async ({ world, caller, id, ifMatch, body }) => {
+    handle: async ({ world, caller, id, precondition, body }) => {
       const { replaceUser } = await writing()
-      return userReply(200, await replaceUser(world, caller, id, ifMatch, body))
+      return userReply(200, await replaceUser(world, caller, id, precondition, body))
     },
   }),
 
@@ -127,7 +127,6 @@ export const userEndpoints = [
     summary: 'Change the named fields only',
     description: 'A JSON merge patch (RFC 7396): null removes.',
     action: 'user.patch',
-    takesIfMatch: true,
     body: {
       schema: async () => (await schemas()).patchUserBody,
       mediaTypes: ['application/merge-patch+json', 'application/json'],
@@ -135,9 +134,9 @@ export const userEndpoints = [
     },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
     problems: [404, 409, 412, 413, 415, 422],
-    handle: async ({ world, caller, id, ifMatch, body }) => {
+    handle: async ({ world, caller, id, precondition, body }) => {
       const { patchUser } = await writing()
-      return userReply(200, await patchUser(world, caller, id, ifMatch, body))
+      return userReply(200, await patchUser(world, caller, id, precondition, body))
     },
   }),
 
@@ -147,12 +146,11 @@ export const userEndpoints = [
     operationId: 'eraseUser',
     summary: 'Erase a user, with contacts, avatar and cache entry',
     action: 'user.erase',
-    takesIfMatch: true,
     answers: [{ status: 204, description: 'Erased' }],
     problems: [404, 412],
-    handle: async ({ world, id, ifMatch }) => {
+    handle: async ({ world, id, precondition }) => {
       const { eraseUser } = await writing()
-      await eraseUser(world, id, ifMatch)
+      await eraseUser(world, id, precondition)
       return { status: 204 }
     },
   }),

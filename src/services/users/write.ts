@@ -24,11 +24,9 @@ import { decodeBase64Image, toAvatar } from '../image.ts'
 import { record } from '../outbox.ts'
 import { hashPassword } from '../passwords.ts'
 import { checkOwnPassword } from '../sign-in.ts'
+import { checkPrecondition, type Precondition } from './precondition.ts'
 import { noSuchUser } from './read.ts'
 import { toUser, type World } from './record.ts'
-
-/** The versions that a write may replace: any that exists, or one of these. */
-export type IfMatch = '*' | number[]
 
 /** A new password, hashed but not stored. */
 type NewPassword = {
@@ -144,14 +142,14 @@ export async function replaceUser(
   world: World,
   caller: Caller,
   id: string,
-  ifMatch: IfMatch | undefined,
+  precondition: Precondition | undefined,
   body: ReplaceUser,
 ): Promise<User> {
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
   const password = await readPassword(world, caller, id, body)
-  return change(world, caller, id, ifMatch, avatar, password, (current) => ({
+  return change(world, caller, id, precondition, avatar, password, (current) => ({
     username: body.username,
     name: body.name ?? null,
     // Like a password, a status cannot be cleared: what is not named stays.
@@ -167,14 +165,14 @@ export async function patchUser(
   world: World,
   caller: Caller,
   id: string,
-  ifMatch: IfMatch | undefined,
+  precondition: Precondition | undefined,
   body: PatchUser,
 ): Promise<User> {
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
   const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar)
   const password = await readPassword(world, caller, id, body)
-  return change(world, caller, id, ifMatch, avatar, password, (current) => ({
+  return change(world, caller, id, precondition, avatar, password, (current) => ({
     username: body.username ?? current.username,
     name: body.name === undefined ? current.name : body.name,
     status: body.status ?? current.status,
@@ -189,17 +187,21 @@ export async function uploadAvatar(
   world: World,
   caller: Caller,
   id: string,
-  ifMatch: IfMatch | undefined,
+  precondition: Precondition | undefined,
   bytes: Uint8Array,
 ): Promise<User> {
   const avatar = await toAvatar(bytes)
-  return change(world, caller, id, ifMatch, avatar, undefined, (current) => ({ ...current, avatar }))
+  return change(world, caller, id, precondition, avatar, undefined, (current) => ({ ...current, avatar }))
 }
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
-export async function eraseUser(world: World, id: string, ifMatch: IfMatch | undefined): Promise<void> {
+export async function eraseUser(
+  world: World,
+  id: string,
+  precondition: Precondition | undefined,
+): Promise<void> {
   const avatar = await commit(world, id, async (queries, names) => {
-    const current = await lockUser(queries, id, ifMatch)
+    const current = await lockUser(queries, id, precondition)
     names.add(current.usernameFolded)
     await queries.delete(users).where(eq(users.id, id))
     await freeUsername(queries, current.usernameFolded)
@@ -217,14 +219,14 @@ async function change(
   world: World,
   caller: Caller,
   id: string,
-  ifMatch: IfMatch | undefined,
+  precondition: Precondition | undefined,
   avatar: AvatarChange | undefined,
   password: NewPassword | undefined,
   decide: (current: StoredUser) => Draft,
 ): Promise<User> {
   let oldAvatar: string | null = null
   const user = await write(world, id, avatar, password?.plain, async (queries) => {
-    const current = await lockUser(queries, id, ifMatch)
+    const current = await lockUser(queries, id, precondition)
     // A new password that came in between has made the one that was proved an old one.
     if (
       password?.proof &&
@@ -337,10 +339,14 @@ async function commit<T>(
 }
 
 // Two statements: a sub-select for the contacts would see them as they were before the wait for the lock.
-async function lockUser(queries: Queries, id: string, ifMatch: IfMatch | undefined): Promise<StoredUser> {
+async function lockUser(
+  queries: Queries,
+  id: string,
+  precondition: Precondition | undefined,
+): Promise<StoredUser> {
   const [row] = await queries.select().from(users).where(eq(users.id, id)).for('update')
   if (!row) throw noSuchUser()
-  if (Array.isArray(ifMatch) && !ifMatch.includes(row.version)) throw versionMismatch(row.version)
+  checkPrecondition(precondition, row.version)
   const kept = await queries
     .select({ id: contacts.id, contact_type: contacts.contactType, value: contacts.value })
     .from(contacts)
@@ -473,14 +479,4 @@ function foreignAvatar(): ServiceError {
     pointer: '/avatar',
     message: "must be an image as a data URI, the user's present path, or null",
   })
-}
-
-function versionMismatch(version: number): ServiceError {
-  return new ServiceError(
-    'version_mismatch',
-    `The user has changed since; the present version is ${version}.`,
-    {
-      version,
-    },
-  )
 }
