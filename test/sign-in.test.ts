@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Database } from '../src/connection/postgres.ts'
 import { users } from '../src/model/tables.ts'
 import type { User } from '../src/model/user.ts'
+import { hashPassword } from '../src/services/passwords.ts'
 import { checkPassword } from '../src/services/sign-in.ts'
 import { startService, uniqueName } from './support/service.ts'
 
@@ -139,6 +140,73 @@ describe('another system’s hash', () => {
     const world = meanwhile(3, () => Promise.reject(new Error('away')))
     expect(await check(username, password, undefined, world)).toEqual({ id, username })
     expect((await rowOf(id)).passwordHash).toBe(old)
+  })
+})
+
+describe('a bcrypt hash, which compares 72 bytes only', () => {
+  // Made by Python's bcrypt 4.0.1 of a passphrase of 92 bytes, and of its first 72 and 71.
+  const passphrase =
+    'correct horse battery staple and the mouse that ran up the clock when it struck one, a long!'
+  const hashes = {
+    92: '$2b$04$wmA1U4xZYi6UTGacuIJTten/J4PGAgQhug9gRoAvPYU29Wz/iyA.e',
+    72: '$2b$04$rWXSNuBEo8aoa6g9sQYOPu8gnZP0oy1c5GBJblOiASLH1BvQ1iEt6',
+    71: '$2b$04$x.Ye/dtXx8CelyzvXiyFxuqv1a/au7tOqzwRhHoOZzUScSdYRweF2',
+  }
+
+  it.each([92, 72] as const)('is kept as it is for a passphrase of %i bytes', async (length) => {
+    const own = passphrase.slice(0, length)
+    const { id, username } = await makeUser({ password: undefined, password_hash: hashes[length] })
+    // What bcrypt does not read cannot be told to be wrong; it must not become the password.
+    for (const tried of [`${own.slice(0, 72)}wrong`, own, passphrase.slice(0, 72), own])
+      expect(await check(username, tried), tried).toEqual({ id, username })
+    expect(await check(username, own.slice(0, 71))).toBeUndefined()
+    expect((await rowOf(id)).passwordHash).toBe(hashes[length])
+  })
+
+  it('is renewed for one that it has compared to its end', async () => {
+    const { id, username } = await makeUser({ password: undefined, password_hash: hashes[71] })
+    expect(await check(username, `${passphrase.slice(0, 71)}.`)).toBeUndefined()
+    expect(await check(username, passphrase.slice(0, 71))).toEqual({ id, username })
+    expect((await rowOf(id)).passwordHash).toMatch(/^\$argon2id\$/)
+  })
+})
+
+describe('the spelling of a password', () => {
+  const composed = 'Gr\u00fc\u00dfe an Zo\u00eb'
+  const decomposed = composed.normalize('NFD').replace(' ', '\u00a0')
+
+  it('does not matter, where it was set and where it is given', async () => {
+    const [one, other] = await Promise.all([
+      makeUser({ password: composed }),
+      makeUser({ password: decomposed }),
+    ])
+    for (const { id, username } of [one, other])
+      for (const tried of [decomposed, composed])
+        expect(await check(username, tried)).toEqual({ id, username })
+    const token = await service.issuer.token({ username: one.username })
+    const json = { password: 'another-password', current_password: decomposed }
+    expect((await call('PATCH', `/user/${one.id}`, { token, json })).status).toBe(200)
+  })
+
+  it('may be the one that an older hash is of; that hash is then renewed, and any spelling fits', async () => {
+    // Of the decomposed spelling, by Python's bcrypt 4.0.1 and by Argon2 with today's parameters.
+    const imported = '$2b$04$k8rv3yftT3SmYhp2v7t0uewPLuwb7N6r258bcKmhHk9XtedeQ4xqa'
+    for (const password_hash of [imported, await hashPassword(decomposed)]) {
+      const { id, username } = await makeUser({ password: undefined, password_hash })
+      expect(await check(username, composed)).toBeUndefined()
+      expect(await check(username, decomposed)).toEqual({ id, username })
+      expect((await rowOf(id)).passwordHash).not.toBe(password_hash)
+      expect(await check(username, composed)).toEqual({ id, username })
+    }
+  })
+
+  it('costs as many checks whoever is asked about', async () => {
+    const [user, blocked] = [await makeUser(), await makeUser({ password: composed, status: 'BLOCKED' })]
+    for (const name of [user.username, blocked.username, uniqueName()]) {
+      verified.hashes = []
+      expect(await check(name, decomposed)).toBeUndefined()
+      expect(verified.hashes).toHaveLength(2)
+    }
   })
 })
 

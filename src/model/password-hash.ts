@@ -4,7 +4,8 @@
 type Salted = { salt: Buffer; digest: Buffer }
 export type PasswordHash =
   | { kind: 'argon2'; isCurrent: boolean }
-  | { kind: 'bcrypt' }
+  /** `canonical`: the hash without the bits that its last characters have to spare, as verifiers compare it. */
+  | { kind: 'bcrypt'; canonical: string }
   | ({ kind: 'scrypt'; cost: number; blockSize: number; parallelization: number } & Salted)
   | ({ kind: 'pbkdf2'; algorithm: 'sha256' | 'sha512'; iterations: number } & Salted)
 
@@ -30,13 +31,21 @@ export const hashCharactersMax = 512
 const unknownKind =
   'must be an Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 hash as a PHC string, or a bcrypt hash ($2a$, $2b$, $2y$)'
 
+// bcrypt ends the password with a NUL and reads 72 bytes of that, so it tells where a password ends below that only.
+const bcryptBytesMax = 71
+
+/** Whether a check by this hash has compared all of the password, so that no other one would pass for it. */
+export function readsWhole({ kind }: PasswordHash, password: string): boolean {
+  return kind !== 'bcrypt' || Buffer.byteLength(password) <= bcryptBytesMax
+}
+
 /** @returns what is wrong with it, as text, when it is none that is taken */
 export function parsePasswordHash(text: string): PasswordHash | string {
   if (text.length > hashCharactersMax) return `must be at most ${hashCharactersMax} characters`
   const [start, kind = '', ...parts] = text.split('$')
   if (start !== '') return unknownKind
   if (/^argon2(id|i|d)$/.test(kind)) return parseArgon2(text, parts)
-  if (/^2[aby]$/.test(kind)) return parseBcrypt(parts)
+  if (/^2[aby]$/.test(kind)) return parseBcrypt(kind, parts)
   if (kind === 'scrypt') return parseScrypt(parts)
   if (kind === 'pbkdf2-sha256') return parsePbkdf2('sha256', parts)
   if (kind === 'pbkdf2-sha512') return parsePbkdf2('sha512', parts)
@@ -46,7 +55,8 @@ export function parsePasswordHash(text: string): PasswordHash | string {
 function parseArgon2(text: string, parts: string[]): PasswordHash | string {
   const [version, parameters = '', salt, digest, ...rest] = parts
   if (version !== 'v=19' && version !== 'v=16') return 'must name its Argon2 version, v=19 or v=16'
-  const [, memory, passes, lanes] = /^m=([1-9]\d{0,9}),t=([1-9]\d{0,9}),p=(\d{1,10})$/.exec(parameters) ?? []
+  const [, memory, passes, lanes] =
+    /^m=([1-9]\d{0,9}),t=([1-9]\d{0,9}),p=(0|[1-9]\d{0,9})$/.exec(parameters) ?? []
   if (lanes === undefined || rest.length > 0)
     return 'must be $argon2…$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<digest>'
   const [memoryKib, passesCount, lanesCount] = [Number(memory), Number(passes), Number(lanes)]
@@ -62,15 +72,27 @@ function parseArgon2(text: string, parts: string[]): PasswordHash | string {
   )
 }
 
-function parseBcrypt([cost, rest, ...more]: string[]): PasswordHash | string {
+function parseBcrypt(kind: string, [cost, rest, ...more]: string[]): PasswordHash | string {
   if (cost === undefined || rest === undefined || more.length > 0 || !/^\d\d$/.test(cost))
     return 'must be $2b$<cost, two digits>$<22 characters of salt and 31 of digest>'
   return (
     outside('the bcrypt cost', Number(cost), bcryptCost.min, bcryptCost.max) ??
     (/^[./A-Za-z0-9]{53}$/.test(rest)
-      ? { kind: 'bcrypt' }
+      ? { kind: 'bcrypt', canonical: `$${kind}$${cost}$${withoutSpareBits(rest)}` }
       : 'must have 22 characters of salt and 31 of digest, in bcrypt’s alphabet')
   )
+}
+
+const bcryptAlphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/**
+ * 22 characters of six bits have four to spare for a salt of 16 bytes, and 31 have two for a digest of 23. Some
+ * writers leave them set (old passlib, for one); no reader takes them for part of the value.
+ */
+function withoutSpareBits(text: string): string {
+  const clear = (character: string, spare: number): string =>
+    bcryptAlphabet.charAt((bcryptAlphabet.indexOf(character) >> spare) << spare)
+  return `${text.slice(0, 21)}${clear(text.charAt(21), 4)}${text.slice(22, 52)}${clear(text.charAt(52), 2)}`
 }
 
 function parseScrypt([parameters = '', salt, digest, ...more]: string[]): PasswordHash | string {

@@ -1,8 +1,10 @@
 // What a user looks like, to the API's callers: one schema for validation, the OpenAPI document and
 // the types.
 import * as z from 'zod/mini'
+import { hasControlCharacter, passwordCharacters, passwordUnitsMax, preparePassword } from './password.ts'
 import { hashCharactersMax, parsePasswordHash } from './password-hash.ts'
 import { characters } from './text.ts'
+import { usernameMax, usernameUnitsMax } from './username.ts'
 import { uuidPattern } from './uuid.ts'
 
 /** The largest image taken, in bytes, after base64 is decoded. */
@@ -11,22 +13,40 @@ export const avatarBytesMax = 5 * 1024 * 1024
 export const statuses = ['ACTIVE', 'BLOCKED'] as const
 export const contactTypes = ['PHONE', 'WORK', 'WHATSAPP'] as const
 const contactsMax = 50
-const usernameMax = 64
 
 /** Text of `min` to `max` characters (code points, as JSON Schema counts; zod would count UTF-16 units). */
 export function text(min: number, max: number, describe: { description?: string; examples?: string[] } = {}) {
   return z
     .string()
-    .check((context) => {
-      const length = characters(context.value)
-      if (length < min || length > max)
-        context.issues.push({
-          code: 'custom',
-          input: context.value,
-          message: min === 0 ? `must be at most ${max} characters` : `must be ${min} to ${max} characters`,
-        })
-    })
+    .check(atMostUnits(2 * max, lengthFault(min, max)), ofCharacters(min, max))
     .register(z.globalRegistry, { ...(min > 0 && { minLength: min }), maxLength: max, ...describe })
+}
+
+type Text = z.core.ParsePayload<string>
+
+function lengthFault(min: number, max: number): string {
+  return min === 0 ? `must be at most ${max} characters` : `must be ${min} to ${max} characters`
+}
+
+/**
+ * Refuses text by its raw length, in UTF-16 units; the checks behind it are then left out. It comes before every
+ * check that looks at the content, whose cost may grow faster than the text.
+ */
+function atMostUnits(max: number, message: string) {
+  return (context: Text): void => {
+    if (context.value.length > max) refuse(context, message)
+  }
+}
+
+function ofCharacters(min: number, max: number) {
+  return (context: Text): void => {
+    const length = characters(context.value)
+    if (length < min || length > max) refuse(context, lengthFault(min, max))
+  }
+}
+
+function refuse(context: Text, message: string): void {
+  context.issues.push({ code: 'custom', input: context.value, message })
 }
 
 // Letters and digits of any script with the marks that complete them, and `. _ - @ +`. Characters that
@@ -36,16 +56,17 @@ const usernamePattern = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}
 /** Trims and normalises (NFKC) as it checks. */
 export const username = z
   .pipe(
-    z.string().check(z.trim(), z.normalize('NFKC'), z.trim()),
-    z.string().check((context) => {
-      const length = characters(context.value)
-      const message =
-        length < 1 || length > usernameMax
-          ? `must be 1 to ${usernameMax} characters`
-          : usernamePattern.test(context.value)
-            ? undefined
-            : 'may hold letters and digits of any script and . _ - @ + only'
-      if (message) context.issues.push({ code: 'custom', input: context.value, message })
+    z
+      .string()
+      .check(
+        atMostUnits(usernameUnitsMax, lengthFault(1, usernameMax)),
+        z.trim(),
+        z.normalize('NFKC'),
+        z.trim(),
+      ),
+    z.string().check(ofCharacters(1, usernameMax), (context) => {
+      if (!usernamePattern.test(context.value))
+        refuse(context, 'may hold letters and digits of any script and . _ - @ + only')
     }),
   )
   .register(z.globalRegistry, {
@@ -69,8 +90,28 @@ const contact = z.strictObject({
 })
 
 const name = z.nullable(text(0, 200, { examples: ['Ada Lovelace'] }))
-const password = text(8, 128, { description: 'Write-only; stored as an Argon2id hash.' })
-const currentPassword = text(1, 1_024, {
+
+const { min: passwordMin, max: passwordMax } = passwordCharacters
+/** Given on as it is hashed: see `preparePassword`. */
+const password = z
+  .string()
+  .check(
+    atMostUnits(passwordUnitsMax, lengthFault(passwordMin, passwordMax)),
+    z.overwrite(preparePassword),
+    ofCharacters(passwordMin, passwordMax),
+    (context) => {
+      if (hasControlCharacter(context.value))
+        refuse(context, 'must not hold control characters, such as tabs and line breaks')
+    },
+  )
+  .register(z.globalRegistry, {
+    minLength: passwordMin,
+    maxLength: passwordMax,
+    description:
+      'Write-only; stored as an Argon2id hash. Prepared by RFC 8265 (OpaqueString): every kind of space becomes U+0020, then NFC. The length is counted after that, in Unicode code points.',
+  })
+/** As it was typed: the hash may be of a password that was not prepared. */
+const currentPassword = text(1, passwordUnitsMax, {
   description: 'The present password, which whoever is no administrator gives with a new one.',
 })
 const passwordHash = z

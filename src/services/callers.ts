@@ -10,6 +10,7 @@ import { metricFields } from '../connection/metrics.ts'
 import type { Connections } from '../connection/open.ts'
 import type { Keyed } from '../connection/postgres-batches.ts'
 import { fold, isPoolName } from '../model/text.ts'
+import { canBeUsername } from '../model/username.ts'
 import { type Caller, roleOf } from './access.ts'
 import { readEntry } from './users/record.ts'
 
@@ -186,8 +187,7 @@ export function createCallerLookup({
 type Name = { key: string } | { key: string; folded: string; exact: string; session: string }
 
 function readName({ username, client, signedInAtMs }: Claims): Name {
-  // The database refuses NUL, and no username holds one.
-  if (username === undefined || username.includes('\0') || !username.isWellFormed())
+  if (username === undefined || !canBeUsername(username))
     return { key: client === undefined ? 'nobody' : `client:${client}` }
   const folded = fold(username)
   const exact = username.normalize('NFKC')

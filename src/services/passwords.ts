@@ -5,7 +5,8 @@ import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { fairQueue } from '../connection/limits.ts'
 import { overloaded } from '../model/errors.ts'
-import { argon2Parameters, type PasswordHash, parsePasswordHash } from '../model/password-hash.ts'
+import { preparePassword } from '../model/password.ts'
+import { argon2Parameters, type PasswordHash, parsePasswordHash, readsWhole } from '../model/password-hash.ts'
 
 // A hash takes a core for some ten milliseconds; one core is left to whoever is not hashing. They run on Node's
 // thread pool, of four, where one thread must be left to files and name look-ups.
@@ -24,6 +25,7 @@ export const unknownUsersHash =
   '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3MgMTYgYnl0ZQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 /**
+ * @param password as `preparePassword` gives it
  * @returns `$argon2id$v=19$m=19456,t=2,p=1$…`
  * @throws ServiceError `overloaded` when too many are waiting
  */
@@ -32,17 +34,37 @@ export function hashPassword(password: string): Promise<string> {
 }
 
 /**
+ * Compares the prepared password and, where that is another, the password as it was typed: hashes of other systems,
+ * and ours from before passwords were prepared, are of that one. How many checks are made depends on the password
+ * alone, so that their time tells nothing of the user.
  * @param hash as it is stored
  * @param beginUntil when nobody waits any more for a check that has not begun; as `performance.now()` tells it
+ * @returns the form that fits the hash
  * @throws ServiceError `overloaded` when too many are waiting, or it could not begin in time
  */
-export function verifyPassword(hash: string, password: string, beginUntil: number): Promise<boolean> {
-  return checks('all', () => hashes('check', () => inTime(beginUntil, () => verify(hash, password))))
+export async function verifyPassword(
+  hash: string,
+  password: string,
+  beginUntil: number,
+): Promise<string | undefined> {
+  let right: string | undefined
+  for (const form of new Set([preparePassword(password), password])) {
+    const isRight = await checks('all', () =>
+      hashes('check', () => inTime(beginUntil, () => verify(hash, form))),
+    )
+    if (isRight) right ??= form
+  }
+  return right
 }
 
-/** A hash for a password that has just been checked. @throws ServiceError as `verifyPassword` */
+/**
+ * Hashes a password that has just been checked, prepared.
+ * @throws ServiceError as `verifyPassword`
+ */
 export function hashForRenewal(password: string, beginUntil: number): Promise<string> {
-  return checks('all', () => hashes('check', () => inTime(beginUntil, () => makeHash(password))))
+  return checks('all', () =>
+    hashes('check', () => inTime(beginUntil, () => makeHash(preparePassword(password)))),
+  )
 }
 
 async function inTime<T>(beginUntil: number, work: () => Promise<T>): Promise<T> {
@@ -57,10 +79,15 @@ async function makeHash(password: string): Promise<string> {
   return hash(password, argon2Parameters)
 }
 
-/** Whether a hash should be replaced: it is another system's, or of parameters that are not today's. */
-export function isOutdated(hash: string): boolean {
+/**
+ * Whether a hash should be replaced by one of the prepared password: it is another system's, of parameters that are
+ * not today's, or of another form. Never where a part of the password was not compared: that may be wrong.
+ * @param checked the form of the password that fits it
+ */
+export function shouldRenew(hash: string, checked: string): boolean {
   const parsed = parse(hash)
-  return parsed.kind !== 'argon2' || !parsed.isCurrent
+  const isCurrent = parsed.kind === 'argon2' && parsed.isCurrent
+  return (!isCurrent || checked !== preparePassword(checked)) && readsWhole(parsed, checked)
 }
 
 function parse(hash: string): PasswordHash {
@@ -83,7 +110,7 @@ async function verify(hash: string, password: string): Promise<boolean> {
     case 'bcrypt': {
       // In JavaScript: once for each user who came with such a hash. It gives way to others every tenth of a second.
       const { compare } = await import('bcryptjs')
-      return compare(password, hash)
+      return compare(password, parsed.canonical)
     }
     case 'scrypt': {
       const { cost, blockSize, parallelization, salt, digest } = parsed

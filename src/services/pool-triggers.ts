@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { poolArrivals } from '../model/tables.ts'
 import { fold, isPoolName } from '../model/text.ts'
+import { canBeUsername } from '../model/username.ts'
 import { usernameHash } from './callers.ts'
 import { checkPassword } from './sign-in.ts'
 import type { World } from './users/record.ts'
@@ -107,8 +108,7 @@ FROM (VALUES (sha256(convert_to($1::text, 'UTF8')))) AS name(hash)
   LEFT JOIN pool_arrivals a ON a.username_sha256 = name.hash`
 
 async function readState({ db }: World, username: string): Promise<State | undefined> {
-  // The database refuses NUL, and no username holds one.
-  if (username.includes('\0') || !username.isWellFormed()) return undefined
+  if (!canBeUsername(username)) return undefined
   const [state] = await db.query((queries) =>
     queries.named<State>('pool-user-state', stateText, [fold(username)]),
   )

@@ -20,9 +20,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { and, eq, sql } from 'drizzle-orm'
 import type { Lane } from '../connection/guess-counter.ts'
 import { ServiceError } from '../model/errors.ts'
+import { passwordUnitsMax } from '../model/password.ts'
 import { users } from '../model/tables.ts'
 import { fold } from '../model/text.ts'
-import { hashForRenewal, isOutdated, unknownUsersHash, verifyPassword } from './passwords.ts'
+import { canBeUsername, usernameUnitsMax } from '../model/username.ts'
+import { hashForRenewal, shouldRenew, unknownUsersHash, verifyPassword } from './passwords.ts'
 import type { World } from './users/record.ts'
 
 type SignInWorld = Pick<World, 'db' | 'guesses' | 'logger'>
@@ -39,8 +41,6 @@ const waitMsMax = 1_500
 const beginMsMax = 3_000
 /** Longer than nearly every hash that is taken needs. */
 const refusalMsMin = 400
-/** Longer ones are nobody's. */
-const charactersMax = 1_024
 
 const byName = { free: 5, pauseMsMin: 50, pauseMsMax: 250 }
 const bySource = { free: 20, pauseMsMin: 50, pauseMsMax: 1_000 }
@@ -56,27 +56,27 @@ export async function checkPassword(
   { username, password, source }: { username: string; password: string; source?: string },
 ): Promise<SignedIn | undefined> {
   const beginUntil = performance.now() + beginMsMax
-  const isPossible = isText(username) && isText(password)
-  const name = digest(fold(username.slice(0, charactersMax)))
+  const isPossible = canBeUsername(username) && canBePassword(password)
+  const name = digest(fold(username.slice(0, usernameUnitsMax)))
   const lanes = await lanesOf(world, name, source)
   await enter(world, lanes)
 
   const refuseAt = performance.now() + refusalMsMin
   const user = isPossible ? await findUser(world, username) : undefined
-  const isRight = await verifyPassword(
+  const right = await verifyPassword(
     user?.passwordHash ?? unknownUsersHash,
     isPossible ? password : '',
     beginUntil,
   )
   // A block, a rename or a change of password that was answered while this waited counts.
-  if (!user || !isRight || user.status !== 'ACTIVE' || !(await isUnchanged(world, user))) {
+  if (!user || right === undefined || user.status !== 'ACTIVE' || !(await isUnchanged(world, user))) {
     await pause(Math.max(0, refuseAt - performance.now()))
     return undefined
   }
 
   await Promise.all(lanes.map((lane) => world.guesses.succeeded(lane)))
   if (source !== undefined) await world.guesses.remember(pairOf(name, source))
-  if (isOutdated(user.passwordHash)) await renew(world, user, password, beginUntil)
+  if (shouldRenew(user.passwordHash, right)) await renew(world, user, password, beginUntil)
   const { id, username: ownName, sessionsValidFrom } = user
   return { id, username: ownName, sessionsValidFrom }
 }
@@ -96,7 +96,7 @@ export async function checkOwnPassword(
   // Only with the user's own token can anybody get into it.
   const lane = { name: `own:${userId}`, ...byPair }
   await enter(world, [lane])
-  const isRight = await verifyPassword(hash, password, beginUntil)
+  const isRight = (await verifyPassword(hash, password, beginUntil)) !== undefined
   if (isRight) await world.guesses.succeeded(lane)
   return isRight
 }
@@ -180,9 +180,9 @@ async function renew(
   }
 }
 
-function isText(text: string): boolean {
-  // The database refuses NUL, and no username holds one.
-  return text.length <= charactersMax && !text.includes('\0') && text.isWellFormed()
+/** No system hashes NUL or text that is not well-formed; in some, NUL ends the password. */
+function canBePassword(text: string): boolean {
+  return text.length <= passwordUnitsMax && !text.includes('\0') && text.isWellFormed()
 }
 
 function pairOf(name: string, source: string): string {
