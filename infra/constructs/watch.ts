@@ -1,6 +1,6 @@
 // Who watches: alarms that somebody is told of, and the picture of it all. What the service counts itself goes by
 // the same catalogue that its log lines are made from.
-import { Duration } from 'aws-cdk-lib'
+import { Duration, Stack } from 'aws-cdk-lib'
 import {
   Alarm,
   ComparisonOperator,
@@ -12,7 +12,7 @@ import {
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
-import { ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Key } from 'aws-cdk-lib/aws-kms'
 import { Topic } from 'aws-cdk-lib/aws-sns'
 import { Construct } from 'constructs'
@@ -80,8 +80,18 @@ export class Watch extends Construct {
       enableKeyRotation: true,
       removalPolicy: removalPolicy(stage),
     })
-    key.grantEncryptDecrypt(new ServicePrincipal('cloudwatch.amazonaws.com'))
+    const cloudWatch = new ServicePrincipal('cloudwatch.amazonaws.com')
+    key.grantEncryptDecrypt(cloudWatch)
     this.topic = new Topic(this, 'Alarms', { masterKey: key, enforceSSL: true })
+    // `enforceSSL` adds a policy, and any policy replaces the default one that lets CloudWatch publish.
+    this.topic.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [cloudWatch],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    )
 
     const { request, latency, gateway, connections, lag, outlived } = {
       request: functions.api.alias,

@@ -1,0 +1,69 @@
+// The synthesised templates of all stages, made once for every test file part that reads them.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { App } from 'aws-cdk-lib'
+import { Template } from 'aws-cdk-lib/assertions'
+import { afterAll } from 'vitest'
+import { addStages } from '../add-stages.ts'
+import { type Stage, type StageName, stages } from '../stages.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'infra-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+// A template refers to the functions' package by its hash only.
+const functions = join(folder, 'functions')
+mkdirSync(functions)
+writeFileSync(join(functions, 'api.js'), '')
+
+const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'))
+const app = new App({ context, outdir: join(folder, 'cdk.out') })
+addStages(app, functions)
+// cdk-nag checks every stack here and throws on a finding that is not accepted.
+const assembly = app.synth()
+
+export type Resource = {
+  Type: string
+  Properties?: Record<string, unknown>
+  DependsOn?: string | string[]
+  DeletionPolicy?: string
+}
+
+export type Statement = {
+  Effect: string
+  Action: string | string[]
+  Principal?: unknown
+  Resource?: unknown
+  NotAction?: unknown
+  NotResource?: unknown
+}
+
+export type StageTemplates = {
+  name: StageName
+  stage: Stage
+  data: Template
+  service: Template
+  /** Of both stacks, with their logical ids. */
+  resources: [string, Resource][]
+  ofType(type: string): [string, Resource][]
+  properties(type: string): Record<string, unknown>[]
+}
+
+export function templatesOf(name: StageName): StageTemplates {
+  const templateOf = (part: string) =>
+    Template.fromJSON(assembly.getStackByName(`user-directory-${name}-${part}`).template)
+  const data = templateOf('data')
+  const service = templateOf('service')
+  const resources = [data, service].flatMap(
+    (template) => Object.entries(template.toJSON().Resources) as [string, Resource][],
+  )
+  const ofType = (type: string) => resources.filter(([, { Type }]) => Type === type)
+  return {
+    name,
+    stage: stages[name],
+    data,
+    service,
+    resources,
+    ofType,
+    properties: (type) => ofType(type).map(([, { Properties = {} }]) => Properties),
+  }
+}
