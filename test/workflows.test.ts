@@ -108,3 +108,50 @@ describe('the workflows', () => {
     for (const name of commands) expect(scripts).toHaveProperty(name ?? '')
   })
 })
+
+describe('the roles for GitHub', () => {
+  type Value =
+    | string
+    | { Ref?: string; 'Fn::If'?: Value[]; 'Fn::Sub'?: unknown[] | string; [name: string]: unknown }
+  const template = parse(readFileSync('infra/github-oidc.yaml', 'utf8'), {
+    // CloudFormation's short forms, as their long ones.
+    customTags: ['Ref', 'If', 'Sub', 'Equals', 'Not', 'Select', 'Split', 'GetAtt', 'Or', 'And'].flatMap(
+      (name) =>
+        (['map', 'seq', undefined] as const).map((collection) => ({
+          tag: `!${name}`,
+          ...(collection && { collection }),
+          resolve: (value: unknown) => ({
+            [name === 'Ref' ? name : `Fn::${name}`]:
+              typeof value === 'string' ? value : (value as { toJSON(): unknown }).toJSON(),
+          }),
+        })),
+    ),
+  })
+
+  /** @returns the subjects that a role trusts */
+  const trusted = (role: string, parameters: Record<string, string>): string => {
+    const evaluate = (value: Value, own: Record<string, string> = parameters): string => {
+      if (typeof value === 'string') return value
+      if (value.Ref !== undefined) return own[value.Ref] ?? ''
+      const select = value['Fn::Select'] as [number, { 'Fn::Split': [string, Value] }] | undefined
+      if (select) return evaluate(select[1]['Fn::Split'][1]).split(select[1]['Fn::Split'][0])[select[0]] ?? ''
+      const when = value['Fn::If']
+      if (when) return evaluate((parameters.RepositoryId ? when[1] : when[2]) ?? '')
+      const [text, more = {}] = [value['Fn::Sub'] ?? ''].flat() as [string, Record<string, Value>?]
+      const known = Object.fromEntries(Object.entries(more).map(([name, each]) => [name, evaluate(each)]))
+      return text.replace(/\$\{(\w+)\}/g, (_, name: string) => known[name] ?? own[name] ?? '')
+    }
+    const { Condition } = template.Resources[role].Properties.AssumeRolePolicyDocument.Statement[0]
+    expect(Object.keys(Condition)).toEqual(['StringEquals'])
+    return evaluate(Condition.StringEquals['token.actions.githubusercontent.com:sub'])
+  }
+
+  it('trust the subject that GitHub sends, with the ids of newer repositories or without', () => {
+    const named = { Repository: 'octo-org/octo.repo', Stage: 'prod', OwnerId: '', RepositoryId: '' }
+    const withIds = { ...named, OwnerId: '123456', RepositoryId: '456789' }
+    expect(trusted('DeployRole', named)).toBe('repo:octo-org/octo.repo:environment:prod')
+    expect(trusted('DeployRole', withIds)).toBe('repo:octo-org@123456/octo.repo@456789:environment:prod')
+    expect(trusted('DiffRole', named)).toBe('repo:octo-org/octo.repo:pull_request')
+    expect(trusted('DiffRole', withIds)).toBe('repo:octo-org@123456/octo.repo@456789:pull_request')
+  })
+})
