@@ -32,10 +32,11 @@ export type Stage = {
   /** Requests of one address in five minutes. */
   requestsPerAddress: number
   /**
-   * Invocations at once. Those of the API hold up to ten of the proxy's connections each; sign-ins have their
-   * own, so that a storm of them leaves the API alone.
+   * Reserved concurrency. Each invocation of the API holds up to ten of the proxy's connections; sign-ins have
+   * their own share, so that a storm of them leaves the API alone. Absent: no function reserves any, as a new
+   * account with a quota of 10 or 50 invocations needs it.
    */
-  concurrency: { api: number; signIn: number }
+  concurrency?: { api: number; signIn: number }
   /** Where the sign-in page may send people back to: the addresses of your web applications. */
   webAddresses: string[]
 }
@@ -57,7 +58,6 @@ export const stages = {
     logDays: 7,
     throttle: { perSecond: 50, burst: 100 },
     requestsPerAddress: 2_000,
-    concurrency: { api: 20, signIn: 5 },
     webAddresses: ['http://localhost:3000/'],
   },
   prod: {

@@ -37,6 +37,8 @@ export class Avatars extends Construct {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       removalPolicy: removalPolicy(stage),
+      // CloudFormation deletes empty buckets only.
+      autoDeleteObjects: !stage.keepsData,
     }
     const logs = new Bucket(this, 'AccessLogs', {
       ...shared,

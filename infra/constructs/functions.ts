@@ -74,7 +74,7 @@ export class Functions extends Construct {
       memoryMb: 1_792,
       // Every call out has its own limit far below; decoding a large image takes a second or two.
       timeout: Duration.seconds(15),
-      concurrency: stage.concurrency.api,
+      concurrency: stage.concurrency?.api,
       within: within(db.clients, cache.clients, endpoints.clients),
     })
     avatars.grantWrite(this.api.role)
@@ -87,7 +87,7 @@ export class Functions extends Construct {
       memoryMb: 1_792,
       // Cognito waits no longer.
       timeout: Duration.seconds(5),
-      concurrency: stage.concurrency.signIn,
+      concurrency: stage.concurrency?.signIn,
       within: within(db.clients, cache.clients),
     })
     this.signIn.alias.addPermission('Cognito', {
@@ -101,7 +101,7 @@ export class Functions extends Construct {
       memoryMb: 256,
       // Called each minute, it works for 55 seconds.
       timeout: Duration.seconds(60),
-      concurrency: 1,
+      concurrency: stage.concurrency && 1,
       within: within(db.clients, cache.clients, endpoints.clients),
     })
     bus.grantPutEventsTo(this.deliver.role)
@@ -113,7 +113,7 @@ export class Functions extends Construct {
       // 400 MB were seen at a million entries.
       memoryMb: 512,
       timeout: Duration.minutes(15),
-      concurrency: 1,
+      concurrency: stage.concurrency && 1,
       within: within(db.clients, cache.clients, endpoints.clients),
     })
     avatars.grantSweep(this.refresh.role)

@@ -13,6 +13,7 @@ export function logGroup(scope: Construct, id: string, stage: Stage, name?: stri
   })
 }
 
+/** A failed first deployment removes what it created, so that the same names are free for the next attempt. */
 export function removalPolicy({ keepsData }: Stage): RemovalPolicy {
-  return keepsData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY
+  return keepsData ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : RemovalPolicy.DESTROY
 }

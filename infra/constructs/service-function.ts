@@ -69,8 +69,9 @@ export class ServiceFunction extends Construct {
         vpcSubnets: options.within.network.subnets,
         securityGroups: options.within.groups,
       }),
-      // Earlier versions stay, to go back to.
-      currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
+      // Earlier versions stay for rollbacks. One that a failed deployment published must go: Lambda publishes the
+      // same code only once, so the next attempt would fail.
+      currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE },
     })
     this.alias = new Alias(this, 'Live', { aliasName, version: this.function.currentVersion })
     accept(this.role, {

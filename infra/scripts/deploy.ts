@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { runCommand } from '../../src/cli/command.ts'
 import { openAliases } from './aliases.ts'
 import { readOutputs } from './outputs.ts'
+import { assertDeployable } from './preflight.ts'
 import { explain, stackNames, stageOf } from './stage.ts'
 
 const usage = `Deploys a stage to the AWS account and region of your credentials.
@@ -36,7 +37,12 @@ await runCommand(async () => {
     const before = (await aliases.versions()).join()
     // Also for a deployment that fails halfway: what follows it must know where to go back to.
     if (process.env.GITHUB_OUTPUT) appendFileSync(process.env.GITHUB_OUTPUT, `before=${before}\n`)
-    if (!values.assembly) run(['npm', 'run', 'build'], root, buildMsMax)
+    const assembly = resolve(values.assembly ?? join(root, 'infra/cdk.out'))
+    if (!values.assembly) {
+      run(['npm', 'run', 'build'], root, buildMsMax)
+      run(['npm', 'run', 'synth'], root, buildMsMax)
+    }
+    await assertDeployable(stage, assembly)
     run(
       [
         join(root, 'node_modules/.bin/cdk'),
@@ -44,7 +50,7 @@ await runCommand(async () => {
         ...stackNames(stage),
         '--require-approval=never',
         '--progress=events',
-        ...(values.assembly ? [`--app=${resolve(values.assembly)}`] : []),
+        `--app=${assembly}`,
       ],
       join(root, 'infra'),
       deployMsMax,

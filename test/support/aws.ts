@@ -19,6 +19,10 @@ export type Aws = {
   addFunction(name: string, count: number): Alias
   /** By stack, its outputs. */
   stacks: Map<string, Record<string, string>>
+  /** By stack, where it is not UPDATE_COMPLETE and unprotected. */
+  stackStates: Map<string, { status: string; isProtected: boolean }>
+  /** Of Lambda's concurrency: the account's quota, and what functions have reserved. */
+  concurrency: { quota: number; reserved: Map<string, number> }
   /** The pool's one machine client. `issue` makes its tokens. */
   machine: { poolId: string; clientId: string; secret: string; issue(scope: string): Promise<string> }
   /** CodeDeploy begins to shift a function's alias to its newest version, and stays at a tenth. */
@@ -37,6 +41,8 @@ export async function startAws(): Promise<Aws> {
     functions: new Map(),
     deployments: new Map(),
     stacks: new Map(),
+    stackStates: new Map(),
+    concurrency: { quota: 1_000, reserved: new Map() },
     machine: {
       poolId: 'eu-west-1_AbCdEfGhI',
       clientId: 'machine',
@@ -151,7 +157,11 @@ function describeStack(aws: Aws, form: URLSearchParams): string {
       ([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`,
     )
     .join('')
-  return `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>${name}</StackName><StackStatus>UPDATE_COMPLETE</StackStatus><Outputs>${members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
+  const { status, isProtected } = aws.stackStates.get(name) ?? {
+    status: 'UPDATE_COMPLETE',
+    isProtected: false,
+  }
+  return `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member><StackName>${name}</StackName><StackStatus>${status}</StackStatus><EnableTerminationProtection>${isProtected}</EnableTerminationProtection><Outputs>${members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
 }
 
 function describeClient({ machine }: Aws, body: Record<string, unknown>): unknown {
@@ -174,6 +184,17 @@ function lambda(aws: Aws, request: IncomingMessage, body: Record<string, unknown
     .split('/')
     .map(decodeURIComponent)
   const found = aws.functions.get(name)
+  const { quota, reserved } = aws.concurrency
+  if (url.pathname === '/2016-08-19/account-settings') {
+    const taken = [...reserved.values()].reduce((sum, each) => sum + each, 0)
+    return {
+      AccountLimit: { ConcurrentExecutions: quota, UnreservedConcurrentExecutions: quota - taken },
+    }
+  }
+  if (version === '2019-09-30' && kind === 'concurrency') {
+    if (!reserved.has(name)) throw new Fault(404, 'ResourceNotFoundException', `Function not found: ${name}`)
+    return { ReservedConcurrentExecutions: reserved.get(name) }
+  }
   if (version !== '2015-03-31' || functions !== 'functions')
     throw new Fault(404, 'UnknownOperationException', '')
   if (!found) throw new Fault(404, 'ResourceNotFoundException', `Function not found: ${name}`)
