@@ -7,6 +7,9 @@ import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 // Loaded when they are first needed: see users.ts.
 const schemas = () => import('../../model/user.ts')
 
+/** Room in a form for what is around the file: delimiters, headers and other fields. */
+const formBytesMax = 64 * 1024
+
 export const avatarEndpoints = [
   endpoint({
     method: 'POST',
@@ -53,18 +56,11 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
       throw invalid({ pointer: '/image_data', message: 'must be base64, or a base64 data URI of an image' })
     return image
   }
-  if (type === 'multipart/form-data') return readFile(request, avatarBytesMax + 64 * 1024)
+  if (type === 'multipart/form-data') {
+    const body = await readBytes(request, avatarBytesMax + formBytesMax)
+    const { readFormFile } = await import('../multipart.ts')
+    return readFormFile(body, request.header('content-type') ?? '')
+  }
   // Any other type is taken as the image itself: its bytes tell what it is, not what the client says.
   return readBytes(request, avatarBytesMax)
-}
-
-async function readFile(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
-  const bytes = await readBytes(request, bytesMax)
-  // The one thing that the web's objects are good for here.
-  const headers = { 'content-type': request.header('content-type') ?? '' }
-  const form = await new Response(bytes, { headers }).formData().catch(() => undefined)
-  if (!form) throw invalid({ pointer: '', message: 'is not well-formed multipart/form-data' })
-  const [file, ...more] = [...form.values()].filter((value) => value instanceof File)
-  if (!file || more.length > 0) throw invalid({ pointer: '', message: 'must hold exactly one file' })
-  return file.bytes()
 }
