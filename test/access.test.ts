@@ -159,8 +159,9 @@ describe.each(Object.entries(rows))('%s', (_operation, { allowed, done, request 
     expect(answer.status).toBe(expected)
     if (expected === done) return
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    const error = expected === 403 ? 'insufficient_scope' : token ? 'invalid_token' : undefined
     expect(answer.headers.get('www-authenticate')).toBe(
-      expected === 401 ? 'Bearer realm="user-directory"' : null,
+      `Bearer realm="user-directory"${error ? `, error="${error}"` : ''}`,
     )
     expect(await stored(target.id)).toEqual(before)
   })

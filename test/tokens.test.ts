@@ -47,6 +47,24 @@ describe('a token is taken', () => {
     expect((await ask(await issuer.token({ username: uniqueName(), ...claims }))).status).toBe(403)
   })
 
+  it('where the clocks differ by a few seconds', async () => {
+    for (const claims of [
+      () => ({ nbf: now() + 8 }),
+      () => ({ iat: now() + 8 }),
+      () => ({ auth_time: now() + 8 }),
+      () => ({ exp: now() - 1 }),
+    ])
+      expect((await ask(await issuer.token({ ...admin, ...claims() }))).status, String(claims)).toBe(200)
+  })
+
+  it('with a header that is raw, too', async () => {
+    expect((await ask(await issuer.rawToken(admin, {}))).status).toBe(200)
+  })
+
+  it.each(['JWT', 'at+jwt', 'application/at+JWT'])('of the type %s', async (typ) => {
+    expect((await ask(await issuer.token(admin, { typ }))).status).toBe(200)
+  })
+
   it('of a machine client', async () => {
     expect((await ask(await issuer.machineToken('users/read'))).status).toBe(200)
   })
@@ -157,17 +175,40 @@ describe('a token is refused', () => {
       issuer.token({ ...admin, client_id: 'other', aud: clientId }),
     'its token_use is another': () => issuer.token({ ...admin, token_use: 'refresh' }),
     'its token_use is missing': () => issuer.token({ ...admin, token_use: undefined }),
-    'it has expired': () => issuer.token({ ...admin, iat: now() - 7_200, exp: now() - 1 }),
+    'it has expired': () => issuer.token({ ...admin, iat: now() - 7_200, exp: now() - 11 }),
     'it never expires': () => issuer.token({ ...admin, exp: undefined }),
     'its expiry is no number': () => issuer.token({ ...admin, exp: '9999999999' as unknown as number }),
     'it is not yet valid': () => issuer.token({ ...admin, nbf: now() + 60 }),
+    'it was issued in the future': () => issuer.token({ ...admin, iat: now() + 60 }),
+    'its sign-in lies in the future': () => issuer.token({ ...admin, auth_time: now() + 60 }),
+    ...Object.fromEntries(
+      [
+        { crit: ['exp'], exp: 1 },
+        { crit: ['urn:example:unknown'], 'urn:example:unknown': true },
+        { crit: [] },
+        { crit: 'exp' },
+        { crit: null },
+        { crit: ['b64'], b64: false },
+        { crit: ['b64'], b64: true },
+        { b64: false },
+        { typ: 'logout+jwt' },
+        { typ: 'secevent+jwt' },
+        { typ: 'dpop+jwt' },
+        { typ: 7 },
+        { typ: '' },
+      ].map((header) => [`its header has ${JSON.stringify(header)}`, () => issuer.rawToken(admin, header)]),
+    ),
     'its scope is a list': () => issuer.token({ sub: clientId, scope: ['users/write'] }),
   }
   it.each(Object.keys(bad))('when %s', async (name) => {
     const token = await bad[name]?.()
     const answer = await ask(token ?? null)
-    const expected = await ask(null)
+    const expected = await ask(token ? 'x.y.z' : null)
     expect(answer.status).toBe(401)
+    // RFC 6750, section 3.1.
+    expect(answer.headers.get('www-authenticate')).toBe(
+      `Bearer realm="user-directory"${token ? ', error="invalid_token"' : ''}`,
+    )
     // Nothing tells one reason from another.
     const { request_id: id, ...body } = answer.body
     const { request_id: _, ...expectedBody } = expected.body
@@ -218,13 +259,14 @@ describe('a token is refused', () => {
   })
 
   it('from the moment it expires, also when it was taken before', async () => {
-    const token = await issuer.token({ ...admin, exp: now() + 2 })
+    // Within the leeway, and soon beyond.
+    const token = await issuer.token({ ...admin, exp: now() - 7 })
     expect((await ask(token)).status).toBe(200)
     await until('the token to expire', async () => (await ask(token)).status === 401)
   })
 
   it('and is never written to the log', async () => {
-    const tokens = [await issuer.token(admin), await issuer.token({ ...admin, exp: now() - 1 })]
+    const tokens = [await issuer.token(admin), await issuer.token({ ...admin, exp: now() - 60 })]
     for (const token of tokens) await ask(token)
     for (const token of tokens) expect(JSON.stringify(service.log)).not.toContain(parts(token)[2])
   })
@@ -293,6 +335,14 @@ describe("the issuer's keys", () => {
     expect(service.issuer.fetches() - before).toBeLessThanOrEqual(2)
     expect((await service.call('GET', '/user')).status).toBe(200)
   })
+})
+
+it('a token that does not suffice is 403 with RFC 6750’s error code', async () => {
+  const answer = await ask(await issuer.token({ username: uniqueName() }))
+  expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+    403,
+    'Bearer realm="user-directory", error="insufficient_scope"',
+  ])
 })
 
 it('a Cognito pool’s issuer and keys are where Cognito has them', () => {

@@ -37,10 +37,18 @@ export function tokenRules(tokens: Settings['tokens']): TokenRules {
   return { issuer, jwksUri, audience: clientIds, tokenUse: 'required' }
 }
 
-/** @returns undefined when the token is another issuer's, or not for us */
+/**
+ * How far the issuer's clock and ours may be apart: `exp` counts so much longer, `nbf`, `iat` and `auth_time` may lie
+ * so far ahead. Small, since a token from before a block counts as newer than it by as much as its issuer is ahead.
+ */
+export const clockLeewaySeconds = 10
+
+/** @returns undefined when the token is another issuer's, not for us, or from the future */
 export function acceptClaims(payload: Record<string, unknown>, rules: TokenRules): Claims | undefined {
   const isTaken =
     payload.iss === rules.issuer &&
+    !isAhead(payload.iat) &&
+    !isAhead(payload.auth_time) &&
     isUseful(payload.token_use, rules.tokenUse) &&
     isForUs(payload, rules.audience)
   return isTaken ? readClaims(payload) : undefined
@@ -70,6 +78,11 @@ function readClaims(payload: Record<string, unknown>): Claims {
     signedInAtMs: readInstant(payload.auth_time ?? payload.iat),
     scopes: isMachine && typeof payload.scope === 'string' ? payload.scope.split(' ') : [],
   }
+}
+
+function isAhead(claim: unknown): boolean {
+  const ms = readInstant(claim)
+  return ms !== undefined && ms > Date.now() + clockLeewaySeconds * 1_000
 }
 
 /** RFC 7519 has seconds; API Gateway hands them on as text, and `iat` as a date. */

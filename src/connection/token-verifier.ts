@@ -4,7 +4,7 @@ import { FetchError, JwksValidationError, JwtBaseError } from 'aws-jwt-verify/er
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import { LRUCache } from 'lru-cache'
 import { unavailable } from '../model/errors.ts'
-import { acceptClaims, type Claims, type TokenRules } from './claims.ts'
+import { acceptClaims, type Claims, clockLeewaySeconds, type TokenRules } from './claims.ts'
 
 export type TokenVerifier = {
   /**
@@ -32,9 +32,10 @@ export function openTokenVerifier(rules: TokenRules): TokenVerifier {
       jwksUri: rules.jwksUri,
       // Cognito's access tokens carry `client_id` in the place of `aud`: both are looked at by acceptClaims.
       audience: null,
+      graceSeconds: clockLeewaySeconds,
       customJwtCheck: ({ header, payload }) => {
-        const wrong = header.alg !== 'RS256' ? 'alg' : typeof payload.exp !== 'number' ? 'exp' : undefined
-        if (wrong) throw new RefusedClaim(wrong)
+        if (!isKnownKind(header)) throw new RefusedClaim('header')
+        if (typeof payload.exp !== 'number') throw new RefusedClaim('exp')
       },
     },
     { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchWithin } }) },
@@ -66,7 +67,7 @@ export function openTokenVerifier(rules: TokenRules): TokenVerifier {
         const payload = await verifier.verify(token)
         const claims = acceptClaims(payload, rules)
         if (!claims) return undefined
-        const leftMs = Math.floor((payload.exp ?? 0) * 1_000 - Date.now())
+        const leftMs = Math.floor(((payload.exp ?? 0) + clockLeewaySeconds) * 1_000 - Date.now())
         if (leftMs > 0) seen.set(key, { token, claims }, { ttl: leftMs })
         return claims
       } catch (error) {
@@ -80,6 +81,20 @@ export function openTokenVerifier(rules: TokenRules): TokenVerifier {
 }
 
 class RefusedClaim extends Error {}
+
+// RFC 8725, section 3.11, and RFC 9068: issuers sign other things too, such as logout tokens and security events.
+const types = new Set(['jwt', 'at+jwt'])
+
+/**
+ * RFC 7515, section 4.1.11: a `crit` that names anything we do not know, which is all, or that is malformed makes the
+ * token invalid. RFC 7797, section 7: a JWT's payload is always base64.
+ */
+function isKnownKind({ alg, crit, b64, typ }: Record<string, unknown>): boolean {
+  const isKnownType =
+    typ === undefined ||
+    (typeof typ === 'string' && types.has(typ.toLowerCase().replace(/^application\//, '')))
+  return alg === 'RS256' && crit === undefined && (b64 === undefined || b64 === true) && isKnownType
+}
 
 // The library's own fetcher speaks https only; an emulator or the local issuer may not.
 async function fetchWithin(uri: string): Promise<ArrayBuffer> {

@@ -1,7 +1,7 @@
 // The HTTP app: a request id, the caller, access, validation, one handler, one log line. It runs behind
 // API Gateway and on the Node server alike; they differ in who has checked the token.
 import type { Claims } from '../connection/claims.ts'
-import { type Fault, invalid, ServiceError } from '../model/errors.ts'
+import { type Fault, invalid, invalidToken, missingToken, ServiceError } from '../model/errors.ts'
 import { readUuid } from '../model/uuid.ts'
 import { type Checked, check, textFault } from '../model/validate.ts'
 import { authorize, type Caller } from '../services/access.ts'
@@ -148,13 +148,22 @@ export function createApp<Request extends HttpRequest>(
   async function identifyCaller(request: Request): Promise<Caller> {
     const claims = await identify(request)
     const caller = claims && (await callers.find(claims))
-    if (!caller)
-      throw new ServiceError('unauthenticated', 'A valid token is needed: Authorization: Bearer <token>.')
+    if (!caller) throw bearerToken(request) === undefined ? missingToken() : invalidToken()
     return caller
   }
 }
 
 const notModified: Reply = { status: 304, headers: { 'Cache-Control': jsonHeaders['Cache-Control'] } }
+
+const scheme = 'bearer '
+
+/** RFC 6750, section 2.1: the Authorization header is the only place where a token is looked for. */
+export function bearerToken(request: HttpRequest): string | undefined {
+  const header = request.header('authorization') ?? ''
+  return header.slice(0, scheme.length).toLowerCase() === scheme
+    ? header.slice(scheme.length).trim()
+    : undefined
+}
 
 export function withCommonHeaders(reply: Reply, requestId: string): Reply {
   return {

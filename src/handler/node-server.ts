@@ -6,7 +6,7 @@ import type { Connections } from '../connection/open.ts'
 import type { TokenVerifier } from '../connection/token-verifier.ts'
 import { overloaded } from '../model/errors.ts'
 import { openAdmission } from './admission.ts'
-import { createApp, readRequestId, withCommonHeaders } from './app.ts'
+import { bearerToken, createApp, readRequestId, withCommonHeaders } from './app.ts'
 import type { HttpRequest, Reply } from './endpoint.ts'
 import { NodeRequest, sendReply } from './node-request.ts'
 import { problemReply } from './problem.ts'
@@ -113,15 +113,11 @@ function refusal(request: HttpRequest): Reply {
   return withCommonHeaders(problemReply(busy, requestId), requestId)
 }
 
-const scheme = 'bearer '
 const nobody = Promise.resolve(undefined)
 
-/** RFC 6750, section 2.1: the Authorization header is the only place where a token is looked for. */
 function identifyByToken(verifier: TokenVerifier): (request: HttpRequest) => Promise<Claims | undefined> {
   return (request) => {
-    const header = request.header('authorization') ?? ''
-    return header.slice(0, scheme.length).toLowerCase() === scheme
-      ? verifier.verify(header.slice(scheme.length).trim())
-      : nobody
+    const token = bearerToken(request)
+    return token === undefined ? nobody : verifier.verify(token)
   }
 }

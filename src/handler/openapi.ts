@@ -34,6 +34,22 @@ const problems: Record<number, string> = {
   503: 'A dependency cannot be reached; try again after Retry-After',
   500: 'A fault of the service',
 }
+const challenge = {
+  'WWW-Authenticate': {
+    description: 'RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`.',
+    schema: { type: 'string', examples: ['Bearer realm="user-directory", error="invalid_token"'] },
+  },
+}
+const retryAfter = {
+  'Retry-After': { description: 'In seconds.', schema: { type: 'integer', examples: [2] } },
+}
+const problemHeaders: Record<number, Json> = {
+  401: challenge,
+  403: challenge,
+  412: { ETag: headers.ETag },
+  429: retryAfter,
+  503: retryAfter,
+}
 const commonProblems = [400, 401, 403, 429, 500, 503]
 
 let document: Promise<Json> | undefined
@@ -115,7 +131,11 @@ function operation(definition: Endpoint, refer: Refer, problem: Json): Json {
       ...Object.fromEntries(
         statuses.map((status) => [
           status,
-          { description: problems[status] ?? 'A problem', content: problem },
+          {
+            description: problems[status] ?? 'A problem',
+            ...(problemHeaders[status] && { headers: problemHeaders[status] }),
+            content: problem,
+          },
         ]),
       ),
     },

@@ -31,8 +31,8 @@ export function problemReply(error: unknown, requestId: string): Reply {
   if (known?.retryAfterSeconds !== undefined) headers['Retry-After'] = String(known.retryAfterSeconds)
   if (known?.allow !== undefined) headers.Allow = known.allow
   if (known?.version !== undefined) headers.ETag = `"${known.version}"`
-  // RFC 6750, section 3. The same for every token that is not taken: nothing tells why.
-  if (code === 'unauthenticated') headers['WWW-Authenticate'] = 'Bearer realm="user-directory"'
+  if (code === 'unauthenticated' || code === 'forbidden')
+    headers['WWW-Authenticate'] = challenge(code, known?.isTokenMissing === true)
   const document: Problem = {
     type: `urn:problem:${code.replaceAll('_', '-')}`,
     title,
@@ -43,6 +43,13 @@ export function problemReply(error: unknown, requestId: string): Reply {
     ...(known && known.faults.length > 0 && { errors: known.faults }),
   }
   return { status, headers, body: JSON.stringify(document) }
+}
+
+/** RFC 6750, section 3: a request without a token gets no error code, since it may not have known that it needs one. */
+function challenge(code: 'unauthenticated' | 'forbidden', isTokenMissing: boolean): string {
+  const scheme = 'Bearer realm="user-directory"'
+  if (isTokenMissing) return scheme
+  return `${scheme}, error="${code === 'forbidden' ? 'insufficient_scope' : 'invalid_token'}"`
 }
 
 export function noSuchRoute(): ServiceError {

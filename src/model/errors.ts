@@ -28,6 +28,8 @@ export class ServiceError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** The present version, where `version_mismatch` is thrown. */
   readonly version: number | undefined
+  /** No token was sent, where `unauthenticated` is thrown; otherwise it was one that is not valid. */
+  readonly isTokenMissing: boolean
   /** The methods a path has, where `method_not_allowed` is thrown. */
   readonly allow: string | undefined
 
@@ -38,6 +40,7 @@ export class ServiceError extends Error {
       faults?: Fault[]
       retryAfterSeconds?: number
       version?: number
+      isTokenMissing?: boolean
       allow?: string
       cause?: unknown
     } = {},
@@ -48,6 +51,7 @@ export class ServiceError extends Error {
     this.faults = more.faults ?? []
     this.retryAfterSeconds = more.retryAfterSeconds
     this.version = more.version
+    this.isTokenMissing = more.isTokenMissing ?? false
     this.allow = more.allow
   }
 }
@@ -55,6 +59,17 @@ export class ServiceError extends Error {
 /** Input that breaks a rule; every fault found is listed. */
 export function invalid(...faults: Fault[]): ServiceError {
   return new ServiceError('invalid', 'The request has faults; each is listed in `errors`.', { faults })
+}
+
+export function missingToken(): ServiceError {
+  return new ServiceError('unauthenticated', 'A token is needed: send Authorization: Bearer <token>.', {
+    isTokenMissing: true,
+  })
+}
+
+/** The same for every token that is not valid: nothing tells why. */
+export function invalidToken(): ServiceError {
+  return new ServiceError('unauthenticated', 'The token is not valid, or no longer. Get a new one.')
 }
 
 /** More work than can be done in good time. Nothing has been done of what is refused so. */

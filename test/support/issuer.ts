@@ -1,5 +1,5 @@
 // A token issuer for tests: its own key pair, a JWKS over HTTP, tokens of Cognito's shape, good and bad.
-import { randomUUID } from 'node:crypto'
+import { KeyObject, randomUUID, sign } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTHeaderParameters, SignJWT } from 'jose'
@@ -12,6 +12,8 @@ export type Issuer = {
   publicJwk: JWK
   /** A valid access token; `claims` and `header` replace its parts, undefined removes one. */
   token(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>
+  /** Signs a token whose header a library would refuse to make: `header` is added to `alg` and `kid`. */
+  rawToken(claims: Record<string, unknown>, header: Record<string, unknown>): Promise<string>
   /** A machine client's token. */
   machineToken(scope: string): Promise<string>
   /** What the JWKS holds; a test may change it. */
@@ -63,6 +65,13 @@ export async function startIssuer(): Promise<Issuer> {
       })
         .setProtectedHeader({ kid, ...header, alg })
         .sign(await importJWK(privateJwk, alg))
+    },
+    rawToken: async (claims, header) => {
+      const [, payload] = (await issuer.token(claims)).split('.')
+      const json = JSON.stringify({ alg: 'RS256', kid, ...header })
+      const input = `${Buffer.from(json).toString('base64url')}.${payload}`
+      const signature = sign('sha256', Buffer.from(input), KeyObject.from(privateKey))
+      return `${input}.${signature.toString('base64url')}`
     },
     machineToken: (scope) => issuer.token({ sub: clientId, scope }),
     close: () =>
