@@ -25,7 +25,7 @@ export class ServiceStack extends Stack {
     const functions = new Functions(this, 'Functions', stageName, stage, data, code)
     const api = new Api(this, 'Api', stageName, stage, functions.api.alias, data.signIn)
     const schedules = new Schedules(this, 'Schedules', functions)
-    const watch = new Watch(this, 'Watch', stageName, stage, data, { functions, api, schedules })
+    const watch = new Watch(this, 'Watch', stage, data, { stageName, functions, api, schedules })
 
     // The alias takes the new version step by step: CloudFormation hands the change over to CodeDeploy, and takes
     // everything back when an alarm goes off meanwhile.

@@ -22,6 +22,8 @@ const env = {
   DATABASE_URL: await freshDatabase(),
   COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEfGhI',
   COGNITO_CLIENT_ID: `other,${clientId}`,
+  STAGE: 'test',
+  AWS_LAMBDA_FUNCTION_VERSION: '7',
 }
 const lines: string[] = []
 const { invoke, close } = await startFunction(join(folder, 'api.js'), env, (line) => lines.push(line))
@@ -237,8 +239,15 @@ describe('an event', () => {
     expect(_aws.CloudWatchMetrics[0].Metrics.map(({ Name }: { Name: string }) => Name)).toEqual(
       Object.keys(metrics.request.units),
     )
+    // Once for the stage, once for the version that a deployment has just brought.
+    expect(_aws.CloudWatchMetrics.map(({ Dimensions }: { Dimensions: string[][] }) => Dimensions)).toEqual([
+      [['Service', 'Stage']],
+      [['Service', 'Stage', 'Version']],
+    ])
     expect(fields).toMatchObject({
       ...metrics.request.dimensions,
+      Stage: 'test',
+      Version: '7',
       Requests: 1,
       Latency: fields.duration_ms,
       ServerErrors: 0,

@@ -22,7 +22,7 @@ it('a log line tells CloudWatch which of its fields are metrics', () => {
       CloudWatchMetrics: [
         {
           Namespace: namespace,
-          Dimensions: [['Service']],
+          Dimensions: [['Service', 'Stage']],
           Metrics: [
             { Name: 'OutboxPending', Unit: 'Count' },
             { Name: 'OutboxLag', Unit: 'Seconds' },
@@ -31,6 +31,7 @@ it('a log line tells CloudWatch which of its fields are metrics', () => {
       ],
     },
     Service: 'user-directory',
+    Stage: 'default',
     OutboxPending: 3,
     OutboxLag: 1.5,
   })

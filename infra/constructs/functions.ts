@@ -34,7 +34,7 @@ export class Functions extends Construct {
     // https://docs.aws.amazon.com/cognito/latest/developerguide/vpc-interface-endpoints.html
     this.userPool = make('user-pool', {
       description: 'Carries changes of users to Cognito',
-      environment: { NODE_ENV: 'production', COGNITO_USER_POOL_ID: signIn.pool.userPoolId },
+      environment: { COGNITO_USER_POOL_ID: signIn.pool.userPoolId },
       memoryMb: 256,
       timeout: Duration.seconds(5),
     })
@@ -56,7 +56,6 @@ export class Functions extends Construct {
 
     // All but the migrations start from the same settings.
     const environment = {
-      NODE_ENV: 'production',
       DATABASE_URL: db.url(database.service),
       REDIS_URL: cache.url,
       AVATAR_BUCKET: avatars.bucketName,

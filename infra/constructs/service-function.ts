@@ -57,7 +57,7 @@ export class ServiceFunction extends Construct {
       architecture: Architecture.ARM_64,
       handler: `${name}.handler`,
       code: options.code,
-      environment: options.environment,
+      environment: { NODE_ENV: 'production', STAGE: stageName, ...options.environment },
       memorySize: options.memoryMb,
       timeout: options.timeout,
       ...(options.concurrency !== undefined && { reservedConcurrentExecutions: options.concurrency }),

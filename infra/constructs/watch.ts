@@ -1,134 +1,113 @@
-// Who watches: alarms that somebody is told of, and the picture of it all. What the service counts itself goes by
-// the same catalogue that its log lines are made from.
-import { Duration, Stack } from 'aws-cdk-lib'
-import {
-  Alarm,
-  ComparisonOperator,
-  Dashboard,
-  GraphWidget,
-  type IMetric,
-  MathExpression,
-  Metric,
-  TreatMissingData,
-} from 'aws-cdk-lib/aws-cloudwatch'
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
-import { Key } from 'aws-cdk-lib/aws-kms'
-import { Topic } from 'aws-cdk-lib/aws-sns'
+// Who watches a stage: the alarms of the service, those of its data stores, and the dashboard.
+import { Duration } from 'aws-cdk-lib'
+import { type Alarm, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import type { Topic } from 'aws-cdk-lib/aws-sns'
 import { Construct } from 'constructs'
-import { metrics, namespace } from '../../src/connection/metrics.ts'
 import type { DataStack } from '../data-stack.ts'
-import { prefix } from '../names.ts'
 import type { Stage, StageName } from '../stages.ts'
+import { Alarms } from './alarms.ts'
 import type { Api } from './api.ts'
+import { addDashboard } from './dashboard.ts'
+import { addDataAlarms } from './data-alarms.ts'
+import { DataMetrics } from './data-metrics.ts'
 import type { Functions } from './functions.ts'
-import { removalPolicy } from './log-group.ts'
+import { OwnMetrics } from './own-metrics.ts'
 import type { Schedules } from './schedules.ts'
 
 const minute = Duration.minutes(1)
+const fiveMinutes = Duration.minutes(5)
 
-type Kind = keyof typeof metrics
-
-/** A metric that the service's own log lines hold. */
-function counted<K extends Kind>(
-  kind: K,
-  name: Extract<keyof (typeof metrics)[K]['units'], string>,
-  statistic = 'Sum',
-  period = minute,
-): Metric {
-  return new Metric({
-    namespace,
-    metricName: name,
-    dimensionsMap: { ...metrics[kind].dimensions },
-    statistic,
-    period,
-    label: name,
-  })
-}
-
-type Condition = {
-  metric: IMetric
-  /** The alarm is for what is above this; `below` turns it round. */
-  above?: number
-  below?: number
-  /** How many of the last periods must be so; all of them when one number is given. */
-  periods: number | [count: number, of: number]
-  /** What a period without a value means; all is well when absent. */
-  missing?: TreatMissingData
-}
+export type Watched = { stageName: StageName; functions: Functions; api: Api; schedules: Schedules }
 
 export class Watch extends Construct {
   readonly topic: Topic
   /** Those that a new version of the API must not set off. */
   readonly ofNewVersion: Alarm[]
-  readonly #name: string
+  readonly #alarms: Alarms
+  readonly #own: OwnMetrics
 
-  constructor(
-    scope: Construct,
-    id: string,
-    stageName: StageName,
-    stage: Stage,
-    data: DataStack,
-    parts: { functions: Functions; api: Api; schedules: Schedules },
-  ) {
+  constructor(scope: Construct, id: string, stage: Stage, data: DataStack, watched: Watched) {
     super(scope, id)
-    const { functions, api, schedules } = parts
-    this.#name = prefix(stageName)
-    // CloudWatch may not use Amazon's own key.
-    const key = new Key(this, 'Key', {
-      description: `Alarms of ${this.#name}`,
-      enableKeyRotation: true,
-      removalPolicy: removalPolicy(stage),
-    })
-    const cloudWatch = new ServicePrincipal('cloudwatch.amazonaws.com')
-    key.grantEncryptDecrypt(cloudWatch)
-    this.topic = new Topic(this, 'Alarms', { masterKey: key, enforceSSL: true })
-    // `enforceSSL` adds a policy, and any policy replaces the default one that lets CloudWatch publish.
-    this.topic.addToResourcePolicy(
-      new PolicyStatement({
-        principals: [cloudWatch],
-        actions: ['sns:Publish'],
-        resources: [this.topic.topicArn],
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
-      }),
-    )
+    const { stageName } = watched
+    this.#alarms = new Alarms(this, 'Alarms', stageName, stage)
+    this.topic = this.#alarms.topic
+    this.#own = new OwnMetrics(stageName)
+    this.ofNewVersion = this.#guardNewVersion(watched)
+    this.#watchApi(watched)
+    this.#watchCache()
+    this.#watchJobs(watched)
+    this.#watchSignIns(watched)
+    const ofData = new DataMetrics(stageName, stage, data)
+    addDataAlarms(this.#alarms, stage, ofData)
+    addDashboard(this, watched, this.#own, ofData)
+  }
 
-    const { request, latency, gateway, connections, lag, outlived } = {
-      request: functions.api.alias,
-      latency: counted('request', 'Latency', 'p99'),
-      gateway: api.rest.metricServerError({ period: Duration.minutes(5), statistic: 'Sum' }),
-      connections: data.database.instance.metricDatabaseConnections({ period: minute, statistic: 'Maximum' }),
-      lag: counted('outbox', 'OutboxLag', 'Maximum'),
-      outlived: counted('sessionEnd', 'SessionOutlived', 'p99'),
-    }
-    this.ofNewVersion = [
-      this.#alarm('Crashes', 'The API’s function fails to answer: it crashes or takes too long.', {
-        metric: request.metricErrors({ period: minute, statistic: 'Sum' }),
+  /** They see the new version alone, so that a fix can be deployed while the old version's alarms are on. */
+  #guardNewVersion({ functions: { api } }: Watched): Alarm[] {
+    const { version } = api.function.currentVersion
+    return [
+      this.#alarms.add('NewVersionCrashes', 'The API’s new version crashes or takes too long.', {
+        metric: new Metric({
+          namespace: 'AWS/Lambda',
+          metricName: 'Errors',
+          dimensionsMap: {
+            FunctionName: api.function.functionName,
+            Resource: `${api.function.functionName}:${api.alias.aliasName}`,
+            ExecutedVersion: version,
+          },
+          statistic: 'Sum',
+          period: minute,
+        }),
         above: 0,
         periods: 1,
       }),
-      this.#alarm('ServerErrors', 'The API answers 500. The log lines of level ERROR say why.', {
-        metric: counted('request', 'ServerErrors'),
+      this.#alarms.add('NewVersionErrors', 'The API’s new version answers 500.', {
+        metric: this.#own.read('request', 'ServerErrors', { version }),
         above: 0,
         periods: 1,
       }),
-      this.#alarm('Latency', 'One request in a hundred takes longer than a second.', {
-        metric: latency,
+      this.#alarms.add('NewVersionLatency', 'One request in a hundred takes the new version over a second.', {
+        metric: this.#latencyUnderLoad(version),
         above: 1_000,
-        periods: [3, 5],
+        periods: [2, 5],
       }),
     ]
-    this.#alarm('GatewayErrors', 'The gateway answers 5xx, though the function may be well.', {
-      metric: gateway,
+  }
+
+  #watchApi({ functions, api }: Watched): void {
+    this.#alarms.add('Crashes', 'The API’s function crashes or takes too long.', {
+      metric: functions.api.alias.metricErrors({ period: minute, statistic: 'Sum' }),
       above: 0,
       periods: 1,
     })
-    this.#alarm('Refused', 'The API answers 503 or 429: it is overloaded, or a dependency is away.', {
-      metric: counted('request', 'Refused'),
+    this.#alarms.add('ServerErrors', 'The API answers 500.', {
+      metric: this.#own.read('request', 'ServerErrors'),
+      above: 0,
+      periods: 1,
+    })
+    this.#alarms.add('Latency', 'One request in a hundred takes longer than a second.', {
+      metric: this.#latencyUnderLoad(),
+      above: 1_000,
+      periods: [3, 5],
+    })
+    this.#alarms.add('GatewayErrors', 'The gateway answers more than 5 % of its requests with 5xx.', {
+      metric: new MathExpression({
+        expression: 'IF(errors >= 5, 100 * errors / requests, 0)',
+        usingMetrics: {
+          errors: api.rest.metricServerError({ period: fiveMinutes, statistic: 'Sum' }),
+          requests: api.rest.metricCount({ period: fiveMinutes, statistic: 'Sum' }),
+        },
+        period: fiveMinutes,
+      }),
+      above: 5,
+      periods: 1,
+    })
+    this.#alarms.add('Refused', 'The API answers 503 or 429: it is overloaded, or a dependency is down.', {
+      metric: this.#own.read('request', 'Refused'),
       above: 10,
       periods: [3, 5],
     })
-    this.#alarm('Throttles', 'More calls of the API or of sign-ins come than may run at once.', {
+    this.#alarms.add('Throttles', 'Lambda throttles calls of the API or of sign-ins.', {
       metric: new MathExpression({
         // A function that is not called has no values.
         expression: 'FILL(api, 0) + FILL(signIn, 0)',
@@ -141,169 +120,110 @@ export class Watch extends Construct {
       above: 0,
       periods: [2, 5],
     })
-    this.#alarm('DatabaseConnections', 'Most of the database’s connections are taken.', {
-      metric: connections,
-      above: stage.database.connectionsMax * 0.8,
-      periods: 5,
-    })
-    this.#alarm('DatabaseStorage', 'The database’s disk is nearly full.', {
-      metric: data.database.instance.metricFreeStorageSpace({
-        period: Duration.minutes(5),
-        statistic: 'Minimum',
+  }
+
+  #watchCache(): void {
+    const read = (name: 'CacheHits' | 'CacheMisses' | 'CacheBypasses') =>
+      this.#own.read('request', name, { period: fiveMinutes })
+    this.#alarms.add('CacheDown', 'More than a fifth of the reads bypass the cache.', {
+      metric: new MathExpression({
+        // A single bypassed read, such as a failover causes, means nothing.
+        expression: 'IF(bypasses >= 5, 100 * bypasses / (hits + misses + bypasses), 0)',
+        usingMetrics: {
+          hits: read('CacheHits'),
+          misses: read('CacheMisses'),
+          bypasses: read('CacheBypasses'),
+        },
+        period: fiveMinutes,
       }),
-      below: stage.database.storageGb * 0.05 * 1024 ** 3,
-      periods: 3,
+      above: 20,
+      periods: [2, 3],
     })
-    this.#alarm('CacheDown', 'Reads go past the cache: it cannot be reached or is not trusted.', {
-      metric: counted('request', 'CacheBypasses'),
-      above: 0,
-      periods: 5,
-    })
-    this.#alarm('CacheDrift', 'The cache held what the database does not: its protocol has been broken.', {
+    this.#alarms.add('CacheDrift', 'The cache held what the database does not: its protocol was broken.', {
       metric: new MathExpression({
         expression: 'repaired + dropped',
         usingMetrics: {
-          repaired: counted('revalidation', 'Repaired'),
-          dropped: counted('revalidation', 'Dropped'),
+          repaired: this.#own.read('revalidation', 'Repaired'),
+          dropped: this.#own.read('revalidation', 'Dropped'),
         },
         period: minute,
       }),
       above: 0,
       periods: 1,
     })
-    this.#alarm('RevalidationMissing', 'The daily revalidation has not been finished for a day.', {
-      metric: counted('revalidation', 'Finished', 'Sum', Duration.hours(1)),
+  }
+
+  #watchJobs({ functions, schedules }: Watched): void {
+    this.#alarms.add('RevalidationMissing', 'The daily revalidation has not finished for more than a day.', {
+      metric: this.#own.read('revalidation', 'Finished', { period: Duration.hours(1) }),
       below: 1,
       // A day, and room for runs of different lengths.
       periods: 26,
-      missing: TreatMissingData.BREACHING,
+      mustReport: true,
     })
-    this.#alarm('DeadLetters', 'A scheduled call was lost, or the daily job failed to the last try.', {
-      metric: schedules.deadLetters.metricApproximateNumberOfMessagesVisible({
-        period: minute,
-        statistic: 'Maximum',
-      }),
-      above: 0,
-      periods: 1,
-    })
-    this.#alarm(
-      'OutboxLag',
-      'Cognito or the event bus has not been told for minutes, or nobody tells them.',
+    this.#alarms.add(
+      'DeadLetters',
+      'A scheduled call was lost, or the daily job failed on its last attempt.',
       {
-        metric: lag,
-        above: 60,
-        periods: 10,
-        missing: TreatMissingData.BREACHING,
+        metric: schedules.deadLetters.metricApproximateNumberOfMessagesVisible({
+          period: minute,
+          statistic: 'Maximum',
+        }),
+        above: 0,
+        periods: 1,
       },
     )
-    this.#alarm('BlocksLate', 'Tokens are taken for longer than a second after their user was blocked.', {
-      metric: outlived,
-      above: 1_000,
-      periods: 1,
+    this.#alarms.add('OutboxLag', 'Changes have waited for minutes to reach Cognito or the event bus.', {
+      metric: this.#own.read('outbox', 'OutboxLag', { statistic: 'Maximum' }),
+      above: 60,
+      periods: 10,
+      mustReport: true,
     })
-    this.#alarm('SignInsRefused', 'Most sign-ins are refused: somebody guesses, or something is wrong.', {
+    this.#alarms.add('UserPoolErrors', 'The function that calls Cognito fails.', {
+      metric: functions.userPool.alias.metricErrors({ period: minute, statistic: 'Sum' }),
+      above: 0,
+      periods: [3, 5],
+    })
+  }
+
+  #watchSignIns({ functions }: Watched): void {
+    this.#alarms.add(
+      'BlocksLate',
+      'Tokens are accepted for longer than a second after their user was blocked.',
+      {
+        metric: this.#own.read('sessionEnd', 'SessionOutlived', { statistic: 'p99' }),
+        above: 1_000,
+        periods: 1,
+      },
+    )
+    this.#alarms.add('SignInsRefused', 'Most sign-ins are refused.', {
       metric: new MathExpression({
         expression: 'IF(refused > 20 AND refused > done, refused, 0)',
         usingMetrics: {
-          refused: counted('signIn', 'SignInsRefused', 'Sum', Duration.minutes(5)),
-          done: counted('signIn', 'SignIns', 'Sum', Duration.minutes(5)),
+          refused: this.#own.read('signIn', 'SignInsRefused', { period: fiveMinutes }),
+          done: this.#own.read('signIn', 'SignIns', { period: fiveMinutes }),
         },
-        period: Duration.minutes(5),
+        period: fiveMinutes,
       }),
       above: 0,
       periods: 2,
     })
-    this.#alarm('SignInsSlow', 'Sign-ins take nearly as long as Cognito waits.', {
+    this.#alarms.add('SignInsSlow', 'Sign-ins take nearly as long as Cognito waits.', {
       metric: functions.signIn.alias.metricDuration({ period: minute, statistic: 'p99' }),
       above: 4_000,
       periods: [2, 5],
     })
-
-    const graph = (title: string, ...left: IMetric[]) => new GraphWidget({ title, left, width: 8, height: 6 })
-    new Dashboard(this, 'Dashboard', {
-      dashboardName: this.#name,
-      widgets: [
-        [
-          graph('Requests', counted('request', 'Requests'), counted('request', 'Refused')),
-          graph('Latency, ms', counted('request', 'Latency', 'p50'), latency),
-          graph(
-            'Errors',
-            counted('request', 'ServerErrors'),
-            gateway,
-            request.metricErrors({ period: minute }),
-          ),
-        ],
-        [
-          graph(
-            'Cache',
-            counted('request', 'CacheHits'),
-            counted('request', 'CacheMisses'),
-            counted('request', 'CacheBypasses'),
-          ),
-          graph('Database connections', connections),
-          graph('Database, %', data.database.instance.metricCPUUtilization({ period: minute })),
-        ],
-        [
-          graph('Outbox', counted('outbox', 'OutboxPending', 'Maximum'), lag),
-          graph('Sign-ins', counted('signIn', 'SignIns'), counted('signIn', 'SignInsRefused')),
-          graph(
-            'Tokens taken after a block, ms',
-            counted('sessionEnd', 'SessionOutlived', 'Maximum'),
-            outlived,
-          ),
-        ],
-        [
-          graph(
-            'Functions at once',
-            ...[functions.api, functions.signIn].map(
-              ({ function: { functionName } }) =>
-                new Metric({
-                  namespace: 'AWS/Lambda',
-                  metricName: 'ConcurrentExecutions',
-                  dimensionsMap: { FunctionName: functionName },
-                  statistic: 'Maximum',
-                  period: minute,
-                }),
-            ),
-          ),
-          graph(
-            'Daily revalidation',
-            ...(['Scanned', 'Fresh', 'Repaired', 'Dropped', 'Orphans'] as const).map((name) =>
-              counted('revalidation', name, 'Sum', Duration.hours(1)),
-            ),
-          ),
-          graph('Its duration, ms', counted('revalidation', 'Duration', 'Maximum', Duration.hours(1))),
-        ],
-        [
-          graph(
-            'Firewall',
-            ...['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(
-              (rule) => api.metricBlocked(rule),
-            ),
-          ),
-        ],
-      ],
-    })
   }
 
-  #alarm(id: string, description: string, { metric, above, below, periods, missing }: Condition): Alarm {
-    const [count, of] = typeof periods === 'number' ? [periods, periods] : periods
-    const alarm = new Alarm(this, id, {
-      alarmName: `${this.#name}-${id}`,
-      alarmDescription: description,
-      metric,
-      threshold: above ?? below ?? 0,
-      comparisonOperator:
-        below === undefined
-          ? ComparisonOperator.GREATER_THAN_THRESHOLD
-          : ComparisonOperator.LESS_THAN_THRESHOLD,
-      datapointsToAlarm: count,
-      evaluationPeriods: of,
-      treatMissingData: missing ?? TreatMissingData.NOT_BREACHING,
+  /** The p99 of few requests is the slowest of them, which may have been a large image. */
+  #latencyUnderLoad(version?: string): MathExpression {
+    return new MathExpression({
+      expression: 'IF(requests >= 20, latency, 0)',
+      usingMetrics: {
+        latency: this.#own.read('request', 'Latency', { statistic: 'p99', version }),
+        requests: this.#own.read('request', 'Requests', { version }),
+      },
+      period: minute,
     })
-    const action = new SnsAction(this.topic)
-    alarm.addAlarmAction(action)
-    alarm.addOkAction(action)
-    return alarm
   }
 }

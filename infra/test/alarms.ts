@@ -1,10 +1,11 @@
 // The alarms and the dashboard, and how an alarm reaches a person.
+import { readFileSync } from 'node:fs'
 import { Match } from 'aws-cdk-lib/assertions'
 import { expect, test } from 'vitest'
 import { metrics, namespace } from '../../src/connection/metrics.ts'
 import type { StageTemplates } from './stage-templates.ts'
 
-export function alarmTests({ name, service, properties }: StageTemplates): void {
+export function alarmTests({ name, stage, service, ofType, properties }: StageTemplates): void {
   test('CloudWatch, of this account alone, may publish to the topic of the alarms', () => {
     service.hasResourceProperties('AWS::SNS::TopicPolicy', {
       PolicyDocument: {
@@ -20,29 +21,14 @@ export function alarmTests({ name, service, properties }: StageTemplates): void 
     })
   })
 
-  test('alarms watch over all that may go wrong, and tell somebody', () => {
-    const alarms = properties('AWS::CloudWatch::Alarm')
-    expect(alarms.map(({ AlarmName }) => String(AlarmName).split('-').at(-1)).sort()).toEqual([
-      'BlocksLate',
-      'CacheDown',
-      'CacheDrift',
-      'Crashes',
-      'DatabaseConnections',
-      'DatabaseStorage',
-      'DeadLetters',
-      'GatewayErrors',
-      'Latency',
-      'OutboxLag',
-      'Refused',
-      'RevalidationMissing',
-      'ServerErrors',
-      'SignInsRefused',
-      'SignInsSlow',
-      'Throttles',
-    ])
-    for (const { AlarmActions } of alarms)
-      expect(AlarmActions).toEqual([{ Ref: expect.stringMatching(/^WatchAlarms/) }])
-    // CloudWatch sends nothing to a topic whose key it may not use.
+  const alarms = properties('AWS::CloudWatch::Alarm')
+  const idOf = ({ AlarmName }: Record<string, unknown>) => String(AlarmName).split('-').at(-1) ?? ''
+
+  test('every alarm notifies the topic, whose key CloudWatch may use', () => {
+    expect(alarms.length).toBeGreaterThan(20)
+    for (const { AlarmActions, OKActions } of alarms)
+      for (const actions of [AlarmActions, OKActions])
+        expect(actions).toEqual([{ Ref: expect.stringMatching(/^WatchAlarmsTopic/) }])
     service.hasResourceProperties('AWS::KMS::Key', {
       KeyPolicy: {
         Statement: Match.arrayWith([
@@ -50,20 +36,82 @@ export function alarmTests({ name, service, properties }: StageTemplates): void 
         ]),
       },
     })
-    // What does not come in at all is an alarm too where something must.
-    for (const alarm of ['RevalidationMissing', 'OutboxLag'])
-      service.hasResourceProperties('AWS::CloudWatch::Alarm', {
-        AlarmName: `user-directory-${name}-${alarm}`,
-        TreatMissingData: 'breaching',
-      })
   })
 
-  test('alarms and dashboard name no metric of ours that the catalogue does not have', () => {
+  test('every alarm has a runbook that says what it means, what to look at and what to do, and links to it', () => {
+    const [, ...sections] = readFileSync(new URL('../../docs/runbooks.md', import.meta.url), 'utf8').split(
+      /^## /m,
+    )
+    const runbooks = new Map(sections.map((text) => [text.slice(0, text.indexOf('\n')).trim(), text]))
+    for (const alarm of alarms) {
+      const id = idOf(alarm)
+      expect(alarm.AlarmDescription, id).toMatch(new RegExp(`docs/runbooks\\.md#${id.toLowerCase()}$`))
+      for (const part of ['Means', 'Look at', 'Do']) expect(runbooks.get(id), id).toContain(`**${part}:** `)
+    }
+    // Some are of classes of instances that a stage may not have.
+    if (name === 'dev') expect([...runbooks.keys()].sort()).toEqual(alarms.map(idOf).sort())
+  })
+
+  test('no alarm goes off on a new stage before anything has run', () => {
+    for (const alarm of alarms) expect(alarm.TreatMissingData, idOf(alarm)).not.toBe('breaching')
+    // These must report; their state changes when they stop to.
+    const mustReport = alarms.filter(({ TreatMissingData }) => TreatMissingData === 'missing')
+    expect(mustReport.map(idOf).sort()).toEqual(['OutboxLag', 'RevalidationMissing'])
+    for (const { InsufficientDataActions, AlarmActions } of mustReport)
+      expect(InsufficientDataActions).toEqual(AlarmActions)
+  })
+
+  test('each watched part has its alarms', () => {
+    const named = (metric: string) =>
+      alarms.filter((alarm) => JSON.stringify(alarm).includes(`"${metric}"`)).map(idOf)
+    for (const metric of [
+      'CPUUtilization',
+      'FreeableMemory',
+      'FreeStorageSpace',
+      'EBSIOBalance%',
+      'DatabaseMemoryUsagePercentage',
+      'Evictions',
+      'DatabaseConnectionsBorrowLatency',
+      'DatabaseConnectionsCurrentlySessionPinned',
+    ])
+      expect(named(metric), metric).toHaveLength(1)
+    expect(named('CPUCreditBalance')).toHaveLength(stage.database.instanceType.startsWith('t') ? 1 : 0)
+    const ofUserPool = alarms.filter(({ Dimensions }) =>
+      JSON.stringify(Dimensions)?.includes('Functionsuserpool'),
+    )
+    expect(ofUserPool.map(idOf)).toEqual(['UserPoolErrors'])
+  })
+
+  test('a deployment is stopped by the new version’s own faults only, so that a fix can follow a fault', () => {
+    const guards = properties('AWS::CodeDeploy::DeploymentGroup')
+      .flatMap(
+        ({ AlarmConfiguration }) => (AlarmConfiguration as { Alarms: { Name: { Ref: string } }[] }).Alarms,
+      )
+      .map(({ Name }) => service.toJSON().Resources[Name.Ref].Properties)
+    expect(guards.map(idOf)).toEqual(['NewVersionCrashes', 'NewVersionErrors', 'NewVersionLatency'])
+    const [version] = ofType('AWS::Lambda::Version').filter(([id]) => id.startsWith('Functionsapi'))
+    for (const guard of guards) {
+      const metrics = guard.Metrics
+        ? guard.Metrics.flatMap(
+            ({ MetricStat }: { MetricStat?: { Metric: unknown } }) => MetricStat?.Metric ?? [],
+          )
+        : [guard]
+      for (const { Dimensions } of metrics)
+        expect(Dimensions).toContainEqual({
+          Name: expect.stringMatching(/Version$/),
+          Value: { 'Fn::GetAtt': [version?.[0], 'Version'] },
+        })
+    }
+  })
+
+  test('alarms and dashboard name metrics of the catalogue alone, each of this stage', () => {
     const known = Object.values(metrics).flatMap(({ dimensions, units }) =>
-      Object.keys(units).map((metric) => JSON.stringify([metric, Object.entries(dimensions)])),
+      Object.keys(units).map((metric) =>
+        JSON.stringify([metric, Object.entries({ ...dimensions, Stage: name }).sort()]),
+      ),
     )
     type Named = { Namespace?: string; MetricName?: string; Dimensions?: { Name: string; Value: string }[] }
-    const ofAlarms = properties('AWS::CloudWatch::Alarm')
+    const ofAlarms = alarms
       .flatMap((alarm) => [
         alarm as Named,
         ...((alarm.Metrics ?? []) as { MetricStat?: { Metric: Named } }[]).map(
@@ -72,14 +120,34 @@ export function alarmTests({ name, service, properties }: StageTemplates): void 
       ])
       .filter(({ Namespace }) => Namespace === namespace)
       .map(({ MetricName, Dimensions = [] }) =>
-        JSON.stringify([MetricName, Dimensions.map(({ Name, Value }) => [Name, Value])]),
+        JSON.stringify([
+          MetricName,
+          Dimensions.filter(({ Name }) => Name !== 'Version')
+            .map(({ Name, Value }) => [Name, Value])
+            .sort(),
+        ]),
       )
     const body = JSON.stringify(properties('AWS::CloudWatch::Dashboard')).replaceAll('\\', '')
-    const ofDashboard = [...body.matchAll(/\["UserDirectory","(\w+)","(\w+)","([\w-]+)"/g)].map(
-      ([, metric, dimension, value]) => JSON.stringify([metric, [[dimension, value]]]),
-    )
+    const ofDashboard = [
+      ...body.matchAll(/\["UserDirectory","(\w+)","(\w+)","([\w-]+)","(\w+)","([\w-]+)"/g),
+    ].map(([, metric, ...dimensions]) => {
+      const [name = '', value = '', other = '', another = ''] = dimensions
+      return JSON.stringify([
+        metric,
+        [
+          [name, value],
+          [other, another],
+        ].sort(),
+      ])
+    })
     expect(ofAlarms.length).toBeGreaterThan(8)
+    expect(ofDashboard.length).toBe([...body.matchAll(/\["UserDirectory"/g)].length)
     expect(ofDashboard.length).toBeGreaterThan(12)
     for (const named of [...ofAlarms, ...ofDashboard]) expect(known).toContain(named)
+  })
+
+  test('every function counts its metrics for its stage', () => {
+    for (const { FunctionName, Environment } of properties('AWS::Lambda::Function'))
+      if (FunctionName) expect(Environment).toMatchObject({ Variables: { STAGE: name } })
   })
 }

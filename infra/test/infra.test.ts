@@ -320,7 +320,6 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       DeploymentConfigName: stage.shift.deploymentConfigName,
       AlarmConfiguration: {
         Enabled: true,
-        Alarms: ['Crashes', 'ServerErrors', 'Latency'].map(() => ({ Name: Match.anyValue() })),
       },
       AutoRollbackConfiguration: {
         Enabled: true,

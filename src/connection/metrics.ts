@@ -3,7 +3,19 @@
 
 type Unit = 'Count' | 'Milliseconds' | 'Seconds'
 
+type Entry = {
+  dimensions: Readonly<Record<string, string>>
+  units: Readonly<Record<string, Unit>>
+  /** Names of those that are counted once more for each version of the function. */
+  ofVersion?: readonly string[]
+}
+
 export const namespace = 'UserDirectory'
+
+// Stages in one account and region share the namespace.
+const stage = process.env.STAGE || 'default'
+// Lambda sets it. Alarms that guard a deployment look at the new version alone.
+const version = process.env.AWS_LAMBDA_FUNCTION_VERSION
 
 export const metrics = {
   request: {
@@ -19,6 +31,7 @@ export const metrics = {
       CacheMisses: 'Count',
       CacheBypasses: 'Count',
     },
+    ofVersion: ['Requests', 'Latency', 'ServerErrors'],
   },
   revalidation: {
     dimensions: { Job: 'revalidation' },
@@ -49,7 +62,7 @@ export const metrics = {
     /** From a block or a change of password until the last request that this process took of a session before it. */
     units: { SessionOutlived: 'Milliseconds' },
   },
-} as const satisfies Record<string, { dimensions: Record<string, string>; units: Record<string, Unit> }>
+} as const satisfies Record<string, Entry>
 
 /**
  * The fields of a log line that CloudWatch makes metrics of (embedded metric format).
@@ -59,19 +72,25 @@ export function metricFields<Kind extends keyof typeof metrics>(
   kind: Kind,
   values: Record<keyof (typeof metrics)[Kind]['units'], number>,
 ): Record<string, unknown> {
-  const { dimensions, units } = metrics[kind]
+  const { dimensions, units, ofVersion = [] }: Entry = metrics[kind]
+  const all = Object.entries(units).map(([Name, Unit]) => ({ Name, Unit }))
+  const directive = (dimension: string[], Metrics: typeof all) => ({
+    Namespace: namespace,
+    Dimensions: [[...Object.keys(dimensions), 'Stage', ...dimension]],
+    Metrics,
+  })
+  const counted = version === undefined ? [] : all.filter(({ Name }) => ofVersion.includes(Name))
   return {
     _aws: {
       Timestamp: Date.now(),
       CloudWatchMetrics: [
-        {
-          Namespace: namespace,
-          Dimensions: [Object.keys(dimensions)],
-          Metrics: Object.entries(units).map(([Name, Unit]) => ({ Name, Unit })),
-        },
+        directive([], all),
+        ...(counted.length > 0 ? [directive(['Version'], counted)] : []),
       ],
     },
     ...dimensions,
+    Stage: stage,
+    ...(counted.length > 0 && { Version: version }),
     ...values,
   }
 }

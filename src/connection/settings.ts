@@ -110,6 +110,8 @@ const rules = {
   JWT_ISSUER: web,
   JWT_JWKS_URI: web,
   JWT_AUDIENCE: list,
+  // Read in metrics.ts, where it is a dimension of every metric.
+  STAGE: matches(/^[a-z][a-z0-9-]{0,31}$/, 'must be the name of a stage: a-z, 0-9 and -'),
   LOG_LEVEL: matches(new RegExp(`^(${logLevels.join('|')})$`), 'must be debug, info, warn or error'),
 } satisfies Record<string, Rule>
 

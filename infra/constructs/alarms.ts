@@ -1,0 +1,80 @@
+// A stage's alarms: each has a runbook, and all of them notify one topic.
+import { Stack } from 'aws-cdk-lib'
+import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Key } from 'aws-cdk-lib/aws-kms'
+import { Topic } from 'aws-cdk-lib/aws-sns'
+import { Construct } from 'constructs'
+import { prefix } from '../names.ts'
+import type { Stage, StageName } from '../stages.ts'
+import { removalPolicy } from './log-group.ts'
+
+// In a workflow, GitHub says where the repository is; elsewhere the link is the file's path in it.
+const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
+const runbooks = `${GITHUB_REPOSITORY ? `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}/blob/main/` : ''}docs/runbooks.md`
+
+export type Condition = {
+  metric: IMetric
+  /** The threshold; `below` turns the comparison round. */
+  above?: number
+  below?: number
+  /** How many of the last periods must breach: all of them when one number is given. */
+  periods: number | [count: number, of: number]
+  /**
+   * Notify when no data comes in at all. The alarm's state is INSUFFICIENT_DATA then, as it is before the first
+   * data point; only the change to it notifies, so a new stage is quiet until its first scheduled run.
+   */
+  mustReport?: boolean
+}
+
+export class Alarms extends Construct {
+  readonly topic: Topic
+  readonly #name: string
+
+  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage) {
+    super(scope, id)
+    this.#name = prefix(stageName)
+    // CloudWatch may not use Amazon's own key.
+    const key = new Key(this, 'Key', {
+      description: `Alarms of ${this.#name}`,
+      enableKeyRotation: true,
+      removalPolicy: removalPolicy(stage),
+    })
+    const cloudWatch = new ServicePrincipal('cloudwatch.amazonaws.com')
+    key.grantEncryptDecrypt(cloudWatch)
+    this.topic = new Topic(this, 'Topic', { masterKey: key, enforceSSL: true })
+    // `enforceSSL` adds a policy, and any policy replaces the default one that lets CloudWatch publish.
+    this.topic.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [cloudWatch],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    )
+  }
+
+  /** @param id the heading of its runbook too */
+  add(id: string, description: string, { metric, above, below, periods, mustReport }: Condition): Alarm {
+    const [count, of] = typeof periods === 'number' ? [periods, periods] : periods
+    const alarm = new Alarm(this, id, {
+      alarmName: `${this.#name}-${id}`,
+      alarmDescription: `${description} Runbook: ${runbooks}#${id.toLowerCase()}`,
+      metric,
+      threshold: above ?? below ?? 0,
+      comparisonOperator:
+        below === undefined
+          ? ComparisonOperator.GREATER_THAN_THRESHOLD
+          : ComparisonOperator.LESS_THAN_THRESHOLD,
+      datapointsToAlarm: count,
+      evaluationPeriods: of,
+      treatMissingData: mustReport ? TreatMissingData.MISSING : TreatMissingData.NOT_BREACHING,
+    })
+    const action = new SnsAction(this.topic)
+    alarm.addAlarmAction(action)
+    alarm.addOkAction(action)
+    if (mustReport) alarm.addInsufficientDataAction(action)
+    return alarm
+  }
+}

@@ -1,0 +1,84 @@
+// The alarms of PostgreSQL, its proxy and Valkey.
+import { Duration } from 'aws-cdk-lib'
+import { MathExpression } from 'aws-cdk-lib/aws-cloudwatch'
+import type { Stage } from '../stages.ts'
+import type { Alarms } from './alarms.ts'
+import type { DataMetrics } from './data-metrics.ts'
+
+// `max_connections` on RDS is the instance's memory divided by this.
+const bytesOfConnection = 9_531_392
+
+export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics): void {
+  const { instanceType, storageGb, connectionsMax } = stage.database
+  alarms.add('DatabaseConnections', 'More than 80 % of the database’s connections are taken.', {
+    metric: metrics.database('DatabaseConnections', { statistic: 'Maximum', minutes: 1 }),
+    above: connectionsMax * 0.8,
+    periods: 5,
+  })
+  alarms.add('DatabaseStorage', 'The database’s disk is nearly full.', {
+    metric: metrics.database('FreeStorageSpace', { statistic: 'Minimum' }),
+    below: storageGb * 0.05 * 1024 ** 3,
+    periods: 3,
+  })
+  alarms.add(
+    'DatabaseCpu',
+    'The database has used more than 80 % of its processors for a quarter of an hour.',
+    {
+      metric: metrics.database('CPUUtilization'),
+      above: 80,
+      periods: 3,
+    },
+  )
+  alarms.add('DatabaseMemory', 'The database has less than 5 % of its memory left.', {
+    metric: metrics.database('FreeableMemory', { statistic: 'Minimum' }),
+    below: connectionsMax * bytesOfConnection * 0.05,
+    periods: 3,
+  })
+  // Instances of class t alone save up and spend processor credits.
+  if (/^t\d/.test(instanceType))
+    alarms.add('DatabaseCredits', 'The database’s processor credits run out; it is billed for more.', {
+      metric: metrics.database('CPUCreditBalance', { statistic: 'Minimum' }),
+      below: 20,
+      periods: 3,
+    })
+  alarms.add('DatabaseDiskCredits', 'The database’s disk burst credits run out; then it slows down.', {
+    metric: new MathExpression({
+      expression: 'MIN([operations, bytes])',
+      usingMetrics: {
+        operations: metrics.database('EBSIOBalance%', { statistic: 'Minimum' }),
+        bytes: metrics.database('EBSByteBalance%', { statistic: 'Minimum' }),
+      },
+      period: Duration.minutes(5),
+    }),
+    below: 20,
+    periods: 3,
+  })
+  alarms.add('ProxyBorrowLatency', 'Functions wait more than 100 ms for a connection of RDS Proxy.', {
+    metric: metrics.proxy('DatabaseConnectionsBorrowLatency'),
+    // Microseconds.
+    above: 100_000,
+    periods: [3, 5],
+  })
+  alarms.add('ProxyPinned', 'More than half of the proxy’s connections are pinned to one session each.', {
+    metric: new MathExpression({
+      expression: 'IF(connections >= 4, 100 * pinned / connections, 0)',
+      usingMetrics: {
+        pinned: metrics.proxy('DatabaseConnectionsCurrentlySessionPinned', { statistic: 'Maximum' }),
+        connections: metrics.proxy('DatabaseConnections', { statistic: 'Maximum' }),
+      },
+      period: Duration.minutes(1),
+    }),
+    above: 50,
+    periods: 5,
+  })
+  alarms.add('CacheMemory', 'More than 90 % of the cache’s memory is used.', {
+    metric: metrics.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' }),
+    above: 90,
+    periods: 3,
+  })
+  alarms.add('CacheEvictions', 'The cache evicts entries before they expire: it is too small.', {
+    metric: metrics.cache('Evictions', { statistic: 'Sum' }),
+    above: 0,
+    periods: 3,
+  })
+}
