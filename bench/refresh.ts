@@ -89,7 +89,7 @@ async function keyPrefix(
 ): Promise<string> {
   const logger = openLogger('warn')
   const db = openPostgres(env.DATABASE_URL, logger)
-  const cache = openRedisCache(env.REDIS_URL, db, logger)
+  const cache = openRedisCache(env.REDIS_URL, { db, logger })
   await cache.check()
   await cache.read(id)
   const [key] = await redis.keys(`*${id}`)

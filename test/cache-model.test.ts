@@ -7,12 +7,13 @@ import type { Database } from '../src/connection/postgres.ts'
 import { ServiceError } from '../src/model/errors.ts'
 import { createUserReader, type UserReader } from '../src/services/users/read.ts'
 import type { UserRow } from '../src/services/users/record.ts'
+import { exploreOrders, type Step } from './support/explore.ts'
 
 const id = '0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77'
 
 /** What one order of steps can use; `step` waits until it is the caller's turn. */
 type Stage = {
-  step(): Promise<void>
+  step: Step
   /** Two processes on one cache. */
   readers: [UserReader, UserReader]
   /** Commits a new version, or the erasure, removes the entry, and is then acknowledged. */
@@ -25,31 +26,15 @@ type Stage = {
 type Actor = (stage: Stage) => Promise<void>
 
 /** Runs the actors in every order. @returns how many orders there were, and the first complaint */
-async function explore(
-  actors: Actor[],
-  openCache: () => Cache = openProcessCache,
-): Promise<{ orders: number; complaint: string | undefined }> {
-  let orders = 0
-  let choices: number[] = []
-  for (;;) {
-    const { taken, complaint } = await play(actors, choices, openCache())
-    orders++
-    if (complaint) return { orders, complaint }
-    // The next order differs at the last place where another choice is left.
-    let at = taken.length - 1
-    while (at >= 0 && (taken[at]?.chosen ?? 0) + 1 >= (taken[at]?.among ?? 0)) at--
-    if (at < 0) return { orders, complaint: undefined }
-    choices = [...taken.slice(0, at).map(({ chosen }) => chosen), (taken[at]?.chosen ?? 0) + 1]
-  }
+function explore(actors: Actor[], openCache: () => Cache = openProcessCache) {
+  return exploreOrders((step) => {
+    const { stage, complaint } = openStage(openCache(), step)
+    for (const actor of actors) void actor(stage)
+    return { complaint }
+  })
 }
 
-async function play(
-  actors: Actor[],
-  choices: number[],
-  cache: Cache,
-): Promise<{ taken: { chosen: number; among: number }[]; complaint: string | undefined }> {
-  const waiting: (() => void)[] = []
-  const step = () => new Promise<void>((go) => void waiting.push(go))
+function openStage(cache: Cache, step: Step): { stage: Stage; complaint: () => string | undefined } {
   let complaint: string | undefined
   let isBeginning = false
 
@@ -107,20 +92,7 @@ async function play(
         complaint = `read ${got} of ${history.join(', ')}, of which ${history[since]} had been acknowledged`
     },
   }
-
-  let running = actors.length
-  const ends = actors.map((actor) => actor(stage).finally(() => running--))
-  const taken: { chosen: number; among: number }[] = []
-  while (running > 0) {
-    // Everything runs on until it waits for its turn.
-    await new Promise((next) => setImmediate(next))
-    if (waiting.length === 0) continue
-    const chosen = choices[taken.length] ?? 0
-    taken.push({ chosen, among: waiting.length })
-    waiting.splice(chosen, 1)[0]?.()
-  }
-  await Promise.all(ends)
-  return { taken, complaint }
+  return { stage, complaint: () => complaint }
 }
 
 function rowOf(version: number): UserRow {

@@ -24,7 +24,7 @@ afterAll(db.close)
 
 describe.each([
   ['in the process', () => openProcessCache()],
-  ['in Redis', () => openRedisCache(inject('redisUrl'), db, quiet)],
+  ['in Redis', () => openRedisCache(inject('redisUrl'), { db, logger: quiet })],
 ])('the cache %s', (_place, open) => {
   const cache: Cache = open()
   afterAll(() => cache.close())
@@ -90,13 +90,14 @@ it('nothing in Redis is trusted before the records that are left have been worke
   })
   const slow: typeof db = {
     ...db,
+    of: () => slow,
     query: async (work) => {
       isAsked = true
       await held
       return db.query(work)
     },
   }
-  const cache = openRedisCache(inject('redisUrl'), slow, quiet)
+  const cache = openRedisCache(inject('redisUrl'), { db: slow, logger: quiet })
   onTestFinished(() => cache.close())
   await until('the records to be asked for', () => isAsked)
   expect(await cache.read(randomUUID())).toEqual({ kind: 'bypass' })
@@ -121,7 +122,7 @@ it('a Redis that does not let the service in is told of once, with what to do, a
     warn: write('warn'),
     error: write('error'),
   }
-  const cache = openRedisCache(`redis://directory:a-secret@127.0.0.1:${redis.port}`, db, logger)
+  const cache = openRedisCache(`redis://directory:a-secret@127.0.0.1:${redis.port}`, { db, logger })
   onTestFinished(() => cache.close())
   await until('some tries', () => lines.filter(({ level }) => level === 'debug').length > 3)
   const told = lines.filter(({ level }) => level === 'warn').map(({ text }) => text)
@@ -229,7 +230,10 @@ describe('a service whose Redis fails', () => {
   it('lets a process wait for what another one loads, and load for itself when nothing comes', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
-    const [one, other] = [openRedisCache(redis.url, db, quiet), openRedisCache(redis.url, db, quiet)]
+    const [one, other] = [
+      openRedisCache(redis.url, { db, logger: quiet }),
+      openRedisCache(redis.url, { db, logger: quiet }),
+    ]
     onTestFinished(async () => void (await Promise.all([one.close(), other.close()])))
     await Promise.all([one.check(), other.check()])
     const id = randomUUID()
@@ -245,7 +249,10 @@ describe('a service whose Redis fails', () => {
   it('is not answered by a writer that finds its way back before the others have lost the old version', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
-    const [reader, writer] = [openRedisCache(redis.url, db, quiet), openRedisCache(redis.url, db, quiet)]
+    const [reader, writer] = [
+      openRedisCache(redis.url, { db, logger: quiet }),
+      openRedisCache(redis.url, { db, logger: quiet }),
+    ]
     onTestFinished(async () => void (await Promise.all([reader.close(), writer.close()])))
     await Promise.all([reader.check(), writer.check()])
     const id = randomUUID()

@@ -82,7 +82,10 @@ describe('the URL', () => {
     const { port } = server.address() as { port: number }
     const db = openPostgres(await freshDatabase(), quiet)
     onTestFinished(() => db.close())
-    const cache = openRedisCache(`redis://directory@127.0.0.1:${port}?iam_cache=the-cache`, db, quiet)
+    const cache = openRedisCache(`redis://directory@127.0.0.1:${port}?iam_cache=the-cache`, {
+      db,
+      logger: quiet,
+    })
     onTestFinished(() => cache.close())
     const next = () =>
       new Promise<void>((done) => {

@@ -461,7 +461,9 @@ it('a reader who comes while another waits for a load is not answered with what 
     return gets === 3 ? bulk('1\n{}') + bulk('Ltwo:1') : bulk('Ltwo:1')
   })
   const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-  const cache = openRedisCache(url, { query: async () => [] } as never, quiet)
+  const registry = { runId: 'abc', era: 'one', isStandby: false, newest: null, invalidations: [] }
+  const db = { of: () => ({ query: async () => [registry] }) } as never
+  const cache = openRedisCache(url, { db, logger: quiet })
   onTestFinished(() => cache.close())
   await cache.check()
   const first = cache.read('id')

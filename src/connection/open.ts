@@ -26,10 +26,19 @@ export type Connections = {
   close(): Promise<void>
 }
 
-/** @param settings with `databaseUrl` filled in: the entry has started the embedded PostgreSQL if it is needed */
-export function openConnections(settings: Settings & { databaseUrl: string }, logger: Logger): Connections {
+/**
+ * @param settings with `databaseUrl` filled in: the entry has started the embedded PostgreSQL if it is needed
+ * @param options.isFunction the process is frozen between two calls: nothing may run in the background
+ */
+export function openConnections(
+  settings: Settings & { databaseUrl: string },
+  logger: Logger,
+  { isFunction = false }: { isFunction?: boolean } = {},
+): Connections {
   const db = openPostgres(settings.databaseUrl, logger)
-  const cache = settings.redisUrl ? openRedisCache(settings.redisUrl, db, logger) : openProcessCache()
+  const cache = settings.redisUrl
+    ? openRedisCache(settings.redisUrl, { db, logger, isFunction })
+    : openProcessCache()
   const guesses = settings.redisUrl ? openRedisGuesses(settings.redisUrl, logger) : openProcessGuesses()
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })

@@ -1,15 +1,6 @@
-// The cache in Redis or Valkey, over TLS with rediss://. The protocol of leases is told in cache.ts; here
-// is what makes it hold when Redis fails.
-//
-// - A write records in its own transaction what it must remove from the cache, and takes the record back
-//   when it has. Every process looks for records that are left, removes what they name, and deletes them: so
-//   a writer that died, or could not reach Redis, is caught up with within some two seconds.
-// - A process that has failed to reach Redis trusts nothing in it until it answers again and all records
-//   that are left have been worked off. Other processes may trust it meanwhile: so a write that cannot
-//   remove its entry waits for that, as long as there is a connection (and not for ever).
-// - After a lost connection a process trusts Redis only when all others have had the time to find it again.
-// - Keys carry the server's run id, which is another after each restart and on each replica: what a
-//   restarted Redis read from an old dump, or a replica had not yet heard, is never looked at.
+// The cache in Redis or Valkey, over TLS with rediss://. The protocol of leases is described in cache.ts, the rule
+// by which Redis is trusted in cache-trust.ts. Keys carry an era: after a restart, a failover or a move to another
+// server a new one begins, so that entries of different servers never mix.
 import { setTimeout as pause } from 'node:timers/promises'
 import { unavailable } from '../model/errors.ts'
 import {
@@ -23,6 +14,8 @@ import {
   unknownTtlMs,
   usernameAt,
 } from './cache.ts'
+import { openCacheRegistry, recordInvalidation } from './cache-registry.ts'
+import { createCacheTrust, renewEveryMs } from './cache-trust.ts'
 import type { Logger } from './logger.ts'
 import type { Database } from './postgres.ts'
 import { addressOf } from './redis-address.ts'
@@ -45,10 +38,6 @@ const loadPausesMs = [2, 4, 8, 16, 20]
 // How long a write waits with its answer for its entry's removal.
 const forgetMsMax = 750
 const checkMsMax = 1_000
-const sweepMs = 1_000
-const sweepRowsMax = 1_000
-// Records that are taken back together. More than this are left to the sweep.
-const doneMax = 10_000
 
 // Keys that one step of a walk looks at.
 const scannedMax = 500
@@ -77,16 +66,37 @@ end
 if #keys > 0 then call('DEL', unpack(keys)) end
 return others`)
 
-// Plain statements: Drizzle is not loaded for them.
-type Invalidation = { id: string; user_id: string; names: string[] | null }
-const invalidation = 'INSERT INTO cache_invalidations (user_id, names) VALUES ($1, $2) RETURNING id'
-const invalidationsLeft = `
-SELECT id, user_id, names FROM cache_invalidations
-WHERE created_at <= clock_timestamp() - $1 * interval '1 millisecond' ORDER BY id LIMIT $2`
-const invalidationsDone = 'DELETE FROM cache_invalidations WHERE id = ANY($1::bigint[])'
+/** A server that the cache cannot use, whatever happens later: the message says why and what to do. */
+export class UnsupportedCacheServer extends Error {}
 
-export function openRedisCache(url: string, db: Database, logger: Logger): Cache {
+/**
+ * @param options.isFunction nothing runs between two calls, since a function is frozen there: trust is renewed by the
+ *   read that needs it, and a removal's record is deleted before the write is answered
+ */
+export function openRedisCache(
+  url: string,
+  { db, logger, isFunction = false }: { db: Database; logger: Logger; isFunction?: boolean },
+): Cache {
   const { address, password } = addressOf(url)
+  let connections = 0
+  let readyAt = 0
+  let failedAt = Number.NEGATIVE_INFINITY
+  /** When the cache was in use last, before what failed since. */
+  let lostAt = 0
+  let isClosed = false
+  let isTold = false
+  /** Ends the pause before the next renewal. */
+  let wake = () => {}
+  let unsupported: UnsupportedCacheServer | undefined
+  /** What begins the leases of this process. Made by the first: the random numbers take their time to load. */
+  let ownMark: string | undefined
+  const ownLeases = (): string => {
+    ownMark ??= `L${crypto.randomUUID()}:`
+    return ownMark
+  }
+  let leases = 0
+  const awaited = new Map<string, Promise<void>>()
+
   const redis = openRedis(address, {
     ...(password && { password }),
     onReady: () => {
@@ -100,115 +110,113 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     },
   })
 
-  /** Undefined while nothing in the cache is trusted. */
-  let runId: string | undefined
-  /** Counts connections: what was learnt of one says nothing of the next. */
-  let connections = 0
-  let readyAt = 0
-  let isClosed = false
-  let isTold = false
-  /** Ends the pause between two tries to use the cache again. */
-  let wake = () => {}
-  let recovery: Promise<void> | undefined
-  const done: number[] = []
-  /** What begins the leases of this process. Made by the first: the random numbers take their time to load. */
-  let ownMark: string | undefined
-  const ownLeases = (): string => {
-    ownMark ??= `L${crypto.randomUUID()}:`
-    return ownMark
-  }
-  let leases = 0
-  const awaited = new Map<string, Promise<void>>()
+  const keysOf = (era: string): string => `${prefix}:${era}:`
+  const key = (place: string, era: string): string =>
+    `${keysOf(era)}${usernameAt(place) === undefined ? userMark : ''}${place}`
 
-  const keysOf = (run: string): string => `${prefix}:${run}:`
-  const key = (place: string, run: string): string =>
-    `${keysOf(run)}${usernameAt(place) === undefined ? userMark : ''}${place}`
-
-  /** Tells once why the cache is not used, until it is again. */
-  const tell = (reason: unknown): void => {
-    if (isTold) logger.debug('the cache is still bypassed', { error: reason })
-    else logger.warn('the cache is bypassed', { error: reason })
-    isTold = true
-  }
+  const registry = openCacheRegistry(db)
+  const trust = createCacheTrust(
+    {
+      connection: () => connections,
+      identify: async () => runIdOf(textOf(await redis.send('INFO', 'server'))),
+      remove: async (era, places) =>
+        void (await redis.send('UNLINK', `${keysOf(era)}probe`, ...places.map((place) => key(place, era)))),
+      reconnect: redis.reconnect,
+    },
+    registry,
+  )
 
   const distrust = (reason: unknown): void => {
-    if (reason !== undefined) tell(reason)
-    runId = undefined
-    recovery ??= recover()
+    if (trust.known() !== undefined) lostAt = performance.now()
+    trust.distrust()
+    // Once, until the cache is in use again.
+    if (isTold) logger.debug('cache still unavailable', { error: reason })
+    else logger.warn('cache unavailable; reads fall back to PostgreSQL', { error: reason })
+    isTold = true
+    wake()
   }
 
-  const recover = async (): Promise<void> => {
-    while (runId === undefined && !isClosed) {
-      try {
-        if (redis.isReady()) {
-          const connection = connections
-          if (connection > 0)
-            await pause(Math.max(0, readyAt + reunionMs - performance.now()), undefined, { ref: false })
-          const [, run] = /^run_id:(\w+)/m.exec(textOf(await redis.send('INFO', 'server'))) ?? []
-          if (run === undefined) throw new Error('the cache does not tell its run_id')
-          while ((await workOff(run, 0)) === sweepRowsMax);
-          if (connection !== connections) continue
-          runId = run
-          isTold = false
-          logger.info('the cache is in use')
-          break
-        }
-      } catch (error) {
-        if (!isClosed) tell(error)
+  const renew = async (): Promise<void> => {
+    if (!redis.isReady()) return
+    // After a lost connection others may be on their way back too, with writes that they could not remove.
+    const reunionMsLeft = connections === 0 ? 0 : readyAt + reunionMs - performance.now()
+    if (reunionMsLeft > 0) {
+      if (isFunction) return
+      await pause(reunionMsLeft, undefined, { ref: false })
+    }
+    const wasReadable = trust.readable() !== undefined
+    try {
+      await trust.renew()
+      if (!wasReadable) {
+        if (isTold || !isFunction) logger.info('cache in use')
+        isTold = false
       }
+    } catch (error) {
+      if (error instanceof UnsupportedCacheServer) unsupported = error
+      failedAt = performance.now()
+      if (!isClosed) distrust(error)
+    }
+  }
+
+  const keepTrust = async (): Promise<void> => {
+    while (!isClosed) {
+      await renew()
+      settled()
+      const pauseMs = trust.readable() === undefined ? retryMs : renewEveryMs
       await new Promise<void>((done) => {
         wake = done
-        setTimeout(done, retryMs).unref()
+        setTimeout(done, pauseMs).unref()
       })
     }
-    recovery = undefined
   }
 
-  /** Does what recorded invalidations ask for. @returns how many there were, at most `sweepRowsMax` */
-  const workOff = async (run: string, ageMs: number): Promise<number> => {
-    const left = await db.query((queries) =>
-      queries.named<Invalidation>('invalidations-left', invalidationsLeft, [ageMs, sweepRowsMax]),
-    )
-    if (left.length === 0) return 0
-    const places = left.flatMap(({ user_id, names }) => [user_id, ...(names ?? []).map(namePlace)])
-    await redis.send('UNLINK', ...places.map((place) => key(place, run)))
-    await takeBack(left.map(({ id }) => Number(id)))
-    return left.length
+  /** Resolves when the next attempt to renew has ended. */
+  let settled = () => {}
+  let nextAttempt: Promise<void> | undefined
+  const attemptEnds = (): Promise<void> => {
+    if (isFunction) return renew()
+    nextAttempt ??= new Promise<void>((done) => {
+      settled = () => {
+        nextAttempt = undefined
+        settled = () => {}
+        done()
+      }
+    })
+    return nextAttempt
   }
 
-  const takeBack = (ids: number[]): Promise<unknown> =>
-    db.query((queries) => queries.named('invalidations-done', invalidationsDone, [ids]))
+  if (!isFunction) void keepTrust()
 
-  const sweep = async (): Promise<void> => {
-    if (done.length > 0) await takeBack(done.splice(0))
-    if (runId !== undefined) await workOff(runId, sweepMs)
+  /** The era to read from, renewed first where nothing does it in the background. */
+  const readable = async (): Promise<string | undefined> => {
+    const era = trust.readable()
+    if (era !== undefined || !isFunction || performance.now() - failedAt < retryMs) return era
+    await renew()
+    return trust.readable()
   }
-  const sweeps = setInterval(() => {
-    sweep().catch((error: unknown) => logger.debug('the sweep of invalidations failed', { error }))
-  }, sweepMs).unref()
 
-  distrust(undefined)
+  // A write is refused for want of memory: what is there may still be read and removed.
+  const isFull = (error: unknown): boolean => error instanceof RedisError && error.code === 'OOM'
 
-  // What every read does is written out in `look`: each promise on its way costs as much as finding the token.
-  const attempt = async <T>(work: (run: string) => Promise<T>): Promise<T | undefined> => {
-    const run = runId
-    if (run === undefined) return undefined
+  // `look` writes out what every read does: each further promise costs as much as finding the token.
+  const attempt = async <T>(work: (era: string) => Promise<T>): Promise<T | undefined> => {
+    const era = trust.readable()
+    if (era === undefined) return undefined
     try {
-      return await work(run)
+      return await work(era)
     } catch (error) {
-      // At the first failure: reads do not pay for more, and what other servers have removed in vain
-      // meanwhile is worked off before the cache is trusted again.
-      distrust(error)
+      if (!isFull(error)) distrust(error)
       return undefined
     }
   }
 
-  /** For who cannot do without the cache. @throws ServiceError `unavailable` */
-  const demand = async <T>(work: (run: string) => Promise<T>): Promise<T> => {
-    const run = runId
-    if (run === undefined) throw unavailable('The cache')
+  /** For work that cannot do without the cache. @throws ServiceError `unavailable` */
+  const demand = async <T>(work: (era: string) => Promise<T>): Promise<T> => {
+    if (isFunction && trust.known() === undefined) await renew()
+    const era = trust.known()
+    if (era === undefined) throw unavailable('The cache')
     try {
-      return await work(run)
+      return await work(era)
     } catch (error) {
       throw unavailable('The cache', error)
     }
@@ -216,10 +224,10 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
 
   /** What is in the place, or the lease that is put there. */
   const look = async (id: string): Promise<Buffer | undefined> => {
-    const run = runId
-    if (run === undefined) return undefined
+    const era = trust.readable() ?? (isFunction ? await readable() : undefined)
+    if (era === undefined) return undefined
     try {
-      const place = key(id, run)
+      const place = key(id, era)
       const found = bytesOf(await redis.send('GET', place))
       if (found) return found
       const lease = `${ownLeases()}${++leases}`
@@ -227,7 +235,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
       const there = await redis.send('SET', place, lease, 'NX', 'GET', 'PX', leaseTtlMs)
       return bytesOf(there) ?? Buffer.from(lease)
     } catch (error) {
-      distrust(error)
+      if (!isFull(error)) distrust(error)
       return undefined
     }
   }
@@ -242,7 +250,7 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     const waiting = (async () => {
       for (const pauseMs of loadPausesMs) {
         await pause(pauseMs)
-        const place = await attempt(async (run) => bytesOf(await redis.send('GET', key(id, run))))
+        const place = await attempt(async (era) => bytesOf(await redis.send('GET', key(id, era))))
         if (!place?.equals(lease)) return
       }
     })().finally(() => awaited.delete(id))
@@ -264,42 +272,41 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     },
     fill: async (id, lease, entry) => {
       const ttlMs = Math.round(isUnknown(entry) ? unknownTtlMs : entryTtlMs())
-      const place = await attempt(async (run) =>
-        bytesOf(await redis.run(fillScript, [key(id, run)], [lease, entry, ttlMs])),
+      const place = await attempt(async (era) =>
+        bytesOf(await redis.run(fillScript, [key(id, era)], [lease, entry, ttlMs])),
       )
       return place && place[0] !== leaseMark ? place : undefined
     },
-    note: async (queries, id, names = []) => {
-      const [row] = await queries.named<{ id: string }>('invalidation', invalidation, [id, names])
-      return row && Number(row.id)
-    },
+    note: (queries, id, names = []) => recordInvalidation(queries, id, names),
     forget: async (id, noted, names = []) => {
       const places = [id, ...names.map(namePlace)]
       const giveUpAt = performance.now() + forgetMsMax
       for (;;) {
-        const run = runId
-        if (run !== undefined) {
+        const era = trust.known()
+        if (era !== undefined) {
           try {
-            await redis.send('UNLINK', ...places.map((place) => key(place, run)))
-            if (noted !== undefined && done.length < doneMax) done.push(noted)
+            await redis.send('UNLINK', ...places.map((place) => key(place, era)))
+            if (noted === undefined) return
+            if (isFunction) await registry.complete([noted], era).catch(() => {})
+            else trust.done(noted, era)
             return
           } catch (error) {
             distrust(error)
           }
         }
-        const left = giveUpAt - performance.now()
-        // Without a connection there is nothing to wait for: whoever else trusts Redis has lost it too, or will
-        // find the record.
-        if (recovery === undefined || !redis.isReady() || left <= 0) return
-        await waitWithin(recovery, left)
+        // Without a connection, or with one that has refused removals for a while, nothing is gained by waiting:
+        // the record stays, and ends the others' trust if they cannot do it either.
+        const now = performance.now()
+        if (!redis.isReady() || now >= giveUpAt || now - lostAt > forgetMsMax) return
+        await waitWithin(attemptEnds(), giveUpAt - now)
       }
     },
     scan: (from) =>
-      demand(async (run) => {
-        // A cursor is good for the server that gave it: after a restart the walk begins anew.
-        const [fromRun, cursor = '0'] = from?.split(':') ?? []
-        const start = fromRun === run ? cursor : '0'
-        const begin = keysOf(run)
+      demand(async (era) => {
+        // A cursor is good for the server that gave it: in another era the walk begins anew.
+        const [fromEra, cursor = '0'] = from?.split(':') ?? []
+        const start = fromEra === era ? cursor : '0'
+        const begin = keysOf(era)
         const [next, keys] = listOf(
           await redis.send('SCAN', start, 'MATCH', `${begin}*`, 'COUNT', scannedMax),
         )
@@ -307,17 +314,17 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
           const place = textOf(key).slice(begin.length)
           return place.startsWith(userMark) ? place.slice(userMark.length) : place
         })
-        return { places, next: textOf(next) === '0' ? undefined : `${run}:${textOf(next)}` }
+        return { places, next: textOf(next) === '0' ? undefined : `${era}:${textOf(next)}` }
       }),
     versions: (places) =>
-      demand(async (run) => {
+      demand(async (era) => {
         const users: CachedVersion[] = []
         const names: CachedName[] = []
         const parts: string[][] = []
         for (let from = 0; from < places.length; from += readMax)
           parts.push(places.slice(from, from + readMax))
         const read = parts.map(async (part) => {
-          const entries = listOf(await redis.send('MGET', ...part.map((place) => key(place, run))))
+          const entries = listOf(await redis.send('MGET', ...part.map((place) => key(place, era))))
           for (const [at, place] of part.entries()) {
             const entry = bytesOf(entries[at])
             const version = versionOf(entry)
@@ -331,10 +338,10 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
         return { users, names }
       }),
     remove: (entries) =>
-      demand(async (run) => {
+      demand(async (era) => {
         const others = await redis.run(
           removeScript,
-          entries.map(({ place }) => key(place, run)),
+          entries.map(({ place }) => key(place, era)),
           entries.map(({ begin }) => begin),
         )
         const left = new Set(listOf(others))
@@ -343,7 +350,8 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     size: () => demand(async () => Number(await redis.send('DBSIZE'))),
     check: async () => {
       const giveUpAt = performance.now() + checkMsMax
-      while (runId === undefined) {
+      while ((await readable()) === undefined) {
+        if (unsupported) throw unsupported
         if (performance.now() > giveUpAt) throw unavailable('The cache')
         await pause(10)
       }
@@ -351,11 +359,24 @@ export function openRedisCache(url: string, db: Database, logger: Logger): Cache
     },
     close: async () => {
       isClosed = true
-      clearInterval(sweeps)
-      if (done.length > 0) await takeBack(done.splice(0)).catch(() => {})
+      wake()
+      // Deletes the records of what was removed.
+      if (!isFunction && trust.known() !== undefined) await trust.renew().catch(() => {})
       redis.close()
     },
   }
+}
+
+/** @throws UnsupportedCacheServer for a server in cluster mode */
+function runIdOf(info: string): string {
+  // Valkey says `server_mode` where it does not imitate Redis.
+  if (/^(?:redis|server)_mode:cluster/m.test(info))
+    throw new UnsupportedCacheServer(
+      'REDIS_URL leads to a server in cluster mode, which is not supported: use one with cluster mode disabled',
+    )
+  const [, runId] = /^run_id:(\w+)/m.exec(info) ?? []
+  if (runId === undefined) throw new Error('the cache does not tell its run_id')
+  return runId
 }
 
 function lost(reason: Error): Error {

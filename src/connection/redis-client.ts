@@ -15,6 +15,8 @@ export type RedisClient = {
   send(...command: Part[]): Promise<Reply>
   /** Runs a script, which is sent only to a server that does not know it. @throws as `send` */
   run(script: Script, keys: string[], values: Part[]): Promise<Reply>
+  /** Drops the connection; the next one resolves the server's name again. */
+  reconnect(): void
   /** Fails what waits for an answer, and ends the connection for good. */
   close(): void
 }
@@ -129,6 +131,7 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
         return send(['EVAL', lua, keys.length, ...keys, ...values])
       }
     },
+    reconnect: () => current?.end(new Error('the connection was dropped to follow the server’s name')),
     close: () => {
       isClosed = true
       ready = undefined

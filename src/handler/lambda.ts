@@ -13,7 +13,7 @@ function open(): App<GatewayRequest> {
   const settings = readFunctionSettings()
   const rules = tokenRules(settings.tokens)
   const logger = openLogger(settings.logLevel, { sync: true })
-  const connections = openConnections(settings, logger)
+  const connections = openConnections(settings, logger, { isFunction: true })
   return createApp<GatewayRequest>(connections, async ({ claims }) => claims && acceptClaims(claims, rules), {
     measure: requestMetrics,
   })

@@ -5,6 +5,7 @@ import { openLocalIssuer } from '../connection/local-issuer.ts'
 import { openLogger } from '../connection/logger.ts'
 import { openConnections } from '../connection/open.ts'
 import { type Prepared, prepareDatabase } from '../connection/prepare.ts'
+import { UnsupportedCacheServer } from '../connection/redis-cache.ts'
 import { readSettings, type Settings } from '../connection/settings.ts'
 import { openTokenVerifier } from '../connection/token-verifier.ts'
 import { runDelivery } from '../services/deliver.ts'
@@ -60,9 +61,10 @@ async function main(): Promise<void> {
     const host = issuer ? '127.0.0.1' : undefined
     // Before the first request: a write that is answered while this process does not use the cache yet is
     // removed from it by the others a little later only. Without a cache it starts all the same.
-    await connections.cache
-      .check()
-      .catch((error: unknown) => logger.warn('the cache cannot be reached', { error }))
+    await connections.cache.check().catch((error: unknown) => {
+      if (error instanceof UnsupportedCacheServer) throw error
+      logger.warn('the cache cannot be reached', { error })
+    })
     server = await startNodeServer(
       connections,
       verifier,

@@ -25,7 +25,7 @@ type CognitoEvent = z.infer<typeof cognitoEvent>
 let connections: Connections | undefined
 function open(): Connections {
   const settings = readFunctionSettings()
-  return openConnections(settings, openLogger(settings.logLevel, { sync: true }))
+  return openConnections(settings, openLogger(settings.logLevel, { sync: true }), { isFunction: true })
 }
 try {
   // While the function starts it has a whole core.

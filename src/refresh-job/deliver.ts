@@ -17,7 +17,7 @@ export async function handler(
   const settings = readFunctionSettings()
   const logger = openLogger(settings.logLevel, { sync: true })
   const runMs = Math.max(0, Math.min(runMsMax, context.getRemainingTimeInMillis() - reserveMs))
-  const connections = openConnections(settings, logger)
+  const connections = openConnections(settings, logger, { isFunction: true })
   try {
     await runDelivery(connections, AbortSignal.timeout(runMs))
     return await outboxState(connections)

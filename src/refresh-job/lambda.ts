@@ -15,7 +15,7 @@ export async function handler(
   const logger = openLogger('info', { sync: true })
   const settings = readFunctionSettings()
   const stopAt = performance.now() + context.getRemainingTimeInMillis() - reserveMs
-  const connections = openConnections(settings, logger)
+  const connections = openConnections(settings, logger, { isFunction: true })
   try {
     const result = await revalidate(connections, { stopAt })
     if (!result.isFinished) throw new Error('The time ran out; the next run goes on where this one stopped.')

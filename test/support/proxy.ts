@@ -8,10 +8,13 @@ export type Proxy = {
   /** Open connections are reset, and new ones refused. */
   refuse(): Promise<void>
   pass(): Promise<void>
+  /** Open connections are reset; new ones reach another server. */
+  leadTo(target: { host: string; port: number }): Promise<void>
   close(): Promise<void>
 }
 
-export async function startProxy(target: { host: string; port: number }): Promise<Proxy> {
+export async function startProxy(first: { host: string; port: number }): Promise<Proxy> {
+  let target = first
   const sockets = new Set<Socket>()
   let isHanging = false
   let server: Server | undefined
@@ -46,15 +49,21 @@ export async function startProxy(target: { host: string; port: number }): Promis
 
   server = await listen(0)
   const { port } = server.address() as AddressInfo
+  const pass = async (): Promise<void> => {
+    isHanging = false
+    server ??= await listen(port)
+  }
   return {
     port,
     hang: () => {
       isHanging = true
     },
     refuse,
-    pass: async () => {
-      isHanging = false
-      server ??= await listen(port)
+    pass,
+    leadTo: async (next) => {
+      await refuse()
+      target = next
+      await pass()
     },
     close: refuse,
   }
