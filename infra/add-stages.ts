@@ -1,16 +1,22 @@
 // The stacks of all stages, and the check that they keep to good practice.
 import { type App, Tags, Validations } from 'aws-cdk-lib'
-import { Code } from 'aws-cdk-lib/aws-lambda'
+import { type Architecture, Code } from 'aws-cdk-lib/aws-lambda'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { DataStack } from './data-stack.ts'
 import { ServiceStack } from './service-stack.ts'
 import { type Stage, type StageName, stages } from './stages.ts'
 
-/** @param functions the functions' package: a ZIP file, or a folder */
-export function addStages(app: App, functions: string): void {
+/**
+ * @param functions the functions' package: a ZIP file, or a folder
+ * @param architecture the processor that the package was built for
+ */
+export function addStages(app: App, functions: string, architecture: Architecture): void {
   for (const [name, stage] of Object.entries(stages) as [StageName, Stage][]) {
     const data = new DataStack(app, name, stage, { terminationProtection: stage.keepsData })
-    const service = new ServiceStack(app, name, stage, data, Code.fromAsset(functions))
+    const service = new ServiceStack(app, name, stage, data, {
+      code: Code.fromAsset(functions),
+      architecture,
+    })
     for (const stack of [data, service]) Tags.of(stack).add('service', `user-directory-${name}`)
   }
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }))

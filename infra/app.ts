@@ -1,11 +1,14 @@
 // The CDK app: two stacks for each stage. Run by npm run synth and npm run deploy.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { App } from 'aws-cdk-lib'
+import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import { addStages } from './add-stages.ts'
 
-const zip = fileURLToPath(new URL('../dist/functions.zip', import.meta.url))
+const dist = (path: string) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url))
+const zip = dist('functions.zip')
 if (!existsSync(zip)) throw new Error('The functions are not built yet. Run: npm run build')
 const app = new App()
-addStages(app, zip)
+const { cpu } = JSON.parse(readFileSync(dist('functions/package.json'), 'utf8')) as { cpu: string[] }
+addStages(app, zip, cpu.includes('x64') ? Architecture.X86_64 : Architecture.ARM_64)
 app.synth()

@@ -1,11 +1,11 @@
 // What is replaced often: the functions, the way to them, their schedules, and who watches over them.
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
 import { LambdaApplication, LambdaDeploymentGroup } from 'aws-cdk-lib/aws-codedeploy'
-import type { Code } from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
 import { Api } from './constructs/api.ts'
 import { Functions } from './constructs/functions.ts'
 import { Schedules } from './constructs/schedules.ts'
+import type { FunctionPackage } from './constructs/service-function.ts'
 import { Watch } from './constructs/watch.ts'
 import type { DataStack } from './data-stack.ts'
 import { accept } from './nag.ts'
@@ -18,11 +18,11 @@ export class ServiceStack extends Stack {
     stageName: StageName,
     stage: Stage,
     data: DataStack,
-    code: Code,
+    functionPackage: FunctionPackage,
     props?: StackProps,
   ) {
     super(scope, `${prefix(stageName)}-service`, props)
-    const functions = new Functions(this, 'Functions', stageName, stage, data, code)
+    const functions = new Functions(this, 'Functions', stageName, stage, data, functionPackage)
     const api = new Api(this, 'Api', stageName, stage, functions.api.alias, data.signIn)
     const schedules = new Schedules(this, 'Schedules', functions)
     const watch = new Watch(this, 'Watch', stage, data, { stageName, functions, api, schedules })

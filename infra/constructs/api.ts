@@ -1,5 +1,5 @@
 // The way in: API Gateway with Cognito's authorizer before the function, and a firewall before both.
-import { Duration, Stack } from 'aws-cdk-lib'
+import { Duration } from 'aws-cdk-lib'
 import {
   AccessLogField,
   AccessLogFormat,
@@ -9,22 +9,23 @@ import {
   LambdaIntegration,
   LogGroupLogDestination,
   MethodLoggingLevel,
-  ResponseType,
   RestApi,
 } from 'aws-cdk-lib/aws-apigateway'
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Alias } from 'aws-cdk-lib/aws-lambda'
-import { CfnWebACL, CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2'
+import { CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
 import { accept } from '../nag.ts'
 import { aliasName, prefix } from '../names.ts'
 import type { Stage, StageName } from '../stages.ts'
+import { addPreflight } from './cors.ts'
+import { Firewall } from './firewall.ts'
+import { addGatewayAnswers } from './gateway-answers.ts'
 import { logGroup } from './log-group.ts'
 import type { SignIn } from './sign-in.ts'
 
 export class Api extends Construct {
   readonly rest: RestApi
-  readonly #name: string
+  readonly firewall: Firewall
 
   constructor(
     scope: Construct,
@@ -35,9 +36,8 @@ export class Api extends Construct {
     signIn: SignIn,
   ) {
     super(scope, id)
-    this.#name = prefix(stageName)
     this.rest = new RestApi(this, 'Rest', {
-      restApiName: this.#name,
+      restApiName: prefix(stageName),
       endpointTypes: [EndpointType.REGIONAL],
       // Bodies that are not text. Others come as they are: in base64 they would be a third larger.
       binaryMediaTypes: [
@@ -81,154 +81,29 @@ export class Api extends Construct {
     })
 
     // Every path and method, so that the function answers what does not exist as well, in its own words.
-    this.rest.root
-      .addResource('{proxy+}')
-      .addMethod('ANY', new LambdaIntegration(alias, { proxy: true, allowTestInvoke: false }), {
-        authorizationType: AuthorizationType.COGNITO,
-        authorizer: new CognitoUserPoolsAuthorizer(this, 'Authorizer', {
-          cognitoUserPools: [signIn.pool],
-          // A remembered answer would outlive its token; checking one costs API Gateway next to nothing.
-          resultsCacheTtl: Duration.seconds(0),
-        }),
-        authorizationScopes: signIn.scopes,
-      })
-    this.#answerAsTheFunctionDoes()
+    const all = this.rest.root.addResource('{proxy+}')
+    all.addMethod('ANY', new LambdaIntegration(alias, { proxy: true, allowTestInvoke: false }), {
+      authorizationType: AuthorizationType.COGNITO,
+      authorizer: new CognitoUserPoolsAuthorizer(this, 'Authorizer', {
+        cognitoUserPools: [signIn.pool],
+        // A remembered answer would outlive its token; checking one costs API Gateway next to nothing.
+        resultsCacheTtl: Duration.seconds(0),
+      }),
+      authorizationScopes: signIn.scopes,
+    })
+    addPreflight(all, stage)
+    addGatewayAnswers(this.rest, stage)
 
+    this.firewall = new Firewall(this, 'Firewall', stageName, stage)
     new CfnWebACLAssociation(this, 'FirewallAssociation', {
       resourceArn: this.rest.deploymentStage.stageArn,
-      webAclArn: this.#makeFirewall(stage).attrArn,
+      webAclArn: this.firewall.arn,
     })
 
     accept(this.rest, {
       'AwsSolutions-APIG2': 'The function checks every request against its schemas.',
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
         'API Gateway asks for this very policy.',
-    })
-  }
-
-  /** What a rule of the firewall has blocked. */
-  metricBlocked(rule: string): Metric {
-    return new Metric({
-      namespace: 'AWS/WAFV2',
-      metricName: 'BlockedRequests',
-      dimensionsMap: { WebACL: this.#name, Region: Stack.of(this).region, Rule: rule },
-      statistic: 'Sum',
-      period: Duration.minutes(5),
-      label: rule,
-    })
-  }
-
-  /** What the gateway itself refuses: problem documents too (RFC 9457). */
-  #answerAsTheFunctionDoes(): void {
-    const answers: [ResponseType, number, string, string, Record<string, string>?][] = [
-      [
-        ResponseType.UNAUTHORIZED,
-        401,
-        'Unauthorized',
-        'A valid access token is needed: Authorization: Bearer <token>.',
-        { 'WWW-Authenticate': "'Bearer'" },
-      ],
-      [ResponseType.ACCESS_DENIED, 403, 'Forbidden', 'This token may not be used here.'],
-      [ResponseType.WAF_FILTERED, 403, 'Forbidden', 'The request looks like an attack.'],
-      [ResponseType.MISSING_AUTHENTICATION_TOKEN, 404, 'Not Found', 'There is no such route.'],
-      [ResponseType.REQUEST_TOO_LARGE, 413, 'Content Too Large', 'The body is too large.'],
-      [
-        ResponseType.THROTTLED,
-        429,
-        'Too Many Requests',
-        'There are more requests than can be served. Try again shortly.',
-        { 'Retry-After': "'1'" },
-      ],
-      [ResponseType.DEFAULT_4XX, 400, 'Bad Request', 'The request is not well-formed.'],
-      [
-        ResponseType.INTEGRATION_FAILURE,
-        503,
-        'Service Unavailable',
-        'Try again shortly.',
-        { 'Retry-After': "'1'" },
-      ],
-      [
-        ResponseType.INTEGRATION_TIMEOUT,
-        503,
-        'Service Unavailable',
-        'Try again shortly.',
-        { 'Retry-After': "'1'" },
-      ],
-      [ResponseType.DEFAULT_5XX, 500, 'Internal Server Error', 'Something went wrong.'],
-    ]
-    for (const [type, status, title, detail, headers] of answers) {
-      const isDefault = type === ResponseType.DEFAULT_4XX || type === ResponseType.DEFAULT_5XX
-      const problem = {
-        type: 'about:blank',
-        title,
-        status,
-        detail,
-        request_id: '$context.requestId',
-      }
-      this.rest.addGatewayResponse(`Answer-${type.responseType}`, {
-        type,
-        // The defaults stand for several statuses, each of which is kept.
-        ...(!isDefault && { statusCode: String(status) }),
-        ...(headers && { responseHeaders: headers }),
-        templates: {
-          'application/problem+json': JSON.stringify(
-            isDefault ? { ...problem, title: '$context.error.responseType', status: undefined } : problem,
-          ),
-        },
-      })
-    }
-  }
-
-  #makeFirewall(stage: Stage): CfnWebACL {
-    const visible = (metricName: string) => ({
-      cloudWatchMetricsEnabled: true,
-      metricName,
-      // Samples would keep headers, and so tokens.
-      sampledRequestsEnabled: false,
-    })
-    const managed = (priority: number, name: string, counted: string[] = []): CfnWebACL.RuleProperty => ({
-      name,
-      priority,
-      overrideAction: { none: {} },
-      statement: {
-        managedRuleGroupStatement: {
-          vendorName: 'AWS',
-          name: `AWSManagedRules${name}`,
-          ruleActionOverrides: counted.map((rule) => ({ name: rule, actionToUse: { count: {} } })),
-        },
-      },
-      visibilityConfig: visible(name),
-    })
-    return new CfnWebACL(this, 'Firewall', {
-      name: this.#name,
-      scope: 'REGIONAL',
-      defaultAction: { allow: {} },
-      rules: [
-        {
-          name: 'RequestsPerAddress',
-          priority: 0,
-          action: { block: { customResponse: { responseCode: 429 } } },
-          statement: {
-            rateBasedStatement: {
-              aggregateKeyType: 'IP',
-              limit: stage.requestsPerAddress,
-              evaluationWindowSec: 300,
-            },
-          },
-          visibilityConfig: visible('RequestsPerAddress'),
-        },
-        managed(1, 'AmazonIpReputationList'),
-        managed(2, 'CommonRuleSet', [
-          // Avatars make bodies of up to 8 MB.
-          'SizeRestrictions_BODY',
-          // An image's bytes may look like anything, and nothing that is sent here is ever shown as a page.
-          'CrossSiteScripting_BODY',
-          // Not every machine says what it is.
-          'NoUserAgent_HEADER',
-        ]),
-        managed(3, 'KnownBadInputsRuleSet'),
-      ],
-      visibilityConfig: visible('Firewall'),
     })
   }
 }

@@ -93,7 +93,7 @@ export function addDashboard(
         graph(
           'Firewall, blocked requests',
           ...['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(
-            (rule) => api.metricBlocked(rule),
+            (rule) => api.firewall.metricBlocked(rule),
           ),
         ),
       ],

@@ -2,13 +2,13 @@
 import { Duration } from 'aws-cdk-lib'
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
-import type { Code } from 'aws-cdk-lib/aws-lambda'
 import { Trigger } from 'aws-cdk-lib/triggers'
 import { Construct } from 'constructs'
 import type { DataStack } from '../data-stack.ts'
 import { database, type FunctionName } from '../names.ts'
 import type { Stage, StageName } from '../stages.ts'
-import { type FunctionOptions, ServiceFunction } from './service-function.ts'
+import { webOrigins } from './cors.ts'
+import { type FunctionOptions, type FunctionPackage, ServiceFunction } from './service-function.ts'
 
 // No migration takes longer than a function may.
 const migrationMax = Duration.minutes(14)
@@ -21,11 +21,18 @@ export class Functions extends Construct {
   readonly deliver: ServiceFunction
   readonly userPool: ServiceFunction
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage, data: DataStack, code: Code) {
+  constructor(
+    scope: Construct,
+    id: string,
+    stageName: StageName,
+    stage: Stage,
+    data: DataStack,
+    functionPackage: FunctionPackage,
+  ) {
     super(scope, id)
     const { database: db, cache, avatars, signIn, bus, network, endpoints } = data
-    const make = (name: FunctionName, options: Omit<FunctionOptions, 'code'>) =>
-      new ServiceFunction(this, name, stageName, stage, { code, ...options })
+    const make = (name: FunctionName, options: Omit<FunctionOptions, keyof FunctionPackage>) =>
+      new ServiceFunction(this, name, stageName, stage, { ...functionPackage, ...options })
     const within = (...groups: ISecurityGroup[]) => ({ network, groups })
 
     // Cognito takes no calls over a private endpoint for a pool that has a sign-in page ("PrivateLink access is
@@ -68,7 +75,7 @@ export class Functions extends Construct {
 
     this.api = make('api', {
       description: 'The API',
-      environment,
+      environment: { ...environment, CORS_ORIGINS: webOrigins(stage).join() },
       // A 40 megapixel image is decoded in it; and a function has a processor of its own from 1,769 MB on.
       memoryMb: 1_792,
       // Every call out has its own limit far below; decoding a large image takes a second or two.

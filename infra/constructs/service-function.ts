@@ -4,7 +4,7 @@ import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import {
   Alias,
-  Architecture,
+  type Architecture,
   type Code,
   Function as LambdaFunction,
   Runtime,
@@ -18,9 +18,11 @@ import type { Stage, StageName } from '../stages.ts'
 import { logGroup } from './log-group.ts'
 import type { Network } from './network.ts'
 
-export type FunctionOptions = {
+/** The bundled code, and the processor that its native modules are for. */
+export type FunctionPackage = { code: Code; architecture: Architecture }
+
+export type FunctionOptions = FunctionPackage & {
   description: string
-  code: Code
   environment: Record<string, string>
   memoryMb: number
   timeout: Duration
@@ -54,7 +56,7 @@ export class ServiceFunction extends Construct {
       functionName: physicalName,
       description: options.description,
       runtime: Runtime.NODEJS_24_X,
-      architecture: Architecture.ARM_64,
+      architecture: options.architecture,
       handler: `${name}.handler`,
       code: options.code,
       environment: { NODE_ENV: 'production', STAGE: stageName, ...options.environment },

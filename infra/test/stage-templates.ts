@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Template } from 'aws-cdk-lib/assertions'
+import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import { afterAll } from 'vitest'
 import { addStages } from '../add-stages.ts'
 import { type Stage, type StageName, stages } from '../stages.ts'
@@ -17,7 +18,7 @@ writeFileSync(join(functions, 'api.js'), '')
 
 const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'))
 const app = new App({ context, outdir: join(folder, 'cdk.out') })
-addStages(app, functions)
+addStages(app, functions, Architecture.ARM_64)
 // cdk-nag checks every stack here and throws on a finding that is not accepted.
 const assembly = app.synth()
 
