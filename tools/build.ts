@@ -1,18 +1,25 @@
 // npm run build: the Node server as a folder of its own, dist/server, and the functions, dist/functions and the
-// same as dist/functions.zip.
+// same as dist/functions.zip, with their source maps in dist/functions-maps.
 import { rmSync, statSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { buildFunctions } from './build-functions.ts'
 import { buildServer } from './build-server.ts'
 import { reportEntries, reportSizes } from './bundle.ts'
 import { zipFolder } from './zip.ts'
 
+// Lambda's default here: AWS's own processors, wherever the package is built.
+const { arch } = parseArgs({ options: { arch: { type: 'string', default: 'arm64' } } }).values
+if (arch !== 'arm64' && arch !== 'x64') {
+  process.stderr.write(`--arch must be arm64 or x64, and is: ${arch}\n`)
+  process.exit(1)
+}
+
 rmSync('dist', { recursive: true, force: true })
 reportSizes(await buildServer('dist/server'))
-// AWS's own processors, wherever this is built.
-const functions = await buildFunctions('dist/functions', { os: 'linux', cpu: 'arm64' })
+const functions = await buildFunctions('dist/functions', { os: 'linux', cpu: arch })
 reportSizes(functions)
 reportEntries(functions)
 zipFolder('dist/functions', 'dist/functions.zip')
 process.stdout.write(
-  `${(statSync('dist/functions.zip').size / 1024 / 1024).toFixed(1)} MB  dist/functions.zip\n`,
+  `${(statSync('dist/functions.zip').size / 1024 / 1024).toFixed(1)} MB  dist/functions.zip for ${arch}\n`,
 )
