@@ -5,14 +5,12 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
 import type pg from 'pg'
-import { Client, clientConfig } from './postgres-client.ts'
+import { Client, clientConfig, isManaged } from './postgres-client.ts'
+import { prepareSession, processIdOf, roleSetting, sessionSettings } from './postgres-session.ts'
 
 const folder = findFolder()
 // Any number that nothing else in the database uses.
 const lockKey = 7_301_442
-
-// As a connection to PostgreSQL itself sets them (postgres.ts); a proxy passes on none of a client's.
-const sessionLimits = { statement_timeout: '1500ms', idle_in_transaction_session_timeout: '10s' }
 
 /**
  * Safe to run from several processes at once: they take turns, and the later ones find nothing to do.
@@ -30,9 +28,10 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
   client.on('error', () => {})
   await connect(client)
   try {
+    if (!isManaged(databaseUrl)) await refusePooler(client)
     // A proxy's sessions have the API's time limit. A migration that waits behind a long transaction makes
     // everybody wait behind it.
-    await client.query("SET statement_timeout = 0; SET lock_timeout = '30s'")
+    await client.query("SET statement_timeout = 0; SET lock_timeout = '30s'; SET search_path = public")
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
     await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
     if (serviceRole !== undefined) await prepareServiceRole(client, serviceRole)
@@ -59,6 +58,15 @@ async function connect(client: pg.Client): Promise<void> {
   }
 }
 
+/** Behind a pooler, neither settings nor locks need to last from one statement to the next. */
+async function refusePooler(client: Client): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  if (rows[0]?.pid !== processIdOf(client))
+    throw new Error(
+      'Migrations need a connection to PostgreSQL itself, and DATABASE_URL leads through a pooler. Run them with a DATABASE_URL that leads past it.',
+    )
+}
+
 async function prepareServiceRole(client: pg.Client, role: string): Promise<void> {
   const exists = async (name: string) =>
     (await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name])).rowCount === 1
@@ -66,8 +74,12 @@ async function prepareServiceRole(client: pg.Client, role: string): Promise<void
   if (!(await exists(role))) await client.query(`CREATE ROLE ${name} LOGIN`)
   // On RDS a member of this role logs in by IAM, and has no password.
   if (await exists('rds_iam')) await client.query(`GRANT rds_iam TO ${name}`)
-  for (const [setting, value] of Object.entries(sessionLimits))
-    await client.query(`ALTER ROLE ${name} SET ${setting} = '${value}'`)
+  // A pooler's sessions have these alone: it passes on none of a client's.
+  const { rows } = await client.query<{ setting: string }>(
+    'SELECT name AS setting FROM pg_settings WHERE lower(name) = ANY($1)',
+    [Object.keys(sessionSettings).map((setting) => setting.toLowerCase())],
+  )
+  for (const { setting } of rows) await client.query(roleSetting(name, setting))
   // The second schema tells a server whether all migrations have been made.
   await client.query(`
     GRANT USAGE ON SCHEMA public, drizzle TO ${name};
@@ -75,7 +87,10 @@ async function prepareServiceRole(client: pg.Client, role: string): Promise<void
     GRANT SELECT ON ALL TABLES IN SCHEMA drizzle TO ${name}`)
 }
 
-/** Whether a database has our tables, and all of this version's migrations. */
+/**
+ * Whether a database has our tables, and all of this version's migrations.
+ * @throws Error that says what to do, when it cannot be reached or its sessions cannot be used
+ */
 export async function schemaState(databaseUrl: string): Promise<'none' | 'behind' | 'current'> {
   const latest = readMigrationFiles({ migrationsFolder: folder }).at(-1)
   const client = new Client({
@@ -86,6 +101,7 @@ export async function schemaState(databaseUrl: string): Promise<'none' | 'behind
   client.on('error', () => {})
   await connect(client)
   try {
+    await prepareSession(client, { isManaged: isManaged(databaseUrl), msMax: 10_000 })
     const { rows } = await client.query<{ exists: boolean }>(
       `SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`,
     )

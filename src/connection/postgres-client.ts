@@ -2,13 +2,10 @@
 import pg from 'pg'
 import { databaseToken } from './iam-token.ts'
 
-/** What a client adds for a session; on an RDS Proxy, which takes none of it, its role's settings do it. */
-type Session = Pick<pg.ClientConfig, 'statement_timeout' | 'idle_in_transaction_session_timeout' | 'options'>
-
 /** @param url a postgres:// URL; with `?auth=iam` each connection gets a freshly signed password, over TLS */
-export function clientConfig(url: string, session: Session = {}): pg.ClientConfig {
-  const { hostname: host, port: portText, username, pathname, searchParams } = new URL(url)
-  if (searchParams.get('auth') !== 'iam') return { connectionString: url, ...session }
+export function clientConfig(url: string): pg.ClientConfig {
+  const { hostname: host, port: portText, username, pathname } = new URL(url)
+  if (!isManaged(url)) return { connectionString: url }
   const port = Number(portText || 5432)
   const user = decodeURIComponent(username)
   return {
@@ -22,8 +19,16 @@ export function clientConfig(url: string, session: Session = {}): pg.ClientConfi
   }
 }
 
+/** Whether the URL leads to RDS, through its proxy. */
+export function isManaged(url: string): boolean {
+  return new URL(url).searchParams.get('auth') === 'iam'
+}
+
 /** Ends what could not be set up: pg leaves its socket open where a hand-shake fails on this side, for want of a password say. */
 export class Client extends pg.Client {
+  /** Of the server's process, as it said when it let us in; the types do not know it. */
+  declare processID: number | null
+
   override connect(): Promise<pg.Client>
   override connect(callback: (error: Error) => void): void
   override connect(callback?: (error: Error) => void): Promise<pg.Client> | undefined {

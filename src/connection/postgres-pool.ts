@@ -1,26 +1,34 @@
 // The pool of connections to PostgreSQL: a bounded number, a time limit on everything, and a quick no while it
 // cannot be reached.
-import { DrizzleQueryError } from 'drizzle-orm'
+import { setTimeout as pause } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
-import { type ServiceError, unavailable } from '../model/errors.ts'
+import { ServiceError, unavailable } from '../model/errors.ts'
 import { fairQueue } from './limits.ts'
 import type { Logger } from './logger.ts'
-import type { Database, Queries } from './postgres.ts'
+import { type Database, type Queries, ReadOnlyDatabase } from './postgres.ts'
 import { batched, type Keyed } from './postgres-batches.ts'
-import { Client, clientConfig } from './postgres-client.ts'
+import { Client, clientConfig, isManaged } from './postgres-client.ts'
+import { prepareSession, UnusableSession } from './postgres-session.ts'
+import { type FailureKind, failureOf, onWire } from './postgres-states.ts'
 
 const connectionsMax = 10
 // One caller's slow statements, or writes that wait for one row, leave the other half to the others.
 const connectionsPerShare = connectionsMax / 2
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
 const connectMsMax = 1_000
-const queryMsMax = 1_500
+// Later than PostgreSQL's own limit (postgres-session.ts), whose answer says that it is there and keeps the connection.
+const queryMsMax = 1_600
 // The requests that may wait for a connection, and how long. Each holds a parsed request, so some tens of megabytes.
 const waitingMax = 20_000
 const waitMsMax = 1_000
 // After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.
 const restMs = 250
+// How often work is done that met a deadlock or a conflict with other transactions, and what it waits in between.
+const attemptsMax = 3
+const attemptPauseMs = 20
+// A newer connection that takes no writes has found the server as it is.
+const readOnlyMsMin = 1_000
 
 /** A `Database` whose work says in which share it waits. */
 export type Pool = Pick<Database, 'readByKey' | 'close'> & {
@@ -28,19 +36,24 @@ export type Pool = Pick<Database, 'readByKey' | 'close'> & {
 }
 
 export function openPool(url: string, logger: Logger): Pool {
+  /** Those that lead through a pooler, which may have other servers' prepared statements. */
+  const pooled = new WeakSet<pg.ClientBase>()
+  const connectedAtMs = new WeakMap<pg.ClientBase, number>()
+  const managed = isManaged(url)
   const pool = new pg.Pool({
     Client,
-    ...clientConfig(url, {
-      // The server gives up as well, so that what nobody waits for does not go on using it.
-      statement_timeout: queryMsMax,
-      idle_in_transaction_session_timeout: 10_000,
-    }),
+    ...clientConfig(url),
     connectionTimeoutMillis: connectMsMax,
     keepAlive: true,
     application_name: 'user-directory',
     max: connectionsMax,
     query_timeout: queryMsMax,
     idleTimeoutMillis: 60_000,
+    onConnect: async (client) => {
+      const { isPooled } = await prepareSession(client, { isManaged: managed, msMax: connectMsMax })
+      if (isPooled && !managed) pooled.add(client)
+      connectedAtMs.set(client, performance.now())
+    },
   })
   // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
   // without a listener, either would end the process.
@@ -51,11 +64,14 @@ export function openPool(url: string, logger: Logger): Pool {
   const bind = (client: pg.PoolClient): Queries => {
     const known = queriesOf.get(client)
     if (known) return known
+    const planned = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
+      (await onWire(client.query<Row>(text, values))).rows
     const queries = Object.assign(drizzle({ client }), {
       named: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
-        (await onWire(client.query<Row>({ name, text, values }))).rows,
-      planned: async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
-        (await onWire(client.query<Row>(text, values))).rows,
+        pooled.has(client)
+          ? planned<Row>(text, values)
+          : (await onWire(client.query<Row>({ name, text, values }))).rows,
+      planned,
     })
     queriesOf.set(client, queries)
     return queries
@@ -67,16 +83,37 @@ export function openPool(url: string, logger: Logger): Pool {
     runningPerShare: connectionsPerShare,
   })
   let restUntil = 0
+  /** The last failure was that there is a standby only. */
+  let standby: ReadOnlyDatabase | undefined
   let lastAnswerAt = 0
+  /** Connections from before lead to a server that took no writes when it was last asked. */
+  let staleBefore = Number.NEGATIVE_INFINITY
 
   const failed = (startedAt: number, cause: unknown): ServiceError => {
-    // One slow statement is no outage: others were answered since it began.
-    if (lastAnswerAt < startedAt) restUntil = performance.now() + restMs
-    return unavailable('The database', cause)
+    // A connection that PostgreSQL ended with a reason is no outage, nor is one while others were answered.
+    if (!(cause instanceof pg.DatabaseError) && lastAnswerAt < startedAt) {
+      restUntil = performance.now() + restMs
+      standby = cause instanceof ReadOnlyDatabase ? cause : undefined
+    }
+    return cause instanceof ReadOnlyDatabase
+      ? refused('read-only', cause)
+      : unavailable('The database', cause)
   }
 
   const refuseAfterFailure = (): void => {
-    if (performance.now() < restUntil) throw unavailable('The database')
+    if (performance.now() < restUntil)
+      throw standby ? refused('read-only', standby) : unavailable('The database')
+  }
+
+  const isStale = (client: pg.PoolClient): boolean => (connectedAtMs.get(client) ?? 0) < staleBefore
+
+  /** After a failover, the name leads to another server, and only new connections follow it. */
+  const connect = async (): Promise<pg.PoolClient> => {
+    for (;;) {
+      const client = await pool.connect()
+      if (!isStale(client)) return client
+      client.release(true)
+    }
   }
 
   const withClient = async <T>(share: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
@@ -85,22 +122,31 @@ export function openPool(url: string, logger: Logger): Pool {
       // It may have waited while another call failed.
       refuseAfterFailure()
       const startedAt = performance.now()
-      const client = await pool.connect().catch((error: unknown) => {
+      const client = await connect().catch((error: unknown) => {
         throw failed(startedAt, noConnection(error))
       })
       try {
-        const result = await work(client)
+        const result = await repeated(() => work(client))
         lastAnswerAt = performance.now()
-        client.release()
+        client.release(isStale(client))
         return result
       } catch (error) {
-        const wire = wireError(error)
+        const failure = failureOf(error)
+        if (
+          failure?.kind === 'read-only' &&
+          (connectedAtMs.get(client) ?? 0) < performance.now() - readOnlyMsMin
+        )
+          staleBefore = performance.now()
         // A connection that failed is in a state nobody knows; PostgreSQL rolls back what it had begun.
-        client.release(wire !== undefined)
-        if (wire) throw failed(startedAt, wire.cause)
+        client.release(failure?.kind === 'lost' || isStale(client))
+        if (failure?.kind === 'lost') throw failed(startedAt, failure.cause)
         lastAnswerAt = performance.now()
-        throw error
+        throw failure ? refused(failure.kind, failure.cause) : error
       }
+    }).catch((error: unknown) => {
+      // It waited for too long because there was no answer, not because there was much to do.
+      if (error instanceof ServiceError && error.code === 'overloaded') refuseAfterFailure()
+      throw error
     })
   }
 
@@ -129,18 +175,48 @@ export function openPool(url: string, logger: Logger): Pool {
             await onWire(client.query('COMMIT'))
             return result
           } catch (error) {
-            if (!wireError(error)) await onWire(client.query('ROLLBACK'))
+            if (failureOf(error)?.kind !== 'lost') await onWire(client.query('ROLLBACK'))
             throw error
           }
         }),
-      check: () => withClient(share, async (client) => void (await onWire(client.query('SELECT 1')))),
+      check: () =>
+        withClient(share, async (client) => {
+          const { rows } = await onWire(client.query<{ isReadOnly: boolean }>(isReadOnly))
+          if (rows[0]?.isReadOnly) throw new ReadOnlyDatabase('read-only')
+        }),
     }),
     close: () => pool.end(),
   }
 }
 
+// A server that has become a standby under an open connection, or whose operator lets nothing be written.
+const isReadOnly = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS "isReadOnly"`
+
+/** Does work again that other transactions have kept from being done. */
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await work()
+    } catch (error) {
+      if (failureOf(error)?.kind !== 'again' || attempt === attemptsMax) throw error
+      // Two that have met once must not meet again.
+      await pause(Math.random() * attemptPauseMs * attempt)
+    }
+}
+
+/** Of a database that has answered, and could not do what was asked. */
+function refused(kind: Exclude<FailureKind, 'lost'>, cause: unknown): ServiceError {
+  const message = {
+    again: 'Others are changing the same in the database. Try again shortly.',
+    later: 'The database cannot do this at the moment. Try again shortly.',
+    'read-only': 'The database takes no writes at the moment. Try again shortly.',
+  }
+  return new ServiceError('unavailable', message[kind], { retryAfterSeconds: 1, cause })
+}
+
 /** Why there is no connection, and what to do, for the log. */
 function noConnection(cause: unknown): Error {
+  if (cause instanceof UnusableSession || cause instanceof ReadOnlyDatabase) return cause
   const { code = '' } = cause instanceof pg.DatabaseError ? cause : {}
   return new Error(
     code.startsWith('28')
@@ -150,36 +226,4 @@ function noConnection(cause: unknown): Error {
         : 'no connection to PostgreSQL: check DATABASE_URL, that it runs there, and that nothing on the way refuses us',
     { cause },
   )
-}
-
-/** The connection failed, as against PostgreSQL having refused a statement. */
-class WireError extends Error {}
-
-async function onWire<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call
-  } catch (error) {
-    throw isRefusal(error) ? error : new WireError('the database connection failed', { cause: error })
-  }
-}
-
-function wireError(error: unknown): WireError | undefined {
-  if (error instanceof WireError) return error
-  if (error instanceof DrizzleQueryError && !isRefusal(error.cause))
-    return new WireError('the database connection failed', { cause: error.cause })
-  return undefined
-}
-
-// SQLSTATEs that PostgreSQL sends about itself, not about a statement: connection exceptions (08),
-// too many connections, shutting down, starting up, and a statement cancelled for its time.
-const unavailableStates = /^(08...|53300|57P0[1-3]|57014)$/
-
-function isRefusal(error: unknown): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && !unavailableStates.test(error.code ?? '')
-}
-
-/** The constraint that a statement broke, when it broke a unique one (SQLSTATE 23505). */
-export function brokenUniqueConstraint(error: unknown): string | undefined {
-  const cause = error instanceof DrizzleQueryError ? error.cause : error
-  return cause instanceof pg.DatabaseError && cause.code === '23505' ? cause.constraint : undefined
 }

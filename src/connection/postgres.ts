@@ -14,6 +14,15 @@ export type Queries = NodePgDatabase & {
   planned<Row extends QueryResultRow>(text: string, values: unknown[]): Promise<Row[]>
 }
 
+/** PostgreSQL answers, and takes no writes: it is a standby, or its operator lets nothing be written. */
+export class ReadOnlyDatabase extends Error {
+  constructor(reason: 'a standby' | 'read-only') {
+    super(
+      `the database takes no writes: DATABASE_URL leads to ${reason === 'a standby' ? 'a standby' : 'sessions that are read-only'}`,
+    )
+  }
+}
+
 export type Database = {
   /**
    * The same database, for the work of one caller: it waits in line with the caller's other work and takes turns with
@@ -26,7 +35,10 @@ export type Database = {
    * @throws ServiceError `unavailable` or `overloaded`
    */
   readByKey<Row extends Keyed>(name: string, text: string, key: string): Promise<Row | undefined>
-  /** @throws ServiceError `unavailable` or `overloaded` */
+  /**
+   * `work` is done again after a deadlock or a serialization failure, here and in `transaction`: it must be repeatable.
+   * @throws ServiceError `unavailable` or `overloaded`
+   */
   query<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   /**
    * Commits when `work` resolves, rolls back when it throws.
@@ -34,7 +46,7 @@ export type Database = {
    *   committed: the connection can be lost between the commit and its confirmation.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>
-  /** Rejects unless PostgreSQL answers now. */
+  /** @throws ServiceError `unavailable` unless PostgreSQL takes writes now; its cause is a `ReadOnlyDatabase` if it answers */
   check(): Promise<void>
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 // Routes of the Node server only: probes, the API's description, avatars, and the local issuer's keys.
 import { type LocalIssuer, localIssuerPath } from '../../connection/local-issuer.ts'
 import type { Connections } from '../../connection/open.ts'
+import { ReadOnlyDatabase } from '../../connection/postgres.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { lagSecondsMax, outboxState } from '../../services/deliver.ts'
 import { docsFile, docsPage } from '../docs.ts'
@@ -86,13 +87,19 @@ async function describeOutbox(connections: Connections): Promise<object | undefi
   }
 }
 
-async function stateOf(check: () => Promise<void>): Promise<'up' | 'down'> {
+type State = 'up' | 'read-only' | 'down'
+
+async function stateOf(check: () => Promise<void>): Promise<State> {
   const late = AbortSignal.timeout(checkMsMax)
   return Promise.race([
     check().then(
       () => 'up' as const,
-      // It has more to do than it can: a reason to send less, none to send nothing.
-      (error: unknown) => (error instanceof ServiceError && error.code === 'overloaded' ? 'up' : 'down'),
+      (error: unknown): State => {
+        if (!(error instanceof ServiceError)) return 'down'
+        if (error.cause instanceof ReadOnlyDatabase) return 'read-only'
+        // It has more to do than it can: a reason to send less, none to send nothing.
+        return error.code === 'overloaded' ? 'up' : 'down'
+      },
     ),
     new Promise<'down'>((resolve) => late.addEventListener('abort', () => resolve('down'))),
   ])
