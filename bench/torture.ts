@@ -1,11 +1,12 @@
-// npm run torture [-- --minutes 2] [--processes 2] [--users 100]: writers and readers on real server processes
+// npm run torture [-- --minutes 2] [--processes 2] [--users 100] [--hold 1] [--only Redis]: writers and readers on real server processes
 // while parts fail, one after another, and a judge who looks at every answer. With `--writes 100000` instead
-// of minutes nothing fails, and it ends after so many writes.
+// of minutes nothing fails, and it ends after so many writes. `--hold` is how many seconds a fault lasts that can last
+// for any time; `--only` takes the faults whose names hold these words.
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runCommand } from '../src/cli/command.ts'
 import { isKept } from '../test/support/judge.ts'
-import { boundMs, faults, startTorture, type Torture } from '../test/support/torture.ts'
+import { boundMs, type Fault, faults, startTorture, type Torture } from '../test/support/torture.ts'
 import { positive } from './options.ts'
 import { openUndo } from './undo.ts'
 
@@ -19,6 +20,8 @@ await runCommand(async () => {
       writes: { type: 'string' },
       processes: { type: 'string', default: '2' },
       users: { type: 'string', default: '100' },
+      hold: { type: 'string', default: '1' },
+      only: { type: 'string', default: '' },
     },
   })
   const minutes = positive('--minutes', options.minutes)
@@ -27,12 +30,15 @@ await runCommand(async () => {
     positive('--processes', options.processes, 'whole'),
     positive('--users', options.users, 'whole'),
   ]
+  const faultMs = positive('--hold', options.hold) * 1_000
+  const chosen = faults.filter(({ what }) => what.includes(options.only))
+  if (chosen.length === 0) throw new Error('--only must be part of the name of a fault')
   const undo = openUndo()
   try {
-    const torture = await startTorture({ processes, users }, undo.push)
+    const torture = await startTorture({ processes, users, faultMs }, undo.push)
     const begunAt = performance.now()
     say(`${processes} servers, ${users} users`)
-    if (writes === undefined) await fail(torture, begunAt + minutes * 60_000)
+    if (writes === undefined) await fail(torture, chosen, begunAt + minutes * 60_000)
     else while (torture.judge.ruling.writes < writes) await pause(100)
     await torture.finish()
     report(torture, (performance.now() - begunAt) / 1_000)
@@ -42,7 +48,7 @@ await runCommand(async () => {
   }
 })
 
-async function fail(torture: Torture, endAt: number): Promise<void> {
+async function fail(torture: Torture, faults: Fault[], endAt: number): Promise<void> {
   for (let at = 0; performance.now() < endAt; at++) {
     await pause(faultEveryMs)
     const fault = faults[at % faults.length]

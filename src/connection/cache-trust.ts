@@ -40,12 +40,15 @@ export type CacheTrust = {
   /** The era that this connection's server holds: where removals go. Undefined before it is known. */
   known(): string | undefined
   /**
-   * Does recorded invalidations and extends the trust by `trustMs` from its start.
-   * @throws Error when the server or PostgreSQL does not do its part; nothing is trusted then
+   * Does recorded invalidations and extends the trust to `trustMs` from its start.
+   * @throws Error when PostgreSQL does not answer, which lets the trust run out, or when the server does not do its
+   *   part, which ends it
    */
   renew(): Promise<void>
-  /** Ends the trust and forgets the era, until the next renewal. */
+  /** Ends the trust until the next renewal. Removals still go to the known era. */
   distrust(): void
+  /** Ends the trust and forgets the era: the next connection may lead to another server. */
+  disconnected(): void
   /** Remembers that an invalidation was done in `era`; the next renewal deletes its record. */
   done(id: number, era: string): void
 }
@@ -71,7 +74,8 @@ export function createCacheTrust(
   registry: CacheRegistry,
   now: () => number = () => performance.now(),
 ): CacheTrust {
-  let era: string | undefined
+  /** The server that the last renewal found behind this connection. */
+  let known: { runId: string; era: string } | undefined
   let trustedUntil = Number.NEGATIVE_INFINITY
   let renewedAt = Number.NEGATIVE_INFINITY
   /** The newest invalidation that the last renewal saw. */
@@ -86,11 +90,25 @@ export function createCacheTrust(
 
   const distrust = (): void => {
     doubts++
-    era = undefined
     trustedUntil = Number.NEGATIVE_INFINITY
   }
 
+  const disconnected = (): void => {
+    distrust()
+    known = undefined
+  }
+
+  const onServer = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer
+    } catch (error) {
+      distrust()
+      throw error
+    }
+  }
+
   const takeOver = async (runId: string, registered: Registry['registered']): Promise<void> => {
+    disconnected()
     if (registered) {
       // An open connection may lead to a server that others have left.
       if (trustedConnection === server.connection()) {
@@ -111,27 +129,33 @@ export function createCacheTrust(
   const renewOnce = async (): Promise<void> => {
     const startedAt = now()
     const connection = server.connection()
-    const doubtsBefore = doubts
+    let doubtsBefore = doubts
     const isInStep = startedAt - renewedAt <= inStepMsMax && startedAt < trustedUntil
     // The first sight of a record is left to the process that wrote it; the second is overdue.
     const upTo = isInStep ? newestSeen : undefined
-    const runId = await server.identify()
+    const runId = await onServer(server.identify())
     const mine = completed
     completed = []
-    // Before the look, which would find them again.
-    const mineOf = mine.filter((item) => item.era === era).map(({ id }) => id)
-    if (era !== undefined && mineOf.length > 0) await registry.complete(mineOf, era)
+    if (known?.runId === runId) {
+      const { era } = known
+      const ids = mine.filter((item) => item.era === era).map(({ id }) => id)
+      // Before the look, which would find them again.
+      if (ids.length > 0) await registry.complete(ids, era)
+    }
 
     for (let round = 0; ; round++) {
       if (round === roundsMax) throw new Error('more invalidations are left than one renewal does')
       const { registered, invalidations, newest } = await registry.look(upTo)
       if (registered?.runId !== runId) {
         await takeOver(runId, registered)
+        doubtsBefore = doubts
         continue
       }
-      await server.remove(
-        registered.era,
-        invalidations.flatMap(({ keys }) => keys),
+      await onServer(
+        server.remove(
+          registered.era,
+          invalidations.flatMap(({ keys }) => keys),
+        ),
       )
       if (invalidations.length > 0)
         await registry.complete(
@@ -140,7 +164,7 @@ export function createCacheTrust(
         )
       if (invalidations.length === invalidationsMax) continue
       if (doubts !== doubtsBefore) throw new Error('the cache failed during the renewal')
-      era = registered.era
+      known = registered
       trustedUntil = startedAt + trustMs
       renewedAt = startedAt
       trustedConnection = connection
@@ -150,20 +174,16 @@ export function createCacheTrust(
   }
 
   return {
-    readable: () => (now() < trustedUntil ? era : undefined),
-    known: () => era,
+    readable: () => (now() < trustedUntil ? known?.era : undefined),
+    known: () => known?.era,
     renew: () => {
-      renewing ??= renewOnce()
-        .catch((error: unknown) => {
-          distrust()
-          throw error
-        })
-        .finally(() => {
-          renewing = undefined
-        })
+      renewing ??= renewOnce().finally(() => {
+        renewing = undefined
+      })
       return renewing
     },
     distrust,
+    disconnected,
     done: (id, doneIn) => {
       if (completed.length < doneMax) completed.push({ id, era: doneIn })
     },

@@ -81,7 +81,7 @@ export function openRedisCache(
   let connections = 0
   let readyAt = 0
   let failedAt = Number.NEGATIVE_INFINITY
-  /** When the cache was in use last, before what failed since. */
+  /** When the cache became unavailable. */
   let lostAt = 0
   let isClosed = false
   let isTold = false
@@ -106,6 +106,7 @@ export function openRedisCache(
     // Another server may be behind the next connection, or the same one restarted.
     onLost: (reason) => {
       connections++
+      trust.disconnected()
       if (!isClosed) distrust(lost(reason))
     },
   })
@@ -127,13 +128,20 @@ export function openRedisCache(
   )
 
   const distrust = (reason: unknown): void => {
-    if (trust.known() !== undefined) lostAt = performance.now()
     trust.distrust()
-    // Once, until the cache is in use again.
-    if (isTold) logger.debug('cache still unavailable', { error: reason })
-    else logger.warn('cache unavailable; reads fall back to PostgreSQL', { error: reason })
-    isTold = true
+    report(reason)
     wake()
+  }
+
+  /** Warns once, until the cache is in use again. */
+  const report = (reason: unknown): void => {
+    if (isTold) {
+      logger.debug('cache still unavailable', { error: reason })
+      return
+    }
+    logger.warn('cache unavailable; reads fall back to PostgreSQL', { error: reason })
+    isTold = true
+    lostAt = performance.now()
   }
 
   const renew = async (): Promise<void> => {
@@ -147,14 +155,12 @@ export function openRedisCache(
     const wasReadable = trust.readable() !== undefined
     try {
       await trust.renew()
-      if (!wasReadable) {
-        if (isTold || !isFunction) logger.info('cache in use')
-        isTold = false
-      }
+      if (!wasReadable && (isTold || !isFunction)) logger.info('cache in use')
+      isTold = false
     } catch (error) {
       if (error instanceof UnsupportedCacheServer) unsupported = error
       failedAt = performance.now()
-      if (!isClosed) distrust(error)
+      if (!isClosed && trust.readable() === undefined) report(error)
     }
   }
 

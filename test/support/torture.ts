@@ -42,6 +42,12 @@ export type Stage = {
   killServer(): Promise<void>
   /** One of the servers cannot reach Redis any more, until what is returned is called. */
   cutOff(): Promise<() => Promise<void>>
+  /** The same server is led to another Redis, until what is returned is called. */
+  mislead(): Promise<() => Promise<void>>
+  /** Stops one of the servers where it stands, until what is returned is called. */
+  freezeServer(): () => void
+  /** How long a fault lasts that can last for any time. */
+  faultMs: number
 }
 
 /** @property isTrouble some server may be unable to reach Redis meanwhile, while another can */
@@ -49,6 +55,29 @@ export type Fault = { what: string; isTrouble: boolean; inflict(stage: Stage): P
 
 // How long a fault lasts, while clients go on: part of the fault, nothing is waited for by it.
 const faultMs = 1_000
+
+/** Redis goes on answering reads; `inflict` makes it refuse writes, `lift` ends that. */
+function refusal(
+  what: string,
+  inflict: (redis: Redis) => Promise<unknown>,
+  lift: (redis: Redis) => Promise<unknown>,
+): Fault {
+  return {
+    what: `Redis answers reads and refuses writes: ${what}`,
+    isTrouble: true,
+    inflict: async ({ redisUrl, faultMs }) => {
+      const redis = new Redis(redisUrl)
+      redis.on('error', () => {})
+      try {
+        await inflict(redis)
+        await pause(faultMs)
+        await lift(redis)
+      } finally {
+        redis.disconnect()
+      }
+    },
+  }
+}
 
 export const faults: Fault[] = [
   {
@@ -82,9 +111,9 @@ export const faults: Fault[] = [
     },
   },
   {
-    what: 'a server alone cannot reach Redis for a second',
+    what: 'a server alone cannot reach Redis',
     isTrouble: true,
-    inflict: async ({ cutOff }) => {
+    inflict: async ({ cutOff, faultMs }) => {
       const restore = await cutOff()
       await pause(faultMs)
       await restore()
@@ -108,6 +137,45 @@ export const faults: Fault[] = [
       await client.end().catch(() => {})
     },
   },
+  refusal(
+    'too few replicas (NOREPLICAS)',
+    (redis) => redis.config('SET', 'min-replicas-to-write', 1),
+    (redis) => redis.config('SET', 'min-replicas-to-write', 0),
+  ),
+  refusal(
+    'it was demoted (READONLY)',
+    (redis) => redis.replicaof('127.0.0.1', 1),
+    (redis) => redis.replicaof('NO', 'ONE'),
+  ),
+  refusal(
+    'its user may not write (NOPERM)',
+    (redis) => redis.acl('SETUSER', 'default', '-@write'),
+    (redis) => redis.acl('SETUSER', 'default', '+@all'),
+  ),
+  refusal(
+    'its memory is full (OOM)',
+    (redis) => redis.config('SET', 'maxmemory', 1),
+    (redis) => redis.config('SET', 'maxmemory', 0),
+  ),
+  {
+    what: 'a server alone is led to another Redis, and back',
+    isTrouble: true,
+    inflict: async ({ mislead, faultMs }) => {
+      const restore = await mislead()
+      await pause(faultMs)
+      await restore()
+    },
+  },
+  {
+    // A removal that it had under way then fails, as far as it knows.
+    what: 'a server stands still for a while',
+    isTrouble: true,
+    inflict: async ({ freezeServer }) => {
+      const thaw = freezeServer()
+      await pause(2 * faultMs)
+      thaw()
+    },
+  },
 ]
 
 export type Torture = {
@@ -124,7 +192,7 @@ export type Torture = {
  * @param atEnd is given each step that undoes something; the last must be done first
  */
 export async function startTorture(
-  options: { processes: number; users: number },
+  options: { processes: number; users: number; faultMs?: number },
   atEnd: (step: () => Promise<unknown>) => void,
 ): Promise<Torture> {
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-torture-'))
@@ -138,6 +206,8 @@ export async function startTorture(
   atEnd(() => redis.kill())
   const proxy = await startProxy({ host: '127.0.0.1', port })
   atEnd(proxy.close)
+  const otherRedis = await startRedis()
+  atEnd(() => otherRedis.kill())
   const issuer = await startIssuer()
   atEnd(issuer.close)
   await migrate(postgres.url)
@@ -249,6 +319,17 @@ export async function startTorture(
       await proxy.refuse()
       return proxy.pass
     },
+    mislead: async () => {
+      await proxy.leadTo({ host: '127.0.0.1', port: otherRedis.port })
+      return () => proxy.leadTo({ host: '127.0.0.1', port })
+    },
+    freezeServer: () => {
+      const { pid } = servers[Math.floor(Math.random() * servers.length)] ?? {}
+      if (pid === undefined) throw new Error('the server has no process')
+      process.kill(pid, 'SIGSTOP')
+      return () => void process.kill(pid, 'SIGCONT')
+    },
+    faultMs: options.faultMs ?? faultMs,
   }
   return {
     stage,
