@@ -18,7 +18,7 @@ export class DataStack extends Stack {
   readonly cache: Cache
   readonly avatars: Avatars
   readonly signIn: SignIn
-  readonly bus: EventBus
+  readonly bus: EventBus | undefined
   readonly #zones: number
 
   constructor(scope: Construct, stageName: StageName, stage: Stage, props?: StackProps) {
@@ -29,24 +29,34 @@ export class DataStack extends Stack {
     this.cache = new Cache(this, 'Cache', stageName, stage, this.network)
     this.avatars = new Avatars(this, 'Avatars', stageName, stage, this.network)
     this.signIn = new SignIn(this, 'SignIn', stageName, stage)
-    this.bus = new EventBus(this, 'Events', {
-      eventBusName: prefix(stageName),
-      description: 'What happens to users: user.created, user.updated and so on',
+    this.bus = stage.hasEvents ? this.#addBus(stageName, stage) : undefined
+    this.endpoints = new Endpoints(this, 'Endpoints', {
+      stageName,
+      stage,
+      network: this.network,
+      bus: this.bus,
     })
-    // Who was not there when something happened can have it told again.
-    this.bus.archive('Archive', {
-      archiveName: prefix(stageName),
-      eventPattern: { account: [this.account] },
-      retention: Duration.days(stage.logDays),
-    })
-    this.endpoints = new Endpoints(this, 'Endpoints', stageName, this.network, this.bus)
 
     new CfnOutput(this, 'UserPoolId', { value: this.signIn.pool.userPoolId })
     new CfnOutput(this, 'WebClientId', { value: this.signIn.webClient.userPoolClientId })
     new CfnOutput(this, 'MachineClientId', { value: this.signIn.machineClient.userPoolClientId })
     new CfnOutput(this, 'TokenUrl', { value: this.signIn.tokenUrl })
     new CfnOutput(this, 'AvatarBaseUrl', { value: this.avatars.baseUrl })
-    new CfnOutput(this, 'EventBusName', { value: this.bus.eventBusName })
+    if (this.bus) new CfnOutput(this, 'EventBusName', { value: this.bus.eventBusName })
+  }
+
+  #addBus(stageName: StageName, stage: Stage): EventBus {
+    const bus = new EventBus(this, 'Events', {
+      eventBusName: prefix(stageName),
+      description: 'What happens to users: user.created, user.updated and so on',
+    })
+    // A subscriber that missed events can have them replayed.
+    bus.archive('Archive', {
+      archiveName: prefix(stageName),
+      eventPattern: { account: [this.account] },
+      retention: Duration.days(stage.logDays),
+    })
+    return bus
   }
 
   /** As many as the stage asks for: the CDK takes no more than two unless it may ask AWS which there are. */

@@ -24,8 +24,10 @@ export class ServiceStack extends Stack {
     super(scope, `${prefix(stageName)}-service`, props)
     const functions = new Functions(this, 'Functions', stageName, stage, data, functionPackage)
     const api = new Api(this, 'Api', stageName, stage, functions.api.alias, data.signIn)
-    const schedules = new Schedules(this, 'Schedules', functions)
-    const watch = new Watch(this, 'Watch', stage, data, { stageName, functions, api, schedules })
+    const schedules = new Schedules(this, 'Schedules', stage, functions)
+    const watch = stage.isWatched
+      ? new Watch(this, 'Watch', stage, data, { stageName, functions, api, schedules })
+      : undefined
 
     // The alias takes the new version step by step: CloudFormation hands the change over to CodeDeploy, and takes
     // everything back when an alarm goes off meanwhile.
@@ -36,8 +38,12 @@ export class ServiceStack extends Stack {
       deploymentGroupName: name,
       alias: functions.api.alias,
       deploymentConfig: stage.shift,
-      alarms: watch.ofNewVersion,
-      autoRollback: { failedDeployment: true, stoppedDeployment: true, deploymentInAlarm: true },
+      alarms: watch?.ofNewVersion,
+      autoRollback: {
+        failedDeployment: true,
+        stoppedDeployment: true,
+        deploymentInAlarm: watch !== undefined,
+      },
     })
     accept(deployments.role, {
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited]':
@@ -45,7 +51,7 @@ export class ServiceStack extends Stack {
     })
 
     new CfnOutput(this, 'ApiUrl', { value: api.rest.url })
-    new CfnOutput(this, 'AlarmTopicArn', { value: watch.topic.topicArn })
+    if (watch) new CfnOutput(this, 'AlarmTopicArn', { value: watch.topic.topicArn })
     new CfnOutput(this, 'ApiFunctionName', { value: functions.api.function.functionName })
     new CfnOutput(this, 'ApiAliasName', { value: functions.api.alias.aliasName })
     new CfnOutput(this, 'MigrateFunctionName', { value: functions.migrate.function.functionName })

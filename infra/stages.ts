@@ -4,6 +4,8 @@ import { type ILambdaDeploymentConfig, LambdaDeploymentConfig } from 'aws-cdk-li
 export type Stage = {
   /** Availability zones; each has a subnet of its own. */
   zones: number
+  /** Zones with interface endpoints, which AWS bills by the hour each. The other zones reach them across. */
+  endpointZones: number
   /**
    * Database, avatars, user pool and logs outlive their stack, and those that can be are protected against
    * deletion.
@@ -16,6 +18,11 @@ export type Stage = {
     /** A standby in another zone takes over when the instance fails. */
     standby: boolean
     backupDays: number
+    /**
+     * RDS Proxy shares the instance's connections between all functions. Without it each function holds its own,
+     * and logs in to the instance by IAM.
+     */
+    proxy: boolean
     /** What the instance's memory is good for: its bytes / 9,531,392. */
     connectionsMax: number
   }
@@ -29,8 +36,17 @@ export type Stage = {
   logDays: 7 | 90
   /** Requests to the API over all callers. */
   throttle: { perSecond: number; burst: number }
-  /** Requests of one address in five minutes. */
-  requestsPerAddress: number
+  /** AWS WAF before the API. Absent: only `throttle` limits callers. */
+  firewall?: {
+    /** Requests of one address in five minutes. */
+    requestsPerAddress: number
+  }
+  /** Alarms, the topic that they notify, and the dashboard. */
+  isWatched: boolean
+  /** An event bus on which changes of users are published. */
+  hasEvents: boolean
+  /** How often the outbox is delivered, and for how long the function works each time. */
+  delivery: { everyMinutes: number; seconds: number }
   /**
    * Reserved concurrency. Each invocation of the API holds up to ten of the proxy's connections; sign-ins have
    * their own share, so that a storm of them leaves the API alone. Absent: no function reserves any, as a new
@@ -44,6 +60,7 @@ export type Stage = {
 export const stages = {
   dev: {
     zones: 2,
+    endpointZones: 2,
     keepsData: false,
     database: {
       instanceType: 't4g.micro',
@@ -51,17 +68,45 @@ export const stages = {
       storageGbMax: 50,
       standby: false,
       backupDays: 1,
+      proxy: true,
       connectionsMax: 100,
     },
     cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
     shift: LambdaDeploymentConfig.ALL_AT_ONCE,
     logDays: 7,
     throttle: { perSecond: 50, burst: 100 },
-    requestsPerAddress: 2_000,
+    firewall: { requestsPerAddress: 2_000 },
+    isWatched: true,
+    hasEvents: true,
+    delivery: { everyMinutes: 1, seconds: 60 },
     webAddresses: ['http://localhost:3000/'],
+  },
+  // At most 40 dollars a month idle; what it gives up is in docs/deployment.md.
+  small: {
+    zones: 2,
+    endpointZones: 1,
+    keepsData: true,
+    database: {
+      instanceType: 't4g.micro',
+      storageGb: 20,
+      storageGbMax: 50,
+      standby: false,
+      backupDays: 7,
+      proxy: false,
+      connectionsMax: 100,
+    },
+    cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
+    shift: LambdaDeploymentConfig.ALL_AT_ONCE,
+    logDays: 7,
+    throttle: { perSecond: 20, burst: 50 },
+    isWatched: false,
+    hasEvents: false,
+    delivery: { everyMinutes: 5, seconds: 20 },
+    webAddresses: ['https://users.example.com/'],
   },
   prod: {
     zones: 3,
+    endpointZones: 3,
     keepsData: true,
     database: {
       instanceType: 'm8g.large',
@@ -69,13 +114,17 @@ export const stages = {
       storageGbMax: 1_000,
       standby: true,
       backupDays: 35,
+      proxy: true,
       connectionsMax: 900,
     },
     cache: { nodeType: 'cache.m7g.large', replicas: 1 },
     shift: LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES,
     logDays: 90,
     throttle: { perSecond: 1_000, burst: 2_000 },
-    requestsPerAddress: 20_000,
+    firewall: { requestsPerAddress: 20_000 },
+    isWatched: true,
+    hasEvents: true,
+    delivery: { everyMinutes: 1, seconds: 60 },
     concurrency: { api: 200, signIn: 50 },
     webAddresses: ['https://users.example.com/'],
   },

@@ -211,6 +211,6 @@ describe('npm run rollback', () => {
       /^There is no such thing in this account and region: is the stage deployed here\?\n {2}.*user-directory-dev-api/,
     )
     expect(absent.code).toBe(1)
-    expect(unknown).toEqual({ code: 1, output: '--stage must be one of: dev, prod. It is: staging\n' })
+    expect(unknown).toEqual({ code: 1, output: '--stage must be one of: dev, small, prod. It is: staging\n' })
   })
 })

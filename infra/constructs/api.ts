@@ -25,7 +25,7 @@ import type { SignIn } from './sign-in.ts'
 
 export class Api extends Construct {
   readonly rest: RestApi
-  readonly firewall: Firewall
+  readonly firewall: Firewall | undefined
 
   constructor(
     scope: Construct,
@@ -94,13 +94,15 @@ export class Api extends Construct {
     addPreflight(all, stage)
     addGatewayAnswers(this.rest, stage)
 
-    this.firewall = new Firewall(this, 'Firewall', stageName, stage)
-    new CfnWebACLAssociation(this, 'FirewallAssociation', {
-      resourceArn: this.rest.deploymentStage.stageArn,
-      webAclArn: this.firewall.arn,
-    })
+    this.firewall = stage.firewall && new Firewall(this, 'Firewall', { stageName, stage, ...stage.firewall })
+    if (this.firewall)
+      new CfnWebACLAssociation(this, 'FirewallAssociation', {
+        resourceArn: this.rest.deploymentStage.stageArn,
+        webAclArn: this.firewall.arn,
+      })
 
     accept(this.rest, {
+      ...(!this.firewall && { 'AwsSolutions-APIG3': 'This stage gives up the firewall for its price.' }),
       'AwsSolutions-APIG2': 'The function checks every request against its schemas.',
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
         'API Gateway asks for this very policy.',

@@ -27,6 +27,7 @@ export function addDashboard(
         period: minute,
       }),
   )
+  const firewall = api.firewall?.metricsBlocked()
   new Dashboard(scope, 'Dashboard', {
     dashboardName: prefix(stageName),
     widgets: [
@@ -89,14 +90,7 @@ export function addDashboard(
           own.read('revalidation', 'Duration', { statistic: 'Maximum', period: hour }),
         ),
       ],
-      [
-        graph(
-          'Firewall, blocked requests',
-          ...['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(
-            (rule) => api.firewall.metricBlocked(rule),
-          ),
-        ),
-      ],
+      firewall ? [graph('Firewall, blocked requests', ...firewall)] : [],
     ],
   })
 }

@@ -53,6 +53,20 @@ export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics
     below: 20,
     periods: 3,
   })
+  if (stage.database.proxy) addProxyAlarms(alarms, metrics)
+  alarms.add('CacheMemory', 'More than 90 % of the cache’s memory is used.', {
+    metric: metrics.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' }),
+    above: 90,
+    periods: 3,
+  })
+  alarms.add('CacheEvictions', 'The cache evicts entries before they expire: it is too small.', {
+    metric: metrics.cache('Evictions', { statistic: 'Sum' }),
+    above: 0,
+    periods: 3,
+  })
+}
+
+function addProxyAlarms(alarms: Alarms, metrics: DataMetrics): void {
   alarms.add('ProxyBorrowLatency', 'Functions wait more than 100 ms for a connection of RDS Proxy.', {
     metric: metrics.proxy('DatabaseConnectionsBorrowLatency'),
     // Microseconds.
@@ -70,15 +84,5 @@ export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics
     }),
     above: 50,
     periods: 5,
-  })
-  alarms.add('CacheMemory', 'More than 90 % of the cache’s memory is used.', {
-    metric: metrics.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' }),
-    above: 90,
-    periods: 3,
-  })
-  alarms.add('CacheEvictions', 'The cache evicts entries before they expire: it is too small.', {
-    metric: metrics.cache('Evictions', { statistic: 'Sum' }),
-    above: 0,
-    periods: 3,
   })
 }

@@ -10,6 +10,7 @@ import { InstanceType, type SecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import {
   CaCertificate,
+  type CfnDBInstance,
   Credentials,
   DatabaseInstance,
   DatabaseInstanceEngine,
@@ -33,16 +34,14 @@ export class Database extends Construct {
   readonly instance: DatabaseInstance
   /** Members may connect. */
   readonly clients: SecurityGroup
-  readonly #proxy: DatabaseProxy
+  readonly #proxy: DatabaseProxy | undefined
 
   constructor(scope: Construct, id: string, stageName: StageName, stage: Stage, network: Network) {
     super(scope, id)
-    const engine = DatabaseInstanceEngine.postgres({ version: PostgresEngineVersion.VER_17_9 })
+    // The major version of the tests and of the embedded default. RDS chooses the minor one.
+    const engine = DatabaseInstanceEngine.postgres({ version: PostgresEngineVersion.VER_18 })
     const instanceGroup = network.group('DatabaseGroup', 'PostgreSQL')
-    const proxyGroup = network.group('ProxyGroup', 'RDS Proxy')
     this.clients = network.group('DatabaseClients', 'Functions that use PostgreSQL')
-    connect(this.clients, proxyGroup, port, 'PostgreSQL by the proxy')
-    connect(proxyGroup, instanceGroup, port, 'PostgreSQL')
 
     // Made before RDS makes them, which would keep logs for ever.
     const name = prefix(stageName)
@@ -84,12 +83,57 @@ export class Database extends Construct {
       deletionProtection: stage.keepsData,
       removalPolicy: removalPolicy(stage),
       autoMinorVersionUpgrade: true,
+      // A deployment with another major version upgrades: docs/deployment.md.
+      allowMajorVersionUpgrade: true,
       cloudwatchLogsExports: ['postgresql', 'upgrade'],
       enablePerformanceInsights: true,
       performanceInsightRetention: PerformanceInsightRetention.DEFAULT,
     })
     this.instance.node.addDependency(...logs)
 
+    if (stage.database.proxy) this.#proxy = this.#addProxy(name, network, instanceGroup)
+    else {
+      connect(this.clients, instanceGroup, port, 'PostgreSQL')
+      // The proxy alone can read a password that RDS keeps; without it the owner logs in by IAM as well.
+      const instance = this.instance.node.defaultChild as CfnDBInstance
+      instance.masterUserAuthenticationType = 'iam-db-auth'
+      instance.manageMasterUserPassword = undefined
+    }
+    accept(this.instance, {
+      'AwsSolutions-RDS11':
+        'The port is reachable from the service’s security groups alone; another number would hide nothing.',
+      ...(!stage.database.standby && { 'AwsSolutions-RDS3': 'This stage can do without a standby.' }),
+      ...(!stage.keepsData && {
+        'AwsSolutions-RDS10': 'This stage holds nothing that is to be kept.',
+      }),
+    })
+  }
+
+  /** Where `user` connects. */
+  url(user: string): string {
+    const host = this.#proxy?.endpoint ?? this.instance.instanceEndpoint.hostname
+    return `postgres://${user}@${host}:${port}/${database.name}?auth=iam`
+  }
+
+  /**
+   * What a function needs to trust the server. RDS's certificates are signed by its own authority, which Lambda's
+   * runtime has in this file; the proxy's are signed by a public one.
+   * https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
+   */
+  get environment(): Record<string, string> {
+    return this.#proxy ? {} : { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' }
+  }
+
+  /** Lets `role` log in as `user`. */
+  grantConnect(role: IRole, user: string): void {
+    if (this.#proxy) this.#proxy.grantConnect(role, user)
+    else this.instance.grantConnect(role, user)
+  }
+
+  #addProxy(name: string, network: Network, instanceGroup: SecurityGroup): DatabaseProxy {
+    const proxyGroup = network.group('ProxyGroup', 'RDS Proxy')
+    connect(this.clients, proxyGroup, port, 'PostgreSQL by the proxy')
+    connect(proxyGroup, instanceGroup, port, 'PostgreSQL')
     const role = new Role(this, 'ProxyRole', { assumedBy: new ServicePrincipal('rds.amazonaws.com') })
     role.addToPolicy(
       new PolicyStatement({
@@ -106,7 +150,7 @@ export class Database extends Construct {
     )
     const { secret } = this.instance
     if (!secret) throw new Error('RDS has been asked to manage the owner’s password')
-    this.#proxy = this.instance.addProxy('Proxy', {
+    return this.instance.addProxy('Proxy', {
       dbProxyName: name,
       vpc: network.vpc,
       vpcSubnets: network.subnets,
@@ -121,23 +165,5 @@ export class Database extends Construct {
       // No longer than a function waits for a connection.
       borrowTimeout: Duration.seconds(1),
     })
-    accept(this.instance, {
-      'AwsSolutions-RDS11':
-        'The port is reachable from the proxy alone; another number than 5432 would hide nothing.',
-      ...(!stage.keepsData && {
-        'AwsSolutions-RDS3': 'This stage can do without a standby.',
-        'AwsSolutions-RDS10': 'This stage holds nothing that is to be kept.',
-      }),
-    })
-  }
-
-  /** Where `user` connects. */
-  url(user: string): string {
-    return `postgres://${user}@${this.#proxy.endpoint}:${port}/${database.name}?auth=iam`
-  }
-
-  /** Lets `role` log in to the proxy as `user`. */
-  grantConnect(role: IRole, user: string): void {
-    this.#proxy.grantConnect(role, user)
   }
 }

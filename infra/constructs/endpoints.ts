@@ -7,14 +7,23 @@ import type { IEventBus } from 'aws-cdk-lib/aws-events'
 import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
 import { userPoolFunctionArn } from '../arns.ts'
-import type { StageName } from '../stages.ts'
+import type { Stage, StageName } from '../stages.ts'
 import { connect, type Network } from './network.ts'
 
 export class Endpoints extends Construct {
   /** Members may call AWS: by these endpoints, and S3. */
   readonly clients: SecurityGroup
 
-  constructor(scope: Construct, id: string, stageName: StageName, network: Network, bus: IEventBus) {
+  constructor(
+    scope: Construct,
+    id: string,
+    {
+      stageName,
+      stage,
+      network,
+      bus,
+    }: { stageName: StageName; stage: Stage; network: Network; bus: IEventBus | undefined },
+  ) {
     super(scope, id)
     const stack = Stack.of(this)
     this.clients = network.group('AwsClients', 'Functions that call AWS')
@@ -32,7 +41,7 @@ export class Endpoints extends Construct {
       network.vpc
         .addInterfaceEndpoint(name, {
           service,
-          subnets: network.subnets,
+          subnets: { subnets: network.vpc.isolatedSubnets.slice(0, stage.endpointZones) },
           securityGroups: [group],
           privateDnsEnabled: true,
           open: false,
@@ -45,7 +54,8 @@ export class Endpoints extends Construct {
             conditions: { StringEquals: { 'aws:PrincipalAccount': stack.account } },
           }),
         )
-    endpoint('Events', InterfaceVpcEndpointAwsService.EVENTBRIDGE, 'events:PutEvents', bus.eventBusArn)
+    if (bus)
+      endpoint('Events', InterfaceVpcEndpointAwsService.EVENTBRIDGE, 'events:PutEvents', bus.eventBusArn)
     endpoint(
       'Lambda',
       InterfaceVpcEndpointAwsService.LAMBDA,

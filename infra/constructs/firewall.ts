@@ -45,7 +45,15 @@ export class Firewall extends Construct {
   readonly arn: string
   readonly #name: string
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage) {
+  constructor(
+    scope: Construct,
+    id: string,
+    {
+      stageName,
+      stage,
+      requestsPerAddress,
+    }: { stageName: StageName; stage: Stage; requestsPerAddress: number },
+  ) {
     super(scope, id)
     this.#name = prefix(stageName)
     const acl = new CfnWebACL(this, 'Acl', {
@@ -73,7 +81,7 @@ export class Firewall extends Construct {
           statement: {
             rateBasedStatement: {
               aggregateKeyType: 'IP',
-              limit: stage.requestsPerAddress,
+              limit: requestsPerAddress,
               evaluationWindowSec: 300,
             },
           },
@@ -88,16 +96,19 @@ export class Firewall extends Construct {
     this.arn = acl.attrArn
   }
 
-  /** What a rule has blocked. */
-  metricBlocked(rule: string): Metric {
-    return new Metric({
-      namespace: 'AWS/WAFV2',
-      metricName: 'BlockedRequests',
-      dimensionsMap: { WebACL: this.#name, Region: Stack.of(this).region, Rule: rule },
-      statistic: 'Sum',
-      period: Duration.minutes(5),
-      label: rule,
-    })
+  /** By rule. */
+  metricsBlocked(): Metric[] {
+    return ['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(
+      (rule) =>
+        new Metric({
+          namespace: 'AWS/WAFV2',
+          metricName: 'BlockedRequests',
+          dimensionsMap: { WebACL: this.#name, Region: Stack.of(this).region, Rule: rule },
+          statistic: 'Sum',
+          period: Duration.minutes(5),
+          label: rule,
+        }),
+    )
   }
 }
 

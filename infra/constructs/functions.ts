@@ -63,13 +63,14 @@ export class Functions extends Construct {
 
     // All but the migrations start from the same settings.
     const environment = {
+      ...db.environment,
       DATABASE_URL: db.url(database.service),
       REDIS_URL: cache.url,
       AVATAR_BUCKET: avatars.bucketName,
       AVATAR_BASE_URL: avatars.baseUrl,
       COGNITO_USER_POOL_ID: signIn.pool.userPoolId,
       COGNITO_CLIENT_ID: `${signIn.webClient.userPoolClientId},${signIn.machineClient.userPoolClientId}`,
-      EVENT_BUS: bus.eventBusName,
+      ...(bus && { EVENT_BUS: bus.eventBusName }),
       USER_POOL_FUNCTION: this.userPool.alias.functionArn,
     }
 
@@ -105,12 +106,12 @@ export class Functions extends Construct {
       description: 'Brings what the outbox holds to Cognito and to the event bus',
       environment,
       memoryMb: 256,
-      // Called each minute, it works for 55 seconds.
-      timeout: Duration.seconds(60),
+      // It works until five seconds before.
+      timeout: Duration.seconds(stage.delivery.seconds),
       concurrency: stage.concurrency && 1,
       within: within(db.clients, cache.clients, endpoints.clients),
     })
-    bus.grantPutEventsTo(this.deliver.role)
+    bus?.grantPutEventsTo(this.deliver.role)
     this.userPool.alias.grantInvoke(this.deliver.role)
 
     this.refresh = make('refresh', {

@@ -6,13 +6,14 @@ import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { accept } from '../nag.ts'
+import type { Stage } from '../stages.ts'
 import type { Functions } from './functions.ts'
 
 export class Schedules extends Construct {
   /** Calls that nobody took, and runs of the daily job that failed to the last try. */
   readonly deadLetters: Queue
 
-  constructor(scope: Construct, id: string, { refresh, deliver }: Functions) {
+  constructor(scope: Construct, id: string, stage: Stage, { refresh, deliver }: Functions) {
     super(scope, id)
     this.deadLetters = new Queue(this, 'DeadLetters', {
       encryption: QueueEncryption.SQS_MANAGED,
@@ -39,11 +40,11 @@ export class Schedules extends Construct {
       ],
     })
 
-    // The next minute's call makes up for one that is lost, and for one that comes while another works.
+    // The next call makes up for one that is lost, and for one that comes while another works.
     deliver.alias.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.seconds(60) })
-    new Rule(this, 'EachMinute', {
+    new Rule(this, 'Delivery', {
       description: 'The delivery of the outbox',
-      schedule: Schedule.rate(Duration.minutes(1)),
+      schedule: Schedule.rate(Duration.minutes(stage.delivery.everyMinutes)),
       targets: [
         new LambdaFunction(deliver.alias, {
           deadLetterQueue: this.deadLetters,

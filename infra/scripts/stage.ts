@@ -2,7 +2,7 @@
 import type { StageName } from '../stages.ts'
 
 // Not from stages.ts itself: that would load the CDK.
-const stageNames = Object.keys({ dev: true, prod: true } satisfies Record<StageName, true>)
+const stageNames = Object.keys({ dev: true, small: true, prod: true } satisfies Record<StageName, true>)
 
 /** @throws Error that says which stages there are */
 export function stageOf(name: string): StageName {

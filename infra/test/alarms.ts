@@ -6,6 +6,13 @@ import { metrics, namespace } from '../../src/connection/metrics.ts'
 import type { StageTemplates } from './stage-templates.ts'
 
 export function alarmTests({ name, stage, service, ofType, properties }: StageTemplates): void {
+  test('every function counts its metrics for its stage', () => {
+    for (const { FunctionName, Environment } of properties('AWS::Lambda::Function'))
+      if (FunctionName) expect(Environment).toMatchObject({ Variables: { STAGE: name } })
+  })
+
+  if (!stage.isWatched) return
+
   test('CloudWatch, of this account alone, may publish to the topic of the alarms', () => {
     service.hasResourceProperties('AWS::SNS::TopicPolicy', {
       PolicyDocument: {
@@ -144,10 +151,5 @@ export function alarmTests({ name, stage, service, ofType, properties }: StageTe
     expect(ofDashboard.length).toBe([...body.matchAll(/\["UserDirectory"/g)].length)
     expect(ofDashboard.length).toBeGreaterThan(12)
     for (const named of [...ofAlarms, ...ofDashboard]) expect(known).toContain(named)
-  })
-
-  test('every function counts its metrics for its stage', () => {
-    for (const { FunctionName, Environment } of properties('AWS::Lambda::Function'))
-      if (FunctionName) expect(Environment).toMatchObject({ Variables: { STAGE: name } })
   })
 }

@@ -116,7 +116,8 @@ const documented: [what: string, Call][] = [
   ['an avatar of 4 MB', write('A'.repeat(4_000_000))],
 ]
 
-export function firewallTests({ properties }: StageTemplates): void {
+export function firewallTests({ stage, properties }: StageTemplates): void {
+  if (!stage.firewall) return
   type Group = {
     Statement: {
       ManagedRuleGroupStatement?: {

