@@ -286,6 +286,17 @@ describe('a user', () => {
         }),
       ),
     )
+    // The first change ends the session of the second.
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401])
+  })
+
+  it('whose password is changed twice at once by administrators who prove it has one of the two', async () => {
+    const me = await makeUser()
+    const answers = await Promise.all(
+      ['first-password', 'second-password'].map((password) =>
+        call('PATCH', `/user/${me.id}`, { json: { password, current_password: 'a-good-password' } }),
+      ),
+    )
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
   })
 })

@@ -16,6 +16,7 @@ import { openConnections } from '../src/connection/open.ts'
 import { readSettings } from '../src/connection/settings.ts'
 import type { CreateUser, User } from '../src/model/user.ts'
 import { createUser } from '../src/services/users/write.ts'
+import { machine, writeWorld } from './support/caller.ts'
 import { startCognito } from './support/cognito.ts'
 import { freshDatabase } from './support/database.ts'
 import { type BusEvent, startBus } from './support/event-bus.ts'
@@ -85,7 +86,7 @@ async function bootstrap(): Promise<string> {
   const body: CreateUser = { username: uniqueName('root'), password: 'a-root-password' }
   const connections = openConnections({ ...readSettings(env, '/nowhere'), databaseUrl }, console)
   try {
-    await createUser(connections, body)
+    await createUser(writeWorld(connections), machine, body)
   } finally {
     await connections.close()
   }

@@ -3,6 +3,7 @@ import { asc, eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { outbox } from '../src/model/tables.ts'
 import { uploadAvatar } from '../src/services/users/write.ts'
+import { machine, writeWorld } from './support/caller.ts'
 import { png } from './support/picture.ts'
 import { type Service, startService, uniqueName } from './support/service.ts'
 
@@ -86,8 +87,8 @@ describe('a change leaves one row', () => {
     // One that fails behind the record: an avatar is stored last.
     const { connections } = both
     const avatars = { ...connections.avatars, put: () => Promise.reject(new Error('full')) }
-    const admin = { role: 'admin', userId: undefined, key: 'client:test' } as const
-    const upload = uploadAvatar({ ...connections, avatars }, admin, user.id, undefined, await png())
+    const world = writeWorld({ ...connections, avatars })
+    const upload = uploadAvatar(world, machine, user.id, undefined, await png())
     await expect(upload).rejects.toThrow('full')
     expect(await rowsOf(user.id)).toHaveLength(1)
   })

@@ -7,6 +7,7 @@ import { users } from '../src/model/tables.ts'
 import { fold } from '../src/model/text.ts'
 import type { User } from '../src/model/user.ts'
 import { createCallerLookup } from '../src/services/callers.ts'
+import { noClaims } from './support/caller.ts'
 import { realServices, type Service, startService, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
@@ -228,8 +229,7 @@ it('a caller is not remembered as from before a block that came during the look-
       return connections.cache.read(place)
     },
   }
-  const signedInAtMs = Date.now() - 60_000
-  const claims = { username: me.username, client: undefined, groups: [], scopes: [], signedInAtMs }
+  const claims = { ...noClaims, username: me.username, signedInAtMs: Date.now() - 60_000 }
   expect(await createCallerLookup({ ...connections, cache }).find(claims)).toBeUndefined()
   expect(await get(second, await tokenOf(me.username))).toBe(401)
 })

@@ -15,6 +15,8 @@ export type Claims = {
   scopes: string[]
   /** When the person has signed in, in milliseconds; undefined for a token that does not say. */
   signedInAtMs: number | undefined
+  /** Until when the token counts, in milliseconds, clocks allowed for; undefined for a token that does not say. */
+  expiresAtMs: number | undefined
 }
 
 export type TokenRules = {
@@ -68,6 +70,7 @@ function isForUs(payload: Record<string, unknown>, audience: string[]): boolean 
 function readClaims(payload: Record<string, unknown>): Claims {
   const username = payload.username ?? payload['cognito:username']
   const groups = payload['cognito:groups']
+  const expiresAtMs = readInstant(payload.exp)
   // RFC 9068, section 2.2: where no person is involved, the subject is the client.
   const isMachine = username === undefined && payload.sub !== undefined && payload.sub === payload.client_id
   return {
@@ -76,6 +79,7 @@ function readClaims(payload: Record<string, unknown>): Claims {
     groups: Array.isArray(groups) ? groups.filter((group) => typeof group === 'string') : [],
     // A refreshed token is as old as the sign-in that it goes back to.
     signedInAtMs: readInstant(payload.auth_time ?? payload.iat),
+    expiresAtMs: expiresAtMs && expiresAtMs + clockLeewaySeconds * 1_000,
     scopes: isMachine && typeof payload.scope === 'string' ? payload.scope.split(' ') : [],
   }
 }

@@ -40,11 +40,12 @@ export type Outcome = { status: number; durationMs: number; cache: unknown }
  * @param more.measure gives a request's log line more fields
  */
 export function createApp<Request extends HttpRequest>(
-  world: World,
+  connections: World,
   identify: (request: Request) => Promise<Claims | undefined>,
   more: { routes?: OpenRoute[]; measure?: (outcome: Outcome) => Record<string, unknown> } = {},
 ): App<Request> {
-  const callers = createCallerLookup(world)
+  const callers = createCallerLookup(connections)
+  const world = { ...connections, callers }
   const reader = createUserReader(world)
   const find = createRouter<Endpoint | OpenRoute>([...endpoints, ...(more.routes ?? [])])
 

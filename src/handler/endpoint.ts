@@ -4,7 +4,7 @@ import type * as z from 'zod/mini'
 import type { Action, Caller } from '../services/access.ts'
 import type { Precondition } from '../services/users/precondition.ts'
 import type { UserReader } from '../services/users/read.ts'
-import type { World } from '../services/users/record.ts'
+import type { WriteWorld } from '../services/users/write.ts'
 
 export type Schema<T = unknown> = z.ZodMiniType<T>
 
@@ -40,7 +40,7 @@ export type RequestLog = {
 
 /** What a handler is given: everything checked, nothing raw but the request itself. */
 export type Call<Query, Body> = {
-  world: World
+  world: WriteWorld
   reader: UserReader
   caller: Caller
   request: HttpRequest

@@ -17,9 +17,10 @@ export type Role = 'admin' | 'reader' | 'user' | 'none'
 
 /**
  * The caller of one request. `userId` is the caller's own record, when there is one. `key` names the caller's share
- * of what all callers use: it is the same for all tokens of a person or a machine client, and no secret.
+ * of what all callers use: it is the same for all tokens of a person or a machine client, and no secret. `claims` are
+ * those of the request's token, from which the caller is found again before a change is committed.
  */
-export type Caller = { role: Role; userId: string | undefined; key: string }
+export type Caller = { role: Role; userId: string | undefined; key: string; claims: Claims }
 
 const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
   admin: { any: [...actions], own: [] },

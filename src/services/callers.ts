@@ -8,7 +8,9 @@ import { type CachedName, type Entry, namePlace } from '../connection/cache.ts'
 import type { Claims } from '../connection/claims.ts'
 import { metricFields } from '../connection/metrics.ts'
 import type { Connections } from '../connection/open.ts'
+import type { Queries } from '../connection/postgres.ts'
 import type { Keyed } from '../connection/postgres-batches.ts'
+import { invalidToken } from '../model/errors.ts'
 import { fold, isPoolName } from '../model/text.ts'
 import { canBeUsername } from '../model/username.ts'
 import { type Caller, roleOf } from './access.ts'
@@ -37,6 +39,14 @@ export type CallerLookup = {
    * @throws ServiceError `unavailable` when nobody can tell: a token is then not taken
    */
   find(claims: Claims): Promise<Caller | undefined>
+  /**
+   * Finds the caller again, in the transaction of a change, which sees all that was committed before: see
+   * docs/adr/0001-check-the-caller-in-the-committing-transaction.md.
+   * @throws ServiceError `unauthenticated` when the token has ended, or no longer gives what the request began with
+   */
+  confirm(queries: Queries, caller: Caller): Promise<void>
+  /** Counts the commit of the caller's change as the last use of the session. */
+  committed(caller: Caller): void
 }
 
 const nameColumns = 'u.id, u.username, u.status, greatest(u.sessions_valid_from, f.freed_at) AS "validFrom"'
@@ -151,12 +161,27 @@ export function createCallerLookup({
     return name
   }
 
+  /** @returns the caller of a token, by what is known of its name; undefined when the token has ended */
+  const judge = (claims: Claims, name: PersonName, { user, validFromMs }: NameRecord): Caller | undefined => {
+    const { key, exact, session } = name
+    // A pool that tells Ada from ada must not let either in while the record is blocked …
+    if (user?.isBlocked || !isYoungEnough(claims, validFromMs)) {
+      reportEnd(session, validFromMs)
+      return undefined
+    }
+    // … nor let one of them have the other's record. Our own pool does not: it may hold the name in any case.
+    const owns =
+      user !== undefined &&
+      (user.username === exact || (outbox.pool !== undefined && isPoolName(user.username, exact)))
+    return { role: roleOf(claims, owns), userId: owns ? user.id : undefined, key, claims }
+  }
+
   return {
     find: async (claims) => {
       const name = nameOf(claims)
-      const { key } = name
-      if (!('folded' in name)) return { role: roleOf(claims, false), userId: undefined, key }
-      const { folded, exact, session } = name
+      if (!('folded' in name))
+        return { role: roleOf(claims, false), userId: undefined, key: name.key, claims }
+      const { folded } = name
       let record = known.get(folded)
       if (!record) {
         record = look(folded)
@@ -164,18 +189,22 @@ export function createCallerLookup({
         known.set(folded, record)
         record.catch(() => known.delete(folded))
       }
-      const { user, validFromMs } = await record
-      // A pool that tells Ada from ada must not let either in while the record is blocked …
-      if (user?.isBlocked || !isYoungEnough(claims, validFromMs)) {
-        reportEnd(session, validFromMs)
-        return undefined
-      }
-      usedAtMs.set(session, Date.now())
-      // … nor let one of them have the other's record. Our own pool does not: it may hold the name in any case.
-      const owns =
-        user !== undefined &&
-        (user.username === exact || (outbox.pool !== undefined && isPoolName(user.username, exact)))
-      return { role: roleOf(claims, owns), userId: owns ? user.id : undefined, key }
+      const caller = judge(claims, name, await record)
+      if (caller) usedAtMs.set(name.session, Date.now())
+      return caller
+    },
+    confirm: async (queries, caller) => {
+      const { claims, role, userId } = caller
+      if (claims.expiresAtMs !== undefined && claims.expiresAtMs <= Date.now()) throw invalidToken()
+      const name = nameOf(claims)
+      if (!('folded' in name)) return
+      const [row] = await queries.named<NameRow>('callers-by-name', callersByName, [[name.folded]])
+      const now = judge(claims, name, row ? toRecord(row) : {})
+      if (now?.role !== role || (userId !== undefined && now.userId !== userId)) throw invalidToken()
+    },
+    committed: ({ claims }) => {
+      const name = nameOf(claims)
+      if ('folded' in name) usedAtMs.set(name.session, Date.now())
     },
   }
 }
@@ -184,7 +213,8 @@ export function createCallerLookup({
  * Who a token names; its prefix keeps the `key` of a person and of a machine client from being the same.
  * `session` tells those of one user apart: the tokens of one say the same time of signing in.
  */
-type Name = { key: string } | { key: string; folded: string; exact: string; session: string }
+type Name = { key: string } | PersonName
+type PersonName = { key: string; folded: string; exact: string; session: string }
 
 function readName({ username, client, signedInAtMs }: Claims): Name {
   if (username === undefined || !canBeUsername(username))

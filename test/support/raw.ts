@@ -73,3 +73,49 @@ function pump(
   }
   next()
 }
+
+export type LateRequest = {
+  /** Sends the last byte. @returns the answer */
+  finish(): Promise<RawAnswer>
+}
+
+/** Sends a request but for the last byte of its body, and resolves when the rest is on its way. */
+export async function sendLate(
+  base: string,
+  { method, path, headers = {}, body }: Omit<RawRequest, 'endless'> & { body: Uint8Array | string },
+): Promise<LateRequest> {
+  const { hostname, port } = new URL(base)
+  const bytes = Buffer.from(body)
+  const outgoing = request({
+    hostname,
+    port,
+    method,
+    path,
+    headers: { ...headers, 'content-length': String(bytes.length) },
+    agent: new Agent(),
+  })
+  const answer = new Promise<RawAnswer>((resolve, reject) => {
+    outgoing.on('error', reject)
+    outgoing.on('response', (incoming) => {
+      let text = ''
+      incoming.on('data', (chunk: Buffer) => (text += chunk))
+      incoming.on('end', () =>
+        resolve({
+          status: incoming.statusCode ?? 0,
+          headers: incoming.headers,
+          text,
+          sentBytes: bytes.length,
+        }),
+      )
+    })
+  })
+  // It is awaited by `finish` only, and may fail before.
+  answer.catch(() => {})
+  await new Promise<void>((written) => outgoing.write(bytes.subarray(0, -1), () => written()))
+  return {
+    finish: () => {
+      outgoing.end(bytes.subarray(-1))
+      return answer
+    },
+  }
+}

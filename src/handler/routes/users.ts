@@ -37,9 +37,9 @@ export const userEndpoints = [
       { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
     ],
     problems: [409, 412, 413, 415, 422],
-    handle: async ({ world, body }) => {
+    handle: async ({ world, caller, body }) => {
       const { createUser } = await writing()
-      const user = await createUser(world, body)
+      const user = await createUser(world, caller, body)
       return userReply(201, user, { Location: `/user/${user.id}` })
     },
   }),
@@ -148,9 +148,9 @@ export const userEndpoints = [
     action: 'user.erase',
     answers: [{ status: 204, description: 'Erased' }],
     problems: [404, 412],
-    handle: async ({ world, id, precondition }) => {
+    handle: async ({ world, caller, id, precondition }) => {
       const { eraseUser } = await writing()
-      await eraseUser(world, id, precondition)
+      await eraseUser(world, caller, id, precondition)
       return { status: 204 }
     },
   }),

@@ -18,7 +18,7 @@ import type {
   User,
 } from '../../model/user.ts'
 import { type Caller, forbidden, mayChangeStanding, mustProvePassword } from '../access.ts'
-import { usernameHash } from '../callers.ts'
+import { type CallerLookup, usernameHash } from '../callers.ts'
 import { deliverNow } from '../deliver.ts'
 import { decodeBase64Image, toAvatar } from '../image.ts'
 import { record } from '../outbox.ts'
@@ -27,6 +27,9 @@ import { checkOwnPassword } from '../sign-in.ts'
 import { checkPrecondition, type Precondition } from './precondition.ts'
 import { noSuchUser } from './read.ts'
 import { toUser, type World } from './record.ts'
+
+/** What a write needs: also the means to see that its caller still may when it is committed. */
+export type WriteWorld = World & { callers: CallerLookup }
 
 /** A new password, hashed but not stored. */
 type NewPassword = {
@@ -51,6 +54,9 @@ type Draft = {
   passwordHash: string
 }
 
+/** The user that a write is on, and who asks for it. */
+type Target = { id: string; caller: Caller }
+
 type StoredUser = typeof users.$inferSelect & { contacts: Contact[] }
 
 // Longer than a session lasts: a refreshed token tells when its session began, and Cognito's begin anew after
@@ -62,7 +68,7 @@ const formerExpiredMax = 100
 const avatarWrites = fairQueue(4, { waiting: 500, waitMsMax: 5_000 })
 
 /** @throws ServiceError `invalid`, `conflict`, `unsupported_media_type`, `too_large`, `undecodable`, `unavailable`, `overloaded` */
-export async function createUser(world: World, body: CreateUser): Promise<User> {
+export async function createUser(world: WriteWorld, caller: Caller, body: CreateUser): Promise<User> {
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
   if (typeof avatar === 'string') throw foreignAvatar()
@@ -77,7 +83,9 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
     avatar,
     passwordHash,
   }
-  const user = await write(world, id, draft.avatar, undefined, async (queries) => {
+  const target = { id, caller, avatar: draft.avatar }
+  return write(world, target, undefined, async (queries) => {
+    await world.callers.confirm(queries, caller)
     const [row] = await queries
       .insert(users)
       .values({
@@ -91,7 +99,6 @@ export async function createUser(world: World, body: CreateUser): Promise<User> 
       .returning()
     return { row, contacts: await storeContacts(queries, id, [], draft.contacts) }
   })
-  return user
 }
 
 async function hashOf(world: World, { password, password_hash }: CreateUser): Promise<string> {
@@ -107,7 +114,7 @@ async function makeHash({ db }: World, password: string): Promise<string> {
 }
 
 async function readPassword(
-  world: World,
+  world: WriteWorld,
   caller: Caller,
   id: string,
   { password, current_password: present }: Pick<PatchUser, 'password' | 'current_password'>,
@@ -121,12 +128,14 @@ async function readPassword(
     if (mustProvePassword(caller)) throw invalid({ pointer, message: 'is required with a new password' })
     return { plain: password, hash: await makeHash(world, password), proof: undefined }
   }
-  const [proof] = await world.db.query((queries) =>
-    queries
+  const [proof] = await world.db.query(async (queries) => {
+    // A session that has ended must not find out whether a password is right.
+    await world.callers.confirm(queries, caller)
+    return queries
       .select({ passwordHash: users.passwordHash, sessionsValidFrom: users.sessionsValidFrom })
       .from(users)
-      .where(eq(users.id, id)),
-  )
+      .where(eq(users.id, id))
+  })
   if (!proof) throw noSuchUser()
   if (!(await checkOwnPassword(world, id, proof.passwordHash, present))) throw wrongPassword()
   return { plain: password, hash: await makeHash(world, password), proof }
@@ -139,7 +148,7 @@ function wrongPassword(): ServiceError {
 
 /** @throws ServiceError as `createUser`, and `not_found`, `version_mismatch`, `forbidden` */
 export async function replaceUser(
-  world: World,
+  world: WriteWorld,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -162,7 +171,7 @@ export async function replaceUser(
 
 /** Changes the named fields only. @throws ServiceError as `replaceUser` */
 export async function patchUser(
-  world: World,
+  world: WriteWorld,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -184,7 +193,7 @@ export async function patchUser(
 
 /** @throws ServiceError as `replaceUser` */
 export async function uploadAvatar(
-  world: World,
+  world: WriteWorld,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -196,12 +205,13 @@ export async function uploadAvatar(
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
 export async function eraseUser(
-  world: World,
+  world: WriteWorld,
+  caller: Caller,
   id: string,
   precondition: Precondition | undefined,
 ): Promise<void> {
-  const avatar = await commit(world, id, async (queries, names) => {
-    const current = await lockUser(queries, id, precondition)
+  const avatar = await commit(world, { id, caller }, async (queries, names) => {
+    const current = await lockUser(world, queries, { id, caller, precondition })
     names.add(current.usernameFolded)
     await queries.delete(users).where(eq(users.id, id))
     await freeUsername(queries, current.usernameFolded)
@@ -216,7 +226,7 @@ export async function eraseUser(
 }
 
 async function change(
-  world: World,
+  world: WriteWorld,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -225,8 +235,8 @@ async function change(
   decide: (current: StoredUser) => Draft,
 ): Promise<User> {
   let oldAvatar: string | null = null
-  const user = await write(world, id, avatar, password?.plain, async (queries) => {
-    const current = await lockUser(queries, id, precondition)
+  const user = await write(world, { id, caller, avatar }, password?.plain, async (queries) => {
+    const current = await lockUser(world, queries, { id, caller, precondition })
     // A new password that came in between has made the one that was proved an old one.
     if (
       password?.proof &&
@@ -273,9 +283,8 @@ async function change(
 
 /** Commits a write; its new avatar is stored last before that, so that a write that is refused stores nothing. */
 async function write(
-  world: World,
-  id: string,
-  avatar: AvatarChange | undefined,
+  world: WriteWorld,
+  { id, caller, avatar }: Target & { avatar: AvatarChange | undefined },
   password: string | undefined,
   work: (queries: Queries) => Promise<{
     /** Absent for a new user. */
@@ -286,7 +295,7 @@ async function write(
 ): Promise<User> {
   let recorded: number | undefined
   const transact = () =>
-    commit(world, id, async (queries, names) => {
+    commit(world, { id, caller }, async (queries, names) => {
       const { before, row, contacts } = await work(queries)
       if (!row) throw new Error('the statement returned no row')
       for (const user of before ? [before, row] : [row]) names.add(user.usernameFolded)
@@ -310,8 +319,8 @@ function answered({ avatarBaseUrl }: World, user: StoredUser): User {
 
 /** A write's transaction, with the removal of the user's cache entry recorded in it and done after it. */
 async function commit<T>(
-  world: World,
-  id: string,
+  world: WriteWorld,
+  { id, caller }: Target,
   /** @param names takes the folded usernames from before and after */
   work: (queries: Queries, names: Set<string>) => Promise<T>,
 ): Promise<T> {
@@ -323,6 +332,8 @@ async function commit<T>(
       noted = await world.cache.note(queries, id, [...names])
       return result
     })
+    // What ends the caller's own session waits for the lock on the caller's row, so that no own change outlives it.
+    if (id !== caller.userId) world.callers.committed(caller)
     await world.cache.forget(id, noted, [...names])
     return result
   } catch (error) {
@@ -338,13 +349,14 @@ async function commit<T>(
   }
 }
 
-// Two statements: a sub-select for the contacts would see them as they were before the wait for the lock.
+// Statements of their own: sub-selects would see contacts and caller as they were before the wait for the lock.
 async function lockUser(
+  { callers }: WriteWorld,
   queries: Queries,
-  id: string,
-  precondition: Precondition | undefined,
+  { id, caller, precondition }: Target & { precondition: Precondition | undefined },
 ): Promise<StoredUser> {
   const [row] = await queries.select().from(users).where(eq(users.id, id)).for('update')
+  await callers.confirm(queries, caller)
   if (!row) throw noSuchUser()
   checkPrecondition(precondition, row.version)
   const kept = await queries
