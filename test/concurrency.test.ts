@@ -70,7 +70,7 @@ it('ten thousand mixed requests: every acknowledged write is there, no username 
       await pause(Math.random() * 1_000)
     }
   }
-  const password_hash = await hashPassword(password)
+  const password_hash = await hashPassword('test', password)
   const contested = Array.from({ length: 20 }, () => uniqueName('Straße'))
   const winners = new Map<string, number>()
 

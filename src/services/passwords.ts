@@ -13,24 +13,33 @@ import { argon2Parameters, type PasswordHash, parsePasswordHash, readsWhole } fr
 export const hashedAtOnce = Math.min(3, Math.max(1, availableParallelism() - 1))
 const hashes = fairQueue(hashedAtOnce, { waiting: Number.POSITIVE_INFINITY })
 
-// Two queues before the one that runs: each brings it no more than it can run, so that they take turns and
-// neither a storm of sign-ins nor an import makes the other wait for more than a few hashes.
-// Who could not be served within seconds is told so at once.
+// Two queues before the one that runs, in which callers take turns. Each brings the last one no more than it can run,
+// so that creations and checks take turns too: a storm of sign-ins or an import delays the other by a few hashes.
+// Work that could not be served within seconds is refused at once.
 const creations = fairQueue(hashedAtOnce, { waiting: 5_000, waitMsMax: 5_000 })
 // A sign-in must be answered within seconds, also when the hashes before it are costly.
 const checks = fairQueue(hashedAtOnce, { waiting: 100 * hashedAtOnce, waitMsMax: 3_000 })
+
+/** When a check must begin. */
+type Turn = {
+  /** Whose turn it takes: a source, a name or a user. */
+  share: string
+  /** When nobody waits any more for a check that has not begun; as `performance.now()` gives it. */
+  beginUntil: number
+}
 
 /** A hash of today's parameters that no password fits: checked for whom there is no user, so that it takes as long. */
 export const unknownUsersHash =
   '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3MgMTYgYnl0ZQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 /**
+ * @param share the key of the caller whose turn it takes
  * @param password as `preparePassword` gives it
  * @returns `$argon2id$v=19$m=19456,t=2,p=1$…`
  * @throws ServiceError `overloaded` when too many are waiting
  */
-export function hashPassword(password: string): Promise<string> {
-  return creations('all', () => hashes('creation', () => makeHash(password)))
+export function hashPassword(share: string, password: string): Promise<string> {
+  return creations(share, () => hashes('creation', () => makeHash(password)))
 }
 
 /**
@@ -38,22 +47,17 @@ export function hashPassword(password: string): Promise<string> {
  * and ours from before passwords were prepared, are of that one. How many checks are made depends on the password
  * alone, so that their time tells nothing of the user.
  * @param hash as it is stored
- * @param beginUntil when nobody waits any more for a check that has not begun; as `performance.now()` tells it
  * @returns the form that fits the hash
  * @throws ServiceError `overloaded` when too many are waiting, or it could not begin in time
  */
 export async function verifyPassword(
   hash: string,
   password: string,
-  beginUntil: number,
+  turn: Turn,
 ): Promise<string | undefined> {
   let right: string | undefined
-  for (const form of new Set([preparePassword(password), password])) {
-    const isRight = await checks('all', () =>
-      hashes('check', () => inTime(beginUntil, () => verify(hash, form))),
-    )
-    if (isRight) right ??= form
-  }
+  for (const form of new Set([preparePassword(password), password]))
+    if (await check(turn, () => verify(hash, form))) right ??= form
   return right
 }
 
@@ -61,10 +65,12 @@ export async function verifyPassword(
  * Hashes a password that has just been checked, prepared.
  * @throws ServiceError as `verifyPassword`
  */
-export function hashForRenewal(password: string, beginUntil: number): Promise<string> {
-  return checks('all', () =>
-    hashes('check', () => inTime(beginUntil, () => makeHash(preparePassword(password)))),
-  )
+export function hashForRenewal(password: string, turn: Turn): Promise<string> {
+  return check(turn, () => makeHash(preparePassword(password)))
+}
+
+function check<T>({ share, beginUntil }: Turn, work: () => Promise<T>): Promise<T> {
+  return checks(share, () => hashes('check', () => inTime(beginUntil, work)))
 }
 
 async function inTime<T>(beginUntil: number, work: () => Promise<T>): Promise<T> {

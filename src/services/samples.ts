@@ -96,7 +96,7 @@ export async function seedSamples(
   suffix: string,
   onProgress: (stored: number) => void = () => {},
 ): Promise<void> {
-  const passwordHash = await hashPassword(samplePassword)
+  const passwordHash = await hashPassword('samples', samplePassword)
   for (let from = 0; from < count; from += batchSize) {
     const samples: Sample[] = []
     for (let at = from; at < Math.min(from + batchSize, count); at++) samples.push(makeSample(at, suffix))

@@ -58,16 +58,13 @@ export async function checkPassword(
   const beginUntil = performance.now() + beginMsMax
   const isPossible = canBeUsername(username) && canBePassword(password)
   const name = digest(fold(username.slice(0, usernameUnitsMax)))
+  const turn = { share: source === undefined ? `name:${name}` : `source:${source}`, beginUntil }
   const lanes = await lanesOf(world, name, source)
   await enter(world, lanes)
 
   const refuseAt = performance.now() + refusalMsMin
   const user = isPossible ? await findUser(world, username) : undefined
-  const right = await verifyPassword(
-    user?.passwordHash ?? unknownUsersHash,
-    isPossible ? password : '',
-    beginUntil,
-  )
+  const right = await verifyPassword(user?.passwordHash ?? unknownUsersHash, isPossible ? password : '', turn)
   // A block, a rename or a change of password that was answered while this waited counts.
   if (!user || right === undefined || user.status !== 'ACTIVE' || !(await isUnchanged(world, user))) {
     await pause(Math.max(0, refuseAt - performance.now()))
@@ -76,7 +73,7 @@ export async function checkPassword(
 
   await Promise.all(lanes.map((lane) => world.guesses.succeeded(lane)))
   if (source !== undefined) await world.guesses.remember(pairOf(name, source))
-  if (shouldRenew(user.passwordHash, right)) await renew(world, user, password, beginUntil)
+  if (shouldRenew(user.passwordHash, right)) await renew(world, user, () => hashForRenewal(password, turn))
   const { id, username: ownName, sessionsValidFrom } = user
   return { id, username: ownName, sessionsValidFrom }
 }
@@ -96,7 +93,8 @@ export async function checkOwnPassword(
   // Only with the user's own token can anybody get into it.
   const lane = { name: `own:${userId}`, ...byPair }
   await enter(world, [lane])
-  const isRight = (await verifyPassword(hash, password, beginUntil)) !== undefined
+  const right = await verifyPassword(hash, password, { share: lane.name, beginUntil })
+  const isRight = right !== undefined
   if (isRight) await world.guesses.succeeded(lane)
   return isRight
 }
@@ -164,11 +162,10 @@ async function isUnchanged({ db }: SignInWorld, user: FoundUser): Promise<boolea
 async function renew(
   { db, logger }: SignInWorld,
   user: FoundUser,
-  password: string,
-  beginUntil: number,
+  makeHash: () => Promise<string>,
 ): Promise<void> {
   try {
-    const passwordHash = await hashForRenewal(password, beginUntil)
+    const passwordHash = await makeHash()
     await db.query((queries) =>
       queries
         .update(users)

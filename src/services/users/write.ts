@@ -72,7 +72,7 @@ export async function createUser(world: WriteWorld, caller: Caller, body: Create
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null)
   if (typeof avatar === 'string') throw foreignAvatar()
-  const passwordHash = await hashOf(world, body)
+  const passwordHash = await hashOf(world, caller, body)
 
   const id = uuidv7()
   const draft: Draft = {
@@ -101,16 +101,20 @@ export async function createUser(world: WriteWorld, caller: Caller, body: Create
   })
 }
 
-async function hashOf(world: World, { password, password_hash }: CreateUser): Promise<string> {
+async function hashOf(
+  world: World,
+  caller: Caller,
+  { password, password_hash }: CreateUser,
+): Promise<string> {
   if (password_hash !== undefined) return password_hash
-  if (password !== undefined) return makeHash(world, password)
+  if (password !== undefined) return makeHash(world, caller, password)
   throw invalid({ pointer: '/password', message: 'is required' })
 }
 
 /** A hash is much work: none is made, and queued for, while there is nowhere to store it. */
-async function makeHash({ db }: World, password: string): Promise<string> {
+async function makeHash({ db }: World, caller: Caller, password: string): Promise<string> {
   await db.check()
-  return hashPassword(password)
+  return hashPassword(caller.key, password)
 }
 
 async function readPassword(
@@ -126,7 +130,7 @@ async function readPassword(
   }
   if (present === undefined) {
     if (mustProvePassword(caller)) throw invalid({ pointer, message: 'is required with a new password' })
-    return { plain: password, hash: await makeHash(world, password), proof: undefined }
+    return { plain: password, hash: await makeHash(world, caller, password), proof: undefined }
   }
   const [proof] = await world.db.query(async (queries) => {
     // A session that has ended must not find out whether a password is right.
@@ -138,7 +142,7 @@ async function readPassword(
   })
   if (!proof) throw noSuchUser()
   if (!(await checkOwnPassword(world, id, proof.passwordHash, present))) throw wrongPassword()
-  return { plain: password, hash: await makeHash(world, password), proof }
+  return { plain: password, hash: await makeHash(world, caller, password), proof }
 }
 
 /** Input that is wrong: the token is good, and allows the change to whoever knows the password. */
