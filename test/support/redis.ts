@@ -1,15 +1,13 @@
 // A real Redis (or Valkey) for tests: one on the PATH, or the distribution's, or a container.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
+import { fetchProgram, findOnPath } from './debian.ts'
 import { freePort } from './port.ts'
 import { until } from './wait.ts'
 
 const run = promisify(execFile)
-const fetched = resolve('node_modules/.cache/redis')
 const image = 'valkey/valkey:8'
 
 export type RedisServer = {
@@ -91,17 +89,10 @@ async function ping(url: string): Promise<boolean> {
 }
 
 async function findServer(): Promise<Server> {
-  for (const name of ['valkey-server', 'redis-server'])
-    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-      const command = join(folder, name)
-      if (
-        await access(command).then(
-          () => true,
-          () => false,
-        )
-      )
-        return { command, options: [] }
-    }
+  for (const name of ['valkey-server', 'redis-server']) {
+    const command = await findOnPath(name)
+    if (command !== undefined) return { command, options: [] }
+  }
   const reasons: string[] = []
   for (const attempt of [fetchPackages, findContainer])
     try {
@@ -133,66 +124,9 @@ const packages = [
   'libssl3t64',
 ]
 
-/** Downloads and unpacks packages; neither installs anything nor needs root. */
 async function fetchPackages(): Promise<Server> {
-  if (
-    !(await access(fetched).then(
-      () => true,
-      () => false,
-    ))
-  ) {
-    await mkdir(resolve(fetched, '..'), { recursive: true })
-    const work = await mkdtemp(`${fetched}-`)
-    try {
-      await download(work, [])
-      if (!(await hasServer(work))) {
-        // The machine has no package lists, or old ones: a private copy is brought up to date.
-        const state = ['-o', `Dir::State::lists=${work}/lists`, '-o', `Dir::Cache=${work}/cache`]
-        await mkdir(join(work, 'lists/partial'), { recursive: true })
-        await mkdir(join(work, 'cache/archives/partial'), { recursive: true })
-        await run('apt-get', [...state, 'update'], { timeout: 120_000 })
-        await download(work, state)
-      }
-      if (!(await hasServer(work))) throw new Error('the distribution has no redis-server')
-      for (const name of ['lists', 'cache']) await rm(join(work, name), { recursive: true, force: true })
-      // Put into place whole: of two runs at once the second finds it there.
-      await rename(work, fetched).catch(async (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
-      })
-    } finally {
-      await rm(work, { recursive: true, force: true })
-    }
-  }
-  const libraries = join(fetched, 'usr/lib')
-  const folders = [libraries, ...(await readdir(libraries)).map((name) => join(libraries, name))]
-  const server = {
-    command: join(fetched, 'usr/bin/redis-server'),
-    options: [],
-    env: { LD_LIBRARY_PATH: folders.join(':') },
-  }
-  await run(server.command, ['--version'], { env: { ...process.env, ...server.env } })
-  return server
-}
-
-async function download(work: string, state: string[]): Promise<void> {
-  // One by one: a name that this release does not know must not stop the others.
-  await Promise.all(
-    packages.map((name) =>
-      run('apt-get', [...state, 'download', name], { cwd: work, timeout: 120_000 }).catch(() => {}),
-    ),
-  )
-  for (const name of await readdir(work))
-    if (name.endsWith('.deb')) {
-      await run('dpkg-deb', ['-x', join(work, name), work])
-      await rm(join(work, name))
-    }
-}
-
-function hasServer(folder: string): Promise<boolean> {
-  return access(join(folder, 'usr/bin/redis-server')).then(
-    () => true,
-    () => false,
-  )
+  const { command, env } = await fetchProgram({ name: 'redis', program: 'usr/bin/redis-server', packages })
+  return { command, env, options: [] }
 }
 
 async function findContainer(): Promise<Server> {
