@@ -21,6 +21,7 @@ import {
 } from './endpoint.ts'
 import { readPrecondition } from './preconditions.ts'
 import { noSuchRoute, problemReply } from './problem.ts'
+import { readQueryString } from './query-string.ts'
 import { createRouter } from './router.ts'
 import { avatarEndpoints } from './routes/avatars.ts'
 import { userEndpoints } from './routes/users.ts'
@@ -198,19 +199,20 @@ function checkId(text: string): Checked<string> {
 
 function checkQuery(schema: Schema | undefined, { query }: HttpRequest): Checked<unknown> {
   if (query === '' && !schema) return { value: undefined }
-  const parameters = new URLSearchParams(query)
   const faults: Fault[] = []
   // Without a prototype: a parameter may be called anything.
   const given: Record<string, string> = Object.create(null)
-  for (const [name, value] of parameters) {
+  for (const { name, value } of readQueryString(query)) {
     const message =
       name === '__proto__'
         ? 'unknown parameter'
         : name in given
           ? 'is given more than once'
-          : textFault(value)
-    if (message) faults.push({ parameter: name.slice(0, 100), message })
-    else given[name] = value
+          : value === undefined
+            ? 'must be percent-encoded UTF-8; write % as %25'
+            : textFault(value)
+    if (message !== undefined) faults.push({ parameter: name.slice(0, 100), message })
+    else if (value !== undefined) given[name] = value
   }
   if (!schema) {
     const unknown = Object.keys(given).map((name) => ({
