@@ -1,16 +1,19 @@
-// How PostgreSQL answers each filter, sort and search: by a plan that walks the table under none, also when
-// what is looked for sits at the far end of the sort.
+// How PostgreSQL answers each filter, sort and search: no plan walks the table, even when the matches sit at the far
+// end of the sort.
+import type { SQL } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import * as z from 'zod/mini'
+import type { Queries } from '../src/connection/postgres.ts'
 import { listQuery } from '../src/model/listing.ts'
 import { seedSamples } from '../src/services/samples.ts'
-import { listStatement } from '../src/services/users/list.ts'
+import { listUsers } from '../src/services/users/list.ts'
+import type { World } from '../src/services/users/record.ts'
 import { startService } from './support/service.ts'
 
 const users = 100_000
-// What a page may look at: the bounds in list.ts on what is collected and walked, far below all rows.
+// The rows a statement may look at: the bounds in page.ts on matches collected and rows walked, far below all rows.
 const rowsMax = 65_000
 
 const service = await startService()
@@ -30,6 +33,7 @@ beforeAll(async () => {
         || CASE WHEN n > ${users - 40} THEN ' rareword' ELSE '' END
         || CASE WHEN n > ${users - 9_000} THEN ' someword' ELSE '' END
         || CASE WHEN n > ${users - 12_000} THEN ' manyword' ELSE '' END
+        || CASE WHEN hashint8(n) & 15 = 0 THEN ' commonword' ELSE '' END
     FROM numbered WHERE numbered.id = users.id`)
   await client.query(`
     UPDATE contacts SET contact_type = CASE WHEN user_id IN
@@ -72,8 +76,14 @@ const filters: Record<string, string>[] = [
   { search: 'zzz' },
   { search: 'a' },
   { search: 'zy' },
+  { search: 'commonword' },
+  { search: 'lukasz' },
   { search: '高' },
+  { search: '橋' },
   { search: '高橋' },
+  { search: '鑫' },
+  { search: '+44 20 7946 0123' },
+  { search: '(020) 7946-0123 desk' },
   { search: 'перл' },
   { search: '...' },
   { search: '%_%' },
@@ -95,17 +105,45 @@ type Node = {
   Plans?: Node[]
 }
 
-async function plan(statement: ReturnType<typeof listStatement>): Promise<Node> {
-  const { sql, params } = new PgDialect().sqlToQuery(statement)
-  const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, params)
-  return rows[0]['QUERY PLAN'][0].Plan
+type Named = { name: string; text: string }
+
+/** The service's connections, which also give the plan of each statement that a list executes. */
+function explaining(plans: Node[], named: Named[]): World {
+  const { db, ...others } = service.connections
+  const explain = async (text: string, values: unknown[]): Promise<void> => {
+    const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
+    plans.push(rows[0]['QUERY PLAN'][0].Plan)
+  }
+  const explained = (queries: Queries): Queries =>
+    Object.assign(Object.create(queries), {
+      execute: async (statement: SQL) => {
+        const { sql, params } = new PgDialect().sqlToQuery(statement)
+        await explain(sql, params)
+        return queries.execute(statement)
+      },
+      named: async (name: string, text: string, values: unknown[]) => {
+        named.push({ name, text })
+        await explain(text, values)
+        return queries.named(name, text, values)
+      },
+    })
+  return { ...others, db: { ...db, query: (work) => db.query((queries) => work(explained(queries))) } }
 }
 
-/** The most rows of a table that a scan of the statement looked at, and what each looked at. */
-async function cost(query: Record<string, unknown>): Promise<{ rows: number; told: string }> {
-  const looked = scans(await plan(listStatement(z.parse(listQuery, query))))
+/** How many statements a page took, and the most rows of a table that a scan of one of them looked at. */
+async function cost(
+  query: Record<string, unknown>,
+  named: Named[] = [],
+): Promise<{ statements: number; rows: number; told: string }> {
+  const plans: Node[] = []
+  await listUsers(explaining(plans, named), z.parse(listQuery, query))
+  const looked = plans.flatMap(scans)
   expect(looked.length).toBeGreaterThan(0)
-  return { rows: Math.max(...looked.map(({ rows }) => rows)), told: JSON.stringify(looked) }
+  return {
+    statements: plans.length,
+    rows: Math.max(...looked.map(({ rows }) => rows)),
+    told: JSON.stringify(looked),
+  }
 }
 
 function scans(node: Node): { what: string; rows: number }[] {
@@ -141,6 +179,43 @@ it('a page far in costs what the first does', async () => {
       const path = `/user?sort=${sort}&limit=200${cursor === undefined ? '' : `&cursor=${cursor}`}`
       cursor = (await service.call<{ next_cursor: string }>('GET', path)).body.next_cursor
     }
+  }
+})
+
+it('a search that many users match is answered on a short walk, also far in', async () => {
+  for (const sort of sorts) {
+    const { next_cursor } = (
+      await service.call<{ next_cursor: string }>('GET', `/user?search=commonword&sort=${sort}&limit=200`)
+    ).body
+    for (const page of [{ limit: '20' }, { limit: '50', cursor: next_cursor }]) {
+      const { statements, rows, told } = await cost({ search: 'commonword', sort, ...page })
+      expect(statements, `${sort}: ${told}`).toBe(1)
+      expect(rows, `${sort}: ${told}`).toBeLessThan(2_001)
+    }
+  }
+})
+
+it('a search is prepared only where a generic plan can but walk the index of the sort', async () => {
+  const named = new Map<string, string>()
+  const prepared: Named[] = []
+  for (const sort of sorts)
+    for (const search of ['ada', 'ada love zz', 'a b c d e', '020 7946 0123', '고']) {
+      await cost({ search, sort, limit: '1' }, prepared)
+      await cost({ search, sort, limit: '200', status: 'ACTIVE' }, prepared)
+    }
+  for (const { name, text } of prepared) named.set(name, text)
+  expect(named.size).toBe(2 * sorts.length)
+  for (const [name, text] of named) {
+    const { rows } = await client.query(`EXPLAIN (GENERIC_PLAN) ${text}`)
+    const lines = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(lines, name).not.toMatch(/Seq Scan|> {2}Sort /)
+  }
+})
+
+it('a search that nobody matches looks at some hundred users', async () => {
+  for (const search of ['zzzqq', 'zy', '鑫', '+44 20 9999 9999']) {
+    const { rows, told } = await cost({ search })
+    expect(rows, `${search}: ${told}`).toBeLessThan(500)
   }
 })
 

@@ -1,6 +1,9 @@
 // Listing against a plain filter and sort in the test, and every parameter's rule.
 import { beforeAll, describe, expect, it } from 'vitest'
+import * as z from 'zod/mini'
+import { listQuery } from '../src/model/listing.ts'
 import type { User } from '../src/model/user.ts'
+import { type Position, writeCursor } from '../src/services/users/cursor.ts'
 import { startService } from './support/service.ts'
 
 type Page = { items: User[]; next_cursor: string | null; total?: number; total_is?: string }
@@ -51,17 +54,22 @@ beforeAll(async () => {
 
 const fold = (text: string | null) =>
   (text ?? '').normalize('NFKC').toUpperCase().toLowerCase().replaceAll('ς', 'σ')
-const keys: Record<string, (user: User) => string> = {
-  created_at: (user) => user.created_at,
-  updated_at: (user) => user.updated_at,
-  username: (user) => fold(user.username),
-  name: (user) => fold(user.name),
+const plain = (text: string | null) =>
+  fold(text)
+    .normalize('NFD')
+    .replace(/\p{Mn}/gu, '')
+const keys: Record<string, (user: User) => string[]> = {
+  created_at: (user) => [user.created_at],
+  updated_at: (user) => [user.updated_at],
+  username: (user) => [fold(user.username)],
+  name: (user) => [plain(user.name), fold(user.name)],
 }
 function sorted(users: User[], sort: string): User[] {
-  const key = keys[sort.replace('-', '')] as (user: User) => string
+  const key = keys[sort.replace('-', '')] as (user: User) => string[]
   const order = sort.startsWith('-') ? -1 : 1
-  const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
-  return users.toSorted((a, b) => order * (compare(key(a), key(b)) || compare(a.id, b.id)))
+  const compare = (a: string[], b: string[]) =>
+    a.map((text, at) => Buffer.compare(Buffer.from(text), Buffer.from(b[at] ?? ''))).find(Boolean) ?? 0
+  return users.toSorted((a, b) => order * compare([...key(a), a.id], [...key(b), b.id]))
 }
 
 const filters: [string, (user: User) => boolean][] = [
@@ -78,7 +86,9 @@ const filters: [string, (user: User) => boolean][] = [
   ['search=%CE%BF%CE%B4%CF%85%CF%83%CF%83%CE%B5%CF%85%CF%82', (user) => user.name === 'ΟΔΥΣΣΕΥΣ'],
   ['search=STRASSE', (user) => user.name === 'straße'],
   ['search=%E9%AB%98', (user) => (user.name ?? '').startsWith('高')],
-  ['search=%E6%A9%8B', () => false],
+  ['search=%E6%A9%8B', (user) => (user.name ?? '').includes('橋')],
+  ['search=ZOE+angstrom', (user) => user.name === 'Zoë Ångström'],
+  ['search=020+794601', (user) => user.contacts.some(({ value }) => value === '+44 20 7946 01')],
   ['search=+', () => true],
   ['contact_type=WHATSAPP', (user) => user.contacts.some(({ contact_type }) => contact_type === 'WHATSAPP')],
   ['contact=desk+3', (user) => user.contacts.some(({ value }) => value === 'desk 3')],
@@ -126,6 +136,27 @@ describe('pages', () => {
   })
 })
 
+describe('a search', () => {
+  it.each([
+    ['İbrahim Çelik', '', ['ibrahim', 'IBRAHIM', 'celik', 'çelik']],
+    ['Chloë Nguyễn Đặng', '', ['chloe', 'nguyen', 'dang', 'Đặng']],
+    ['Łukasz Żółć', '', ['lukasz', 'zolc']],
+    ['Søren', '', ['soren']],
+    ['王小明', '', ['王', '小', '明', '小明']],
+    ['김철수', '', ['철', '수', '철수']],
+    ['ひらがな', '', ['ら', 'がな']],
+    ['Nora', '+44 20 7946 9123', ['+442079469123', '02079469123', '7946 9123', '(020) 7946-9123']],
+  ])('finds %s %s as people write it', async (name, phone, searches) => {
+    const contacts = phone ? [{ contact_type: 'PHONE', value: phone }] : []
+    const user = await makeUser({ name, contacts })
+    const found: string[][] = []
+    for (const search of searches)
+      found.push((await list(`?search=${encodeURIComponent(search)}`)).items.map(({ id }) => id))
+    await call('DELETE', `/user/${user.id}`)
+    expect(found).toEqual(searches.map(() => [user.id]))
+  })
+})
+
 describe('filters', () => {
   it('ids takes ids in either case, and passes over those that nobody has', async () => {
     const [first, second] = people
@@ -139,6 +170,11 @@ describe('filters', () => {
     expect(after.items.map(({ id }) => id)).toEqual(people.slice(31).map(({ id }) => id))
     const before = await list(`?created_before=${at.created_at}&limit=200`)
     expect(before.items.map(({ id }) => id)).toEqual(people.slice(0, 30).map(({ id }) => id))
+    // A user's times are whole milliseconds; a further fraction is neither cut nor rounded.
+    const between = (await list(`?created_before=${at.created_at.replace('Z', '456Z')}&limit=200`)).items
+    expect(between.map(({ id }) => id)).toEqual(people.slice(0, 31).map(({ id }) => id))
+    const beyond = (await list(`?created_after=${at.created_at.replace('Z', '0004Z')}&limit=200`)).items
+    expect(beyond.map(({ id }) => id)).toEqual(people.slice(31).map(({ id }) => id))
     const moved = at.created_at.replace('Z', '%2B00:00')
     expect((await list(`?created_after=${moved}&updated_after=${moved}&limit=200`)).items).toHaveLength(29)
   })
@@ -184,6 +220,28 @@ describe('a cursor', () => {
     // The limit and the count are not bound.
     await list(`?status=ACTIVE&sort=name&limit=9&count=exact&cursor=${cursor}`)
   })
+
+  it('is refused when its checksum is right and its content is not', async () => {
+    const id = people[0]?.id ?? ''
+    const contents: [sort: string, content: unknown][] = [
+      ...['2026-02-30T00:00:00.000Z', '0000-01-01T00:00:00.000Z', '2026-11-26T24:00:00.000Z', '', 'now'].map(
+        (key): [string, unknown] => ['created_at', [key, id]],
+      ),
+      ['-updated_at', ['2026-11-26T10:00:00.000Z', 'x']],
+      ['updated_at', ['2026-11-26T10:00:00.000Z']],
+      ['name', ['a\0', id]],
+      ['-name', ['\ud800', id]],
+      ['username', [1, id]],
+      ['username', { 0: 'a', 1: id, length: 2 }],
+      ['username', null],
+    ]
+    for (const [sort, content] of contents) {
+      const cursor = writeCursor(content as Position, z.parse(listQuery, { sort }))
+      const answer = await call<Problem>('GET', `/user?sort=${sort}&cursor=${cursor}`)
+      expect([answer.status, content]).toEqual([400, content])
+      expect(answer.body.errors[0]?.parameter).toBe('cursor')
+    }
+  })
 })
 
 describe('a parameter', () => {
@@ -210,6 +268,14 @@ describe('a parameter', () => {
     ['username=a%20b'],
     ['contact='],
     ['search=%00'],
+    ['search=M%FCller'],
+    ['search=%zz'],
+    ['search=50%'],
+    ['contact=%C3'],
+    ['cursor=%ED%A0%80'],
+    ['nope=%FF'],
+    ['n%FCpe=1'],
+    ['%zz'],
     [`search=${'x'.repeat(257)}`],
     ['nope=1'],
     ['__proto__=1'],

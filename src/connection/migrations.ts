@@ -5,6 +5,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
 import type pg from 'pg'
+import { areColumnsDerived, deriveColumns } from './derived-columns.ts'
 import { Client, clientConfig, isManaged } from './postgres-client.ts'
 import { prepareSession, processIdOf, roleSetting, sessionSettings } from './postgres-session.ts'
 
@@ -35,6 +36,7 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
     await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
     if (serviceRole !== undefined) await prepareServiceRole(client, serviceRole)
+    await deriveColumns(client)
     const { rows } = await client.query<{ isUnicode: boolean }>(
       `SELECT cardinality(show_trgm('高橋')) > 0 AS "isUnicode"`,
     )
@@ -88,7 +90,7 @@ async function prepareServiceRole(client: pg.Client, role: string): Promise<void
 }
 
 /**
- * Whether a database has our tables, and all of this version's migrations.
+ * Whether a database has our tables, all of this version's migrations, and columns derived by its rules.
  * @throws Error that says what to do, when it cannot be reached or its sessions cannot be used
  */
 export async function schemaState(databaseUrl: string): Promise<'none' | 'behind' | 'current'> {
@@ -109,7 +111,7 @@ export async function schemaState(databaseUrl: string): Promise<'none' | 'behind
     const applied = await client.query('SELECT 1 FROM drizzle.__drizzle_migrations WHERE hash = $1', [
       latest?.hash,
     ])
-    return applied.rowCount === 1 ? 'current' : 'behind'
+    return applied.rowCount === 1 && (await areColumnsDerived(client)) ? 'current' : 'behind'
   } finally {
     await client.end()
   }

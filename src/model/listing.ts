@@ -1,5 +1,6 @@
 // The parameters of `GET /user`, and its answer.
 import * as z from 'zod/mini'
+import { readInstant } from './instant.ts'
 import { contactTypes, statuses, text, username, userSchema, uuid } from './user.ts'
 
 const sorts = [
@@ -15,6 +16,8 @@ const sorts = [
 export type Sort = (typeof sorts)[number]
 
 const idsMax = 100
+/** Users on a page. */
+export const limitMax = 200
 
 const wholeNumber = (min: number, max: number) =>
   z
@@ -32,21 +35,27 @@ const wholeNumber = (min: number, max: number) =>
     )
     .register(z.globalRegistry, { type: 'integer', minimum: min, maximum: max })
 
-// PostgreSQL's calendar has no year 0, and toISOString writes years of more than four digits with a sign.
-const hasPlainYear = (date: Date) => date.getUTCFullYear() >= 1 && date.getUTCFullYear() <= 9_999
-
 const instant = z
   .pipe(
-    z.iso.datetime({
-      offset: true,
-      error: 'must be an ISO 8601 instant with its time zone, such as 2026-11-22T10:00:00Z (write + as %2B)',
+    z.string(),
+    z.transform((text, context) => {
+      const instant = readInstant(text)
+      if (instant !== undefined) return instant
+      context.issues.push({
+        code: 'custom',
+        input: text,
+        message:
+          'must be an ISO 8601 instant with its time zone in the years 1 to 9999, such as 2026-11-22T10:00:00Z; write + as %2B',
+      })
+      return z.NEVER
     }),
-    z.pipe(
-      z.transform((text: string) => new Date(text)),
-      z.date().check(z.refine(hasPlainYear, { error: 'must be in the years 1 to 9999' })),
-    ),
   )
-  .register(z.globalRegistry, { type: 'string', format: 'date-time' })
+  .register(z.globalRegistry, {
+    type: 'string',
+    format: 'date-time',
+    description:
+      'An ISO 8601 instant, compared exactly. The seconds may be left out; the time zone is Z, +05, +0530 or +05:30.',
+  })
 
 const ids = z
   .pipe(
@@ -62,7 +71,7 @@ export const listQuery = z.strictObject({
   search: z.optional(
     text(0, 256, {
       description:
-        'Every word must appear, without regard to case, in the username, the name or a contact: a word of three characters or more anywhere, a shorter one at the start of a word.',
+        'Every word must appear, without regard to case and accents, in the username, the name or a contact: a word of three characters or more anywhere, a shorter one at the start of a word, and Han, kana and Hangul anywhere at any length. A telephone number is found by its digits, however it is written.',
     }),
   ),
   status: z.optional(z.enum(statuses)),
@@ -74,8 +83,10 @@ export const listQuery = z.strictObject({
   created_before: z.optional(instant),
   updated_after: z.optional(instant),
   updated_before: z.optional(instant),
-  sort: z._default(z.enum(sorts), 'created_at'),
-  limit: z._default(wholeNumber(1, 200), 50),
+  sort: z._default(z.enum(sorts), 'created_at').register(z.globalRegistry, {
+    description: 'name sorts by base letters first and accents second: Asa, Åsa, Bea. Ties are broken by id.',
+  }),
+  limit: z._default(wholeNumber(1, limitMax), 50),
   cursor: z.optional(text(1, 2048, { description: '`next_cursor` of the page before.' })),
   count: z._default(z.enum(['none', 'estimate', 'exact']), 'none'),
 })

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { fold, searchText, sortKey } from '../model/text.ts'
+import { derivedColumns } from '../model/search-text.ts'
 import { type ContactType, contactTypes } from '../model/user.ts'
 import { toAvatar } from './image.ts'
 import { hashPassword } from './passwords.ts'
@@ -151,6 +151,7 @@ async function drawAvatar(at: number): Promise<Uint8Array> {
 
 async function store(world: World, samples: Sample[], passwordHash: string): Promise<void> {
   const column = <T>(of: (sample: Sample) => T) => sql.param(samples.map(of))
+  const derived = samples.map(derivedColumns)
   const contacts = samples.flatMap(({ id, contacts }) =>
     contacts.map((contact, position) => ({ userId: id, position, ...contact })),
   )
@@ -161,10 +162,10 @@ async function store(world: World, samples: Sample[], passwordHash: string): Pro
       SELECT s.id, s.username, s.username_folded, s.name, s.name_folded, ${passwordHash}, s.status, s.avatar, 1, now(), now(), s.search_text
       FROM unnest(
         ${column(({ id }) => id)}::uuid[], ${column(({ username }) => username)}::text[],
-        ${column(({ username }) => fold(username))}::text[], ${column(({ name }) => name)}::text[],
-        ${column(({ name }) => sortKey(name))}::text[], ${column(({ status }) => status)}::text[],
+        ${sql.param(derived.map(({ usernameFolded }) => usernameFolded))}::text[], ${column(({ name }) => name)}::text[],
+        ${sql.param(derived.map(({ nameFolded }) => nameFolded))}::text[], ${column(({ status }) => status)}::text[],
         ${column(({ avatar }) => avatar)}::text[],
-        ${column(({ username, name, contacts }) => searchText([username, name, ...contacts.map(({ value }) => value)]))}::text[]
+        ${sql.param(derived.map(({ searchText }) => searchText))}::text[]
       ) AS s(id, username, username_folded, name, name_folded, status, avatar, search_text)`)
     await queries.execute(sql`
       INSERT INTO contacts (id, user_id, position, contact_type, value)

@@ -6,8 +6,8 @@ import { fairQueue } from '../../connection/limits.ts'
 import type { Queries } from '../../connection/postgres.ts'
 import { brokenUniqueConstraint } from '../../connection/postgres-states.ts'
 import { type Fault, invalid, ServiceError } from '../../model/errors.ts'
+import { derivedColumns } from '../../model/search-text.ts'
 import { contacts, formerUsernames, users } from '../../model/tables.ts'
-import { fold, searchText, sortKey } from '../../model/text.ts'
 import type {
   Contact,
   ContactInput,
@@ -422,12 +422,10 @@ async function storeContacts(
 function columns(draft: Draft) {
   return {
     username: draft.username,
-    usernameFolded: fold(draft.username),
     name: draft.name,
-    nameFolded: sortKey(draft.name),
     passwordHash: draft.passwordHash,
     status: draft.status,
-    searchText: searchText([draft.username, draft.name, ...draft.contacts.map(({ value }) => value)]),
+    ...derivedColumns(draft),
   }
 }
 

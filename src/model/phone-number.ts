@@ -1,0 +1,40 @@
+// Telephone numbers as they are searched for: by their digits, however they are written.
+
+export type PhoneNumber = {
+  /** Without the prefix of international calls. */
+  digits: string
+  /** The number inside its country, without and with the prefix dialled there; absent when the country is unknown. */
+  national?: { number: string; dialled: string }
+}
+
+// A number with what people write around it: `tel:`, spaces, `+ ( ) - . /`, and an extension, which is left out.
+const written = /^(?:tel:)?(\+?[\d(][\d\s()./-]*?)(?:(?:;ext=|[\s.,]*(?:ext\.?|x|#))\s*\d{1,6})?$/
+
+// Country codes of ITU-T E.164: one digit, two digits, else three.
+const countryCode = /^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9]\d\d)/
+
+// National prefixes of ITU-T E.164 where they are not 0.
+const prefixes: Record<string, string> = { 7: '8', 36: '06' }
+
+/** Fewer digits are found as plain words, unless they begin with a country code. */
+export const nationalDigitsMin = 5
+const internationalDigitsMin = 3
+// 15 in E.164, and two for a prefix.
+const digitsMax = 17
+
+/** @param text folded to its base letters. @returns undefined when it is no telephone number */
+export function readPhoneNumber(text: string): PhoneNumber | undefined {
+  const number = written.exec(text)?.[1]?.trim()
+  if (number === undefined) return undefined
+  const isInternational = /^(?:\+|00)\s*[1-9]/.test(number)
+  // In `+44 (0)20 …` the zero is for callers inside the country.
+  const digits = isInternational
+    ? number.replace('(0)', '').replace(/\D/g, '').replace(/^00/, '')
+    : number.replace(/\D/g, '')
+  const min = isInternational ? internationalDigitsMin : nationalDigitsMin
+  if (digits.length < min || digits.length > digitsMax) return undefined
+  const code = isInternational ? countryCode.exec(digits)?.[0] : undefined
+  if (code === undefined) return { digits }
+  const national = digits.slice(code.length)
+  return { digits, national: { number: national, dialled: (prefixes[code] ?? '0') + national } }
+}
