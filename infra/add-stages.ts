@@ -7,15 +7,19 @@ import { ServiceStack } from './service-stack.ts'
 import { type Stage, type StageName, stages } from './stages.ts'
 
 /**
- * @param functions the functions' package: a ZIP file, or a folder
- * @param architecture the processor that the package was built for
+ * @param build where the functions' package is, a ZIP file or a folder, and the processor that it was built for
  */
-export function addStages(app: App, functions: string, architecture: Architecture): void {
-  for (const [name, stage] of Object.entries(stages) as [StageName, Stage][]) {
+export function addStages(
+  app: App,
+  build: { path: string; architecture: Architecture },
+  each: Partial<Record<StageName, Stage>> = stages,
+): void {
+  for (const [name, stage] of Object.entries(each) as [StageName, Stage][]) {
     const data = new DataStack(app, name, stage, { terminationProtection: stage.keepsData })
     const service = new ServiceStack(app, name, stage, data, {
-      code: Code.fromAsset(functions),
-      architecture,
+      // A stack takes a `Code` of its own.
+      code: Code.fromAsset(build.path),
+      architecture: build.architecture,
     })
     for (const stack of [data, service]) Tags.of(stack).add('service', `user-directory-${name}`)
   }

@@ -10,5 +10,6 @@ const zip = dist('functions.zip')
 if (!existsSync(zip)) throw new Error('The functions are not built yet. Run: npm run build')
 const app = new App()
 const { cpu } = JSON.parse(readFileSync(dist('functions/package.json'), 'utf8')) as { cpu: string[] }
-addStages(app, zip, cpu.includes('x64') ? Architecture.X86_64 : Architecture.ARM_64)
+const architecture = cpu.includes('x64') ? Architecture.X86_64 : Architecture.ARM_64
+addStages(app, { path: zip, architecture })
 app.synth()

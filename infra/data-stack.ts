@@ -41,6 +41,11 @@ export class DataStack extends Stack {
     new CfnOutput(this, 'WebClientId', { value: this.signIn.webClient.userPoolClientId })
     new CfnOutput(this, 'MachineClientId', { value: this.signIn.machineClient.userPoolClientId })
     new CfnOutput(this, 'TokenUrl', { value: this.signIn.tokenUrl })
+    if (stage.domains) {
+      // Where the CNAME records of the names must point.
+      new CfnOutput(this, 'SignInDomainTarget', { value: this.signIn.domain.cloudFrontEndpoint })
+      new CfnOutput(this, 'AvatarDomainTarget', { value: this.avatars.distribution.distributionDomainName })
+    }
     new CfnOutput(this, 'AvatarBaseUrl', { value: this.avatars.baseUrl })
     if (this.bus) new CfnOutput(this, 'EventBusName', { value: this.bus.eventBusName })
   }

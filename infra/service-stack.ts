@@ -50,7 +50,12 @@ export class ServiceStack extends Stack {
         'Made by AWS for this, and narrow.',
     })
 
-    new CfnOutput(this, 'ApiUrl', { value: api.rest.url })
+    new CfnOutput(this, 'ApiUrl', {
+      value: stage.domains ? `https://${stage.domains.api}/` : api.rest.url,
+    })
+    // Where the CNAME record of the name must point.
+    if (api.rest.domainName)
+      new CfnOutput(this, 'ApiDomainTarget', { value: api.rest.domainName.domainNameAliasDomainName })
     if (watch) new CfnOutput(this, 'AlarmTopicArn', { value: watch.topic.topicArn })
     new CfnOutput(this, 'ApiFunctionName', { value: functions.api.function.functionName })
     new CfnOutput(this, 'ApiAliasName', { value: functions.api.alias.aliasName })

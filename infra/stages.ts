@@ -55,6 +55,19 @@ export type Stage = {
   concurrency?: { api: number; signIn: number }
   /** Where the sign-in page may send people back to: the addresses of your web applications. */
   webAddresses: string[]
+  /** Absent: the names that AWS gives. docs/deployment.md says how to get the certificates. */
+  domains?: Domains
+}
+
+/** Names of your own, with the ARNs of their certificates in AWS Certificate Manager. */
+export type Domains = {
+  api: string
+  /** In the stage's region. */
+  apiCertificateArn: string
+  signIn: string
+  avatars: string
+  /** Of `signIn` and `avatars`, in us-east-1: CloudFront takes certificates from there alone. */
+  edgeCertificateArn: string
 }
 
 export const stages = {

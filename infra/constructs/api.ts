@@ -10,7 +10,9 @@ import {
   LogGroupLogDestination,
   MethodLoggingLevel,
   RestApi,
+  SecurityPolicy,
 } from 'aws-cdk-lib/aws-apigateway'
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import type { Alias } from 'aws-cdk-lib/aws-lambda'
 import { CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
@@ -39,6 +41,15 @@ export class Api extends Construct {
     this.rest = new RestApi(this, 'Rest', {
       restApiName: prefix(stageName),
       endpointTypes: [EndpointType.REGIONAL],
+      ...(stage.domains && {
+        domainName: {
+          domainName: stage.domains.api,
+          certificate: Certificate.fromCertificateArn(this, 'Certificate', stage.domains.apiCertificateArn),
+          securityPolicy: SecurityPolicy.TLS_1_2,
+        },
+        // One way in.
+        disableExecuteApiEndpoint: true,
+      }),
       // Bodies that are not text. Others come as they are: in base64 they would be a third larger.
       binaryMediaTypes: [
         'image/png',

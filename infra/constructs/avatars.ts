@@ -1,11 +1,13 @@
 // The avatars: a private bucket that CloudFront alone may read, and the functions write.
 import { Duration, Stack } from 'aws-cdk-lib'
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
   AllowedMethods,
   CachePolicy,
   Distribution,
   HttpVersion,
   ResponseHeadersPolicy,
+  SecurityPolicyProtocol,
   ViewerProtocolPolicy,
 } from 'aws-cdk-lib/aws-cloudfront'
 import { S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins'
@@ -21,6 +23,8 @@ import type { Network } from './network.ts'
 export class Avatars extends Construct {
   readonly bucketName: string
   readonly distribution: Distribution
+  /** What `avatar_url` starts with. */
+  readonly baseUrl: string
   // By its name, which other stacks know without asking this one.
   readonly #bucketArn: string
   readonly #objects: string
@@ -58,6 +62,11 @@ export class Avatars extends Construct {
 
     this.distribution = new Distribution(this, 'Distribution', {
       comment: 'Avatars',
+      ...(stage.domains && {
+        domainNames: [stage.domains.avatars],
+        certificate: Certificate.fromCertificateArn(this, 'Certificate', stage.domains.edgeCertificateArn),
+        minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
+      }),
       defaultBehavior: {
         origin: S3BucketOrigin.withOriginAccessControl(bucket),
         allowedMethods: AllowedMethods.ALLOW_GET_HEAD,
@@ -87,6 +96,8 @@ export class Avatars extends Construct {
       logFilePrefix: 'cloudfront/',
     })
 
+    this.baseUrl = `https://${stage.domains?.avatars ?? this.distribution.distributionDomainName}`
+
     network.s3.addToPolicy(
       new PolicyStatement({
         principals: [new AnyPrincipal()],
@@ -100,13 +111,11 @@ export class Avatars extends Construct {
       'AwsSolutions-CFR1': 'Users may be anywhere.',
       'AwsSolutions-CFR2':
         'It serves pictures under names that cannot be guessed; there is nothing to attack.',
-      'AwsSolutions-CFR4':
-        'CloudFront’s own certificate fixes the oldest protocol; with a domain of your own, set it to TLS 1.2.',
+      ...(!stage.domains && {
+        'AwsSolutions-CFR4':
+          'CloudFront’s own certificate fixes the oldest protocol; one of your own does not.',
+      }),
     })
-  }
-
-  get baseUrl(): string {
-    return `https://${this.distribution.distributionDomainName}`
   }
 
   grantWrite(role: IRole): void {

@@ -1,6 +1,7 @@
 // Cognito: signs people and machines in and issues the tokens. The directory is the truth behind it: its triggers
 // ask the directory at each first sign-in and before each token.
 import { Duration, Stack } from 'aws-cdk-lib'
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
   AccountRecovery,
   type CfnUserPool,
@@ -10,6 +11,7 @@ import {
   ResourceServerScope,
   UserPool,
   type UserPoolClient,
+  type UserPoolDomain,
 } from 'aws-cdk-lib/aws-cognito'
 import { Construct } from 'constructs'
 import { triggerArn } from '../arns.ts'
@@ -25,6 +27,7 @@ export class SignIn extends Construct {
   /** The access tokens that the API takes carry one of these. */
   readonly scopes: string[]
   readonly tokenUrl: string
+  readonly domain: UserPoolDomain
 
   constructor(scope: Construct, id: string, stageName: StageName, stage: Stage) {
     super(scope, id)
@@ -100,11 +103,20 @@ export class SignIn extends Construct {
       authFlows: {},
       oAuth: { flows: { clientCredentials: true }, scopes: users },
     })
-    const domain = this.pool.addDomain('Domain', {
-      // Unique among all of Amazon's customers in a region.
-      cognitoDomain: { domainPrefix: `${name}-${Stack.of(this).account}` },
-    })
-    this.tokenUrl = `${domain.baseUrl()}/oauth2/token`
+    const { domains } = stage
+    this.domain = this.pool.addDomain(
+      'Domain',
+      domains
+        ? {
+            customDomain: {
+              domainName: domains.signIn,
+              certificate: Certificate.fromCertificateArn(this, 'Certificate', domains.edgeCertificateArn),
+            },
+          }
+        : // Unique among all of Amazon's customers in a region.
+          { cognitoDomain: { domainPrefix: `${name}-${Stack.of(this).account}` } },
+    )
+    this.tokenUrl = `${this.domain.baseUrl()}/oauth2/token`
 
     // With scopes set, API Gateway's authorizer takes access tokens that carry at least one of them, and no ID
     // tokens. A machine's has what it was granted of `users/…`. A person's has what the app asked for on the

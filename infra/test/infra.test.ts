@@ -10,6 +10,57 @@ import { gatewayTests } from './gateway.ts'
 import { removalTests } from './removal.ts'
 import { type Resource, type Statement, templatesOf } from './stage-templates.ts'
 
+describe('a stage with names of its own', () => {
+  const domains = {
+    api: 'api.example.com',
+    apiCertificateArn: 'arn:aws:acm:eu-west-1:123456789012:certificate/api',
+    signIn: 'sign-in.example.com',
+    avatars: 'avatars.example.com',
+    edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/edge',
+  }
+  const { data, service, properties } = templatesOf('dev', { domains })
+
+  test('serves API, sign-in page and avatars under them, with their certificates, and by no other name', () => {
+    service.hasResourceProperties('AWS::ApiGateway::DomainName', {
+      DomainName: domains.api,
+      RegionalCertificateArn: domains.apiCertificateArn,
+      SecurityPolicy: 'TLS_1_2',
+    })
+    service.hasResourceProperties('AWS::ApiGateway::RestApi', { DisableExecuteApiEndpoint: true })
+    data.hasResourceProperties('AWS::Cognito::UserPoolDomain', {
+      Domain: domains.signIn,
+      CustomDomainConfig: { CertificateArn: domains.edgeCertificateArn },
+    })
+    data.hasResourceProperties('AWS::CloudFront::Distribution', {
+      DistributionConfig: Match.objectLike({
+        Aliases: [domains.avatars],
+        ViewerCertificate: Match.objectLike({
+          AcmCertificateArn: domains.edgeCertificateArn,
+          MinimumProtocolVersion: 'TLSv1.2_2021',
+        }),
+      }),
+    })
+  })
+
+  test('tells functions, clients and the operator these names', () => {
+    data.hasOutput('TokenUrl', {
+      Value: {
+        'Fn::Join': ['', ['https://', { Ref: Match.stringLikeRegexp('^SignInPoolDomain') }, '/oauth2/token']],
+      },
+    })
+    service.hasOutput('ApiUrl', { Value: `https://${domains.api}/` })
+    data.hasOutput('AvatarBaseUrl', { Value: `https://${domains.avatars}` })
+    for (const output of ['SignInDomainTarget', 'AvatarDomainTarget']) data.hasOutput(output, {})
+    service.hasOutput('ApiDomainTarget', {})
+    const bases = properties('AWS::Lambda::Function').flatMap(
+      ({ Environment }) =>
+        (Environment as { Variables: { AVATAR_BASE_URL?: string } } | undefined)?.Variables.AVATAR_BASE_URL ??
+        [],
+    )
+    expect(new Set(bases)).toEqual(new Set([`https://${domains.avatars}`]))
+  })
+})
+
 describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   const templates = templatesOf(name)
   const { stage, data, service, resources, ofType, properties } = templates

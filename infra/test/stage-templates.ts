@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Template } from 'aws-cdk-lib/assertions'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api'
 import { afterAll } from 'vitest'
 import { addStages } from '../add-stages.ts'
 import { type Stage, type StageName, stages } from '../stages.ts'
@@ -17,10 +18,14 @@ mkdirSync(functions)
 writeFileSync(join(functions, 'api.js'), '')
 
 const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'))
-const app = new App({ context, outdir: join(folder, 'cdk.out') })
-addStages(app, functions, Architecture.ARM_64)
-// cdk-nag checks every stack here and throws on a finding that is not accepted.
-const assembly = app.synth()
+/** Synthesises stages. cdk-nag checks every stack here and throws on a finding that is not accepted. */
+function synthesise(name: string, each?: Partial<Record<StageName, Stage>>): CloudAssembly {
+  const app = new App({ context, outdir: join(folder, name) })
+  addStages(app, { path: functions, architecture: Architecture.ARM_64 }, each)
+  return app.synth()
+}
+
+const assembly = synthesise('cdk.out')
 
 export type Resource = {
   Type: string
@@ -49,9 +54,12 @@ export type StageTemplates = {
   properties(type: string): Record<string, unknown>[]
 }
 
-export function templatesOf(name: StageName): StageTemplates {
+/** @param changed settings in which the stage differs from the usual ones */
+export function templatesOf(name: StageName, changed?: Partial<Stage>): StageTemplates {
+  const stage = { ...stages[name], ...changed }
+  const source = changed ? synthesise(`${name}-changed`, { [name]: stage }) : assembly
   const templateOf = (part: string) =>
-    Template.fromJSON(assembly.getStackByName(`user-directory-${name}-${part}`).template)
+    Template.fromJSON(source.getStackByName(`user-directory-${name}-${part}`).template)
   const data = templateOf('data')
   const service = templateOf('service')
   const resources = [data, service].flatMap(
@@ -60,7 +68,7 @@ export function templatesOf(name: StageName): StageTemplates {
   const ofType = (type: string) => resources.filter(([, { Type }]) => Type === type)
   return {
     name,
-    stage: stages[name],
+    stage,
     data,
     service,
     resources,
