@@ -3,7 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 
-type Step = { uses?: string; run?: string; if?: string; with?: Record<string, unknown> }
+type Step = {
+  uses?: string
+  run?: string
+  if?: string
+  with?: Record<string, unknown>
+  'continue-on-error'?: boolean
+}
 type Job = {
   uses?: string
   environment?: string
@@ -95,6 +101,33 @@ describe('the workflows', () => {
     }
     expect(jobs.prod?.needs).toContain('dev')
     expect(jobs.prod?.with).toEqual({ ...jobs.dev?.with, stage: 'prod' })
+  })
+
+  it('bring nothing to prod by a push alone, unless reviewers have to approve it', () => {
+    const { jobs } = workflows.find(({ file }) => file === 'deploy.yml') as unknown as {
+      jobs: Record<string, { if?: string }>
+    }
+    expect(jobs.prod?.if).toBe(
+      "vars.PROD_HAS_REVIEWERS == 'true' || github.event_name == 'workflow_dispatch'",
+    )
+    // A dispatched run of another branch deploys nothing: prod needs dev.
+    expect(jobs.dev?.if).toContain("github.ref == 'refs/heads/main'")
+  })
+
+  it('are stopped by vulnerabilities in what production installs, and report the others', () => {
+    const audits = jobs.flatMap(({ steps = [] }) => steps.filter(({ run }) => run?.startsWith('npm audit')))
+    expect(audits.map(({ run, 'continue-on-error': goesOn = false }) => [run, goesOn])).toEqual([
+      ['npm audit', true],
+      ['npm audit --omit=dev --workspaces=false --audit-level=high', false],
+    ])
+  })
+
+  it('take new versions of packages and actions only after a week', () => {
+    const { updates } = parse(readFileSync('.github/dependabot.yml', 'utf8')) as {
+      updates: { cooldown?: Record<string, number> }[]
+    }
+    expect(updates).toHaveLength(2)
+    for (const { cooldown } of updates) expect(cooldown?.['default-days']).toBeGreaterThanOrEqual(7)
   })
 
   it('run the commands of package.json that are there', () => {
