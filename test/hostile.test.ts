@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { listQuery } from '../src/model/listing.ts'
 import type { User } from '../src/model/user.ts'
 import { png, pngThatClaims } from './support/picture.ts'
-import { sendRaw } from './support/raw.ts'
+import { exchangeRaw, sendRaw } from './support/raw.ts'
 import { type CallOptions, startService, uniqueName } from './support/service.ts'
 import { until } from './support/wait.ts'
 
@@ -144,18 +144,7 @@ it.each([
   expect((await call('GET', '/health', { token: null })).status).toBe(200)
 })
 
-/** Writes a request as it is and reads until the connection is closed. */
-function exchange(text: string, half = false): Promise<string> {
-  const { hostname, port } = new URL(service.url)
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname)
-    let answer = ''
-    socket.on('data', (chunk: Buffer) => (answer += chunk))
-    socket.on('error', reject)
-    socket.on('close', () => resolve(answer))
-    socket.write(text, () => half && socket.destroy())
-  })
-}
+const exchange = (text: string, half = false) => exchangeRaw(service.url, text, half)
 
 it('a body that breaks off is no fault of ours, and stores nothing', async () => {
   const before = await stored()

@@ -15,12 +15,11 @@ const folder = await mkdtemp(join(tmpdir(), 'user-directory-issuer-'))
 afterAll(() => rm(folder, { recursive: true, force: true }))
 const port = await freePort()
 const issuer = await openLocalIssuer(folder, port)
-const server = await startNodeServer(
-  service.connections,
-  openTokenVerifier(issuer.rules),
-  { port, host: '127.0.0.1' },
-  issuer,
-)
+const server = await startNodeServer(service.connections, openTokenVerifier(issuer.rules), {
+  port,
+  host: '127.0.0.1',
+  localIssuer: issuer,
+})
 afterAll(server.close)
 const url = `http://127.0.0.1:${port}`
 

@@ -22,6 +22,7 @@ describe('settings', () => {
       avatarPathStyle: false,
       avatarBaseUrl: 'http://localhost:3000',
       tokens: { kind: 'local' },
+      corsOrigins: [],
       userPoolFunction: undefined,
       eventBus: undefined,
       logLevel: 'info',
@@ -48,6 +49,27 @@ describe('settings', () => {
     expect(read({ ...cognito, COGNITO_CLIENT_ID: ' one, two ,' }).tokens).toMatchObject({
       clientIds: ['one', 'two'],
     })
+  })
+
+  it('take origins for CORS as browsers send them, and nothing else', () => {
+    const origins = ['https://app.example.com', 'http://localhost:5173', 'https://xn--bcher-kva.example:8443']
+    expect(read({ CORS_ORIGINS: origins.join(' , ') }).corsOrigins).toEqual(origins)
+    for (const wrong of [
+      '*',
+      'null',
+      'app.example.com',
+      'https://app.example.com/',
+      'https://app.example.com/x',
+      'https://*.example.com',
+      'https://App.example.com',
+      'https://app.example.com:443',
+      'https://user@app.example.com',
+      'ftp://app.example.com',
+      'https://app.example.com https://b.example.com',
+    ])
+      expect(() => read({ CORS_ORIGINS: `https://ok.example,${wrong}` }), wrong).toThrow(
+        'CORS_ORIGINS must be origins',
+      )
   })
 
   it('take an event bus by its name or its ARN', () => {

@@ -27,6 +27,8 @@ export type Settings = {
   /** What `avatar_url` starts with, without a slash at its end. */
   avatarBaseUrl: string
   tokens: Tokens
+  /** The origins whose pages may call the API from a browser. */
+  corsOrigins: string[]
   /** The EventBridge bus that events go to. Absent: none are published. */
   eventBus: string | undefined
   /** The function that calls the pool for this one. Absent: the pool is called directly. */
@@ -52,6 +54,13 @@ const url =
 const web = url(['http:', 'https:'], 'an http:// or https:// URL')
 
 const list: Rule = (text) => (itemsOf(text).length > 0 ? undefined : 'must hold at least one value')
+
+const origins: Rule = (text) =>
+  itemsOf(text).every(
+    (item) => !item.includes('*') && web(item) === undefined && new URL(item).origin === item,
+  )
+    ? undefined
+    : 'must be origins by comma, such as https://app.example.com: in lower case, without a path, and no *'
 
 function itemsOf(text: string): string[] {
   return text
@@ -107,6 +116,7 @@ const rules = {
     /^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/,
     "must be an EventBridge bus's name or ARN",
   ),
+  CORS_ORIGINS: origins,
   JWT_ISSUER: web,
   JWT_JWKS_URI: web,
   JWT_AUDIENCE: list,
@@ -164,6 +174,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     avatarPathStyle: Boolean(given.AWS_ENDPOINT_URL_S3 ?? given.AWS_ENDPOINT_URL),
     avatarBaseUrl: (given.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
     tokens: tokens(given),
+    corsOrigins: itemsOf(given.CORS_ORIGINS ?? ''),
     eventBus: given.EVENT_BUS,
     userPoolFunction: given.USER_POOL_FUNCTION,
     logLevel: logLevels.find((level) => level === given.LOG_LEVEL) ?? 'info',

@@ -10,6 +10,7 @@ import { checkPrecondition } from '../services/users/precondition.ts'
 import { createUserReader } from '../services/users/read.ts'
 import type { World } from '../services/users/record.ts'
 import { mediaType, parseJson, readBytes } from './body.ts'
+import type { Cors } from './cors.ts'
 import {
   type Endpoint,
   type HttpRequest,
@@ -38,12 +39,18 @@ export type Outcome = { status: number; durationMs: number; cache: unknown }
  * @param identify tells what the caller's token says, undefined when there is no valid one; it throws
  *   ServiceError `unavailable` when nobody can tell
  * @param more.routes those outside the protected API
+ * @param more.check throws ServiceError for a request that this server must not answer
  * @param more.measure gives a request's log line more fields
  */
 export function createApp<Request extends HttpRequest>(
   connections: World,
   identify: (request: Request) => Promise<Claims | undefined>,
-  more: { routes?: OpenRoute[]; measure?: (outcome: Outcome) => Record<string, unknown> } = {},
+  more: {
+    routes?: OpenRoute[]
+    measure?: (outcome: Outcome) => Record<string, unknown>
+    check?: (request: Request) => void
+    cors?: Cors | undefined
+  } = {},
 ): App<Request> {
   const callers = createCallerLookup(connections)
   const world = { ...connections, callers }
@@ -74,13 +81,16 @@ export function createApp<Request extends HttpRequest>(
       cache: log.cache,
       ...more.measure?.({ status, durationMs, cache: log.cache }),
     })
-    return withCommonHeaders(reply, requestId)
+    return withCommonHeaders(reply, requestId, more.cors?.headers(request))
   }
 
   function answer(request: Request, log: RequestLog): Promise<Reply> {
+    more.check?.(request)
     const found = find(request.method, request.path)
     if ('methods' in found) {
       if (found.methods.length === 0) throw noSuchRoute()
+      const preflight = more.cors?.preflight(request, found.methods)
+      if (preflight) return Promise.resolve(preflight)
       const allow = found.methods.join(', ')
       throw new ServiceError('method_not_allowed', `This path takes ${allow}.`, { allow })
     }
@@ -126,6 +136,7 @@ export function createApp<Request extends HttpRequest>(
     const checkedId = id === undefined ? '' : take(checkId(id))
     const query = take(checkQuery(definition.query && (await definition.query()), request))
     const precondition = take(readPrecondition(request))
+    if (definition.body || definition.ownBody) request.holder = caller.key
     const body = definition.body && (await attempt(() => readJson(definition, request)))
     if (faults.length > 0) throw invalid(...faults)
     // Neither the list nor a user to be created has a version; others are compared where the version is read.
@@ -167,10 +178,10 @@ export function bearerToken(request: HttpRequest): string | undefined {
     : undefined
 }
 
-export function withCommonHeaders(reply: Reply, requestId: string): Reply {
+export function withCommonHeaders(reply: Reply, requestId: string, cors?: Record<string, string>): Reply {
   return {
     ...reply,
-    headers: { ...reply.headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' },
+    headers: { ...reply.headers, ...cors, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' },
   }
 }
 

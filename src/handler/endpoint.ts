@@ -20,6 +20,8 @@ export type HttpRequest = {
   query: string
   /** The address that the request has come from, where the entry knows it. */
   source?: string | undefined
+  /** Whose share of the memory for bodies it counts in, where the entry bounds that: the address until the caller is known. */
+  holder?: string
   /** @param name in lower case. Values of a header that is given more than once are joined by commas. */
   header(name: string): string | undefined
   /**

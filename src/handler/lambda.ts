@@ -6,6 +6,7 @@ import { metricFields } from '../connection/metrics.ts'
 import { openConnections } from '../connection/open.ts'
 import { readFunctionSettings } from '../connection/settings.ts'
 import { type App, createApp, type Outcome } from './app.ts'
+import { openCors } from './cors.ts'
 import { type GatewayAnswer, type GatewayRequest, readEvent, toAnswer } from './gateway-event.ts'
 import { problemReply } from './problem.ts'
 
@@ -16,6 +17,7 @@ function open(): App<GatewayRequest> {
   const connections = openConnections(settings, logger, { isFunction: true })
   return createApp<GatewayRequest>(connections, async ({ claims }) => claims && acceptClaims(claims, rules), {
     measure: requestMetrics,
+    cors: openCors(settings.corsOrigins),
   })
 }
 

@@ -1,25 +1,28 @@
 // Node's own HTTP messages as the app's requests and replies.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { invalid, overloaded } from '../model/errors.ts'
+import { ServiceError } from '../model/errors.ts'
+import { type Reservation, reserve } from './body-room.ts'
 import type { HttpRequest, Reply } from './endpoint.ts'
+import type { Addressed } from './host.ts'
+import { ignoreMalformed, onMalformed } from './malformed-request.ts'
+import { readBody, tooManyBodies } from './node-body.ts'
 
-// The bodies that are here, of all requests under way. Parsed, one takes some times as much for a moment; the largest that
-// are taken have 8 MB.
-const heldBytesMax = 128 * 1024 * 1024
-let heldBytes = 0
-
-export class NodeRequest implements HttpRequest {
+export class NodeRequest implements HttpRequest, Addressed {
   readonly method: string
   readonly path: string
   readonly query: string
   readonly source: string | undefined
+  holder: string
+  /** The connection cannot take another request after this one. */
+  isLast = false
   readonly #incoming: IncomingMessage
-  #heldBytes = 0
+  #reservation: Reservation | undefined
 
   constructor(incoming: IncomingMessage) {
     this.#incoming = incoming
     this.method = incoming.method ?? ''
     this.source = incoming.socket.remoteAddress
+    this.holder = this.source ?? ''
     const target = targetOf(incoming.url ?? '')
     const end = target.indexOf('?')
     this.path = end === -1 ? target : target.slice(0, end)
@@ -31,55 +34,50 @@ export class NodeRequest implements HttpRequest {
     return typeof value === 'string' ? value : undefined
   }
 
-  body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {
+  get httpVersion(): string {
+    return this.#incoming.httpVersion
+  }
+
+  get host(): string | undefined {
+    return this.#incoming.headers.host
+  }
+
+  get authority(): string | undefined {
+    return absoluteForm.exec(this.#incoming.url ?? '')?.[1]
+  }
+
+  async body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {
     const incoming = this.#incoming
-    return new Promise((resolve, reject) => {
-      if (Number(incoming.headers['content-length'] ?? 0) > bytesMax) {
-        resolve(undefined)
-        return
-      }
-      const chunks: Buffer[] = []
-      let length = 0
-      const stop = (): void => {
-        incoming.off('data', take).off('end', end).off('error', fail).off('close', fail)
-      }
-      const take = (chunk: Buffer): void => {
-        length += chunk.length
-        chunks.push(chunk)
-        this.#heldBytes += chunk.length
-        heldBytes += chunk.length
-        if (length <= bytesMax && heldBytes <= heldBytesMax) return
-        // What is still to come is not read before the answer has been sent; see `sendReply`.
-        stop()
-        incoming.pause()
-        if (length > bytesMax) resolve(undefined)
-        else reject(overloaded())
-      }
-      const end = (): void => {
-        stop()
-        resolve(Buffer.concat(chunks, length))
-      }
-      const fail = (): void => {
-        stop()
-        reject(invalid({ pointer: '', message: 'ended before it was whole' }))
-      }
-      if (incoming.destroyed) fail()
-      else incoming.on('data', take).on('end', end).on('error', fail).on('close', fail)
-    })
+    const declared = Number(incoming.headers['content-length'] ?? 0)
+    if (declared > bytesMax) return undefined
+    this.#reservation = reserve(this.holder, declared)
+    if (!this.#reservation) throw tooManyBodies()
+    try {
+      const bytes = await readBody(incoming, bytesMax, this.#reservation)
+      onMalformed(incoming.socket, () => {
+        this.isLast = true
+      })
+      return bytes
+    } catch (error) {
+      this.isLast = !(error instanceof ServiceError && error.code === 'overloaded')
+      throw error
+    }
   }
 
   /** The request has been answered, and its body is needed no more. */
   release(): void {
-    heldBytes -= this.#heldBytes
-    this.#heldBytes = 0
+    if (!this.#reservation) return
+    this.#reservation.release()
+    this.#reservation = undefined
+    ignoreMalformed(this.#incoming.socket)
   }
 }
 
-/** RFC 9112, section 3.2.2: a request may name the whole URL. */
+// RFC 9112, section 3.2.2: a request may name the whole URL.
+const absoluteForm = /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)(.*)$/is
+
 function targetOf(url: string): string {
-  if (url.startsWith('/')) return url
-  const [, target = ''] = /^https?:\/\/[^/?#]*(.*)$/is.exec(url) ?? []
-  return target
+  return url.startsWith('/') ? url : (absoluteForm.exec(url)?.[2] ?? '')
 }
 
 /** @param isLast the connection is closed after this answer */
@@ -116,9 +114,10 @@ const discardBytesMax = 64 * 1024 * 1024
 function discardRest(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return
   let length = 0
+  const { socket } = incoming
   const cut = (): void => {
     stop()
-    incoming.socket.destroySoon()
+    socket.destroySoon()
   }
   const take = (chunk: Buffer): void => {
     length += chunk.length
@@ -126,9 +125,11 @@ function discardRest(incoming: IncomingMessage): void {
   }
   const stop = (): void => {
     clearTimeout(timer)
+    ignoreMalformed(socket)
     incoming.off('data', take).off('end', stop).off('error', stop).off('close', stop)
   }
   const timer = setTimeout(cut, discardMsMax)
+  onMalformed(socket, cut)
   incoming.on('data', take).on('end', stop).on('error', stop).on('close', stop)
   incoming.resume()
 }

@@ -1,5 +1,5 @@
 // The app on Node's own HTTP server: it checks tokens itself, and has routes for people and probes.
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Claims } from '../connection/claims.ts'
 import type { LocalIssuer } from '../connection/local-issuer.ts'
 import type { Connections } from '../connection/open.ts'
@@ -7,7 +7,11 @@ import type { TokenVerifier } from '../connection/token-verifier.ts'
 import { overloaded } from '../model/errors.ts'
 import { openAdmission } from './admission.ts'
 import { bearerToken, createApp, readRequestId, withCommonHeaders } from './app.ts'
+import { type Cors, openCors } from './cors.ts'
 import type { HttpRequest, Reply } from './endpoint.ts'
+import { checkHost } from './host.ts'
+import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
+import { bodyMsMax } from './node-body.ts'
 import { NodeRequest, sendReply } from './node-request.ts'
 import { problemReply } from './problem.ts'
 import { nodeRoutes } from './routes/node.ts'
@@ -19,6 +23,7 @@ export type NodeServer = {
 }
 
 const drainMsMax = 10_000
+const headersMsMax = 10_000
 // Longer than the idle time of AWS load balancers (60 s), so that the balancer closes first.
 const keepAliveMs = 65_000
 // Some hundred megabytes, if all are in use. Beyond them a connection is closed as soon as it is made.
@@ -32,53 +37,65 @@ const stallMsMax = 60_000
 const probes = new Set(['/health', '/ready'])
 
 /**
- * @param host the address to listen on; all when absent
+ * @param options.host the address to listen on; all when absent
+ * @param options.localIssuer the server is this machine's alone
  * @throws Error when the port is taken
  */
 export async function startNodeServer(
   connections: Connections,
   verifier: TokenVerifier,
-  where: { port: number; host?: string },
-  localIssuer?: LocalIssuer,
+  options: { port: number; host?: string; localIssuer?: LocalIssuer | undefined; corsOrigins?: string[] },
 ): Promise<NodeServer> {
-  const app = createApp(connections, identifyByToken(verifier), {
+  const { localIssuer, corsOrigins = [], ...where } = options
+  const cors = openCors(corsOrigins)
+  const app = createApp<NodeRequest>(connections, identifyByToken(verifier), {
     routes: nodeRoutes(connections, localIssuer),
+    check: (request) => checkHost(request, localIssuer !== undefined),
+    cors,
   })
   const admission = openAdmission(connections.logger)
   let isClosing = false
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const request = new NodeRequest(incoming)
+    const { socket } = incoming
+    const verdict = probes.has(request.path) ? 'answer' : admission.judge(socket)
+    if (verdict !== 'answer') {
+      outgoing.once('finish', () => admission.refused(socket))
+      sendReply(incoming, outgoing, refusal(request, cors), isClosing || verdict === 'refuse and close')
+      return
+    }
+    app(request).then(
+      (reply) => {
+        request.release()
+        // A connection that is kept alive would otherwise bring its next request to a server that is going.
+        sendReply(incoming, outgoing, reply, isClosing || request.isLast)
+      },
+      (error: unknown) => {
+        request.release()
+        connections.logger.error('an answer could not be made', { error })
+        outgoing.destroy()
+      },
+    )
+  }
   const server = createServer(
     {
       keepAliveTimeout: keepAliveMs,
-      headersTimeout: 10_000,
-      // The whole request, its body included, must have arrived by then.
-      requestTimeout: 30_000,
-      maxHeaderSize: 16 * 1024,
+      headersTimeout: headersMsMax,
+      // For what is never read; `readBody` is stricter.
+      requestTimeout: headersMsMax + bodyMsMax + 5_000,
+      // Both times are looked at no more often than this.
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: headerBytesMax,
+      // A problem document says so: `checkHost`.
+      requireHostHeader: false,
       // Of two tokens neither is taken, instead of the first.
       joinDuplicateHeaders: true,
     },
-    (incoming, outgoing) => {
-      const request = new NodeRequest(incoming)
-      const { socket } = incoming
-      const verdict = probes.has(request.path) ? 'answer' : admission.judge(socket)
-      if (verdict !== 'answer') {
-        outgoing.once('finish', () => admission.refused(socket))
-        sendReply(incoming, outgoing, refusal(request), isClosing || verdict === 'refuse and close')
-        return
-      }
-      app(request).then(
-        (reply) => {
-          request.release()
-          // A connection that is kept alive would otherwise bring its next request to a server that is going.
-          sendReply(incoming, outgoing, reply, isClosing)
-        },
-        (error: unknown) => {
-          request.release()
-          connections.logger.error('an answer could not be made', { error })
-          outgoing.destroy()
-        },
-      )
-    },
+    answer,
   )
+  // RFC 9110, section 10.1.1: expectations that are not known may be ignored.
+  server.on('checkExpectation', answer)
+  answerMalformedRequests(server, connections.logger)
   server.maxConnections = connectionsMax
   server.timeout = stallMsMax
   await new Promise<void>((resolve, reject) => {
@@ -108,9 +125,9 @@ export async function startNodeServer(
 const busy = overloaded()
 
 /** Neither the token nor the body is looked at, nor is a line logged: it must cost less than an answer. */
-function refusal(request: HttpRequest): Reply {
+function refusal(request: HttpRequest, cors: Cors | undefined): Reply {
   const requestId = readRequestId(request.header('x-request-id'))
-  return withCommonHeaders(problemReply(busy, requestId), requestId)
+  return withCommonHeaders(problemReply(busy, requestId), requestId, cors?.headers(request))
 }
 
 const nobody = Promise.resolve(undefined)

@@ -25,10 +25,12 @@ const problems: Record<number, string> = {
   401: 'No valid token',
   403: 'The token does not allow this',
   404: 'No such user',
+  408: 'The body came too slowly; the connection is closed',
   409: 'The username is taken',
   412: 'If-Match or If-None-Match failed; `version` is the current one',
   413: 'The body is too large',
   415: 'The media type is not taken',
+  421: 'The Host header is not of this machine (with the local issuer only)',
   422: 'The image does not decode, or has more than 40 megapixels',
   429: 'Overloaded, and nothing was done; try again after Retry-After',
   503: 'A dependency cannot be reached; try again after Retry-After',
@@ -50,7 +52,7 @@ const problemHeaders: Record<number, Json> = {
   429: retryAfter,
   503: retryAfter,
 }
-const commonProblems = [400, 401, 403, 429, 500, 503]
+const commonProblems = [400, 401, 403, 421, 429, 500, 503]
 
 let document: Promise<Json> | undefined
 
@@ -106,7 +108,10 @@ function schemasOf({ query, body, ownBody = {}, answers }: Endpoint): LazySchema
 }
 
 function operation(definition: Endpoint, refer: Refer, problem: Json): Json {
-  const statuses = [...commonProblems, ...definition.problems].sort((a, b) => a - b)
+  const hasBody = definition.body !== undefined || definition.ownBody !== undefined
+  const statuses = [...commonProblems, ...(hasBody ? [408] : []), ...definition.problems].sort(
+    (a, b) => a - b,
+  )
   const body = requestBody(definition, refer)
   return {
     operationId: definition.operationId,

@@ -65,12 +65,12 @@ async function main(): Promise<void> {
       if (error instanceof UnsupportedCacheServer) throw error
       logger.warn('the cache cannot be reached', { error })
     })
-    server = await startNodeServer(
-      connections,
-      verifier,
-      { port: settings.port, ...(host && { host }) },
-      issuer,
-    )
+    server = await startNodeServer(connections, verifier, {
+      port: settings.port,
+      ...(host && { host }),
+      localIssuer: issuer,
+      corsOrigins: settings.corsOrigins,
+    })
     const { pool, bus } = connections.outbox
     if (pool || bus) delivery = runDelivery(connections, deliveryStop.signal)
     const token = await issuer?.token({ username: 'admin', groups: ['admins'] })

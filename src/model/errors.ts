@@ -7,13 +7,19 @@ export type ErrorCode =
   | 'forbidden'
   | 'not_found'
   | 'method_not_allowed'
+  | 'timed_out'
   | 'conflict'
   | 'version_mismatch'
   | 'too_large'
+  | 'uri_too_long'
   | 'unsupported_media_type'
+  | 'misdirected'
   | 'undecodable'
+  | 'headers_too_large'
   | 'overloaded'
+  | 'not_implemented'
   | 'unavailable'
+  | 'version_not_supported'
 
 /** One thing wrong with the caller's input: where it is (RFC 6901 pointer, parameter or header) and what. */
 export type Fault = { message: string } & ({ pointer: string } | { parameter: string } | { header: string })

@@ -1,6 +1,7 @@
 // Requests that `fetch` would not send: paths as they are written, bodies that lie about their length or
 // do not end.
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 
 export type RawAnswer = {
   status: number
@@ -118,4 +119,21 @@ export async function sendLate(
       return answer
     },
   }
+}
+
+/**
+ * Writes a request as it is, in Latin-1, and reads until the connection is closed.
+ * @param half destroys the connection once all is written
+ */
+export function exchangeRaw(base: string, text: string, half = false): Promise<string> {
+  const { hostname, port } = new URL(base)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname)
+    let answer = ''
+    socket.setEncoding('latin1')
+    socket.on('data', (chunk: string) => (answer += chunk))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(answer))
+    socket.write(text, 'latin1', () => half && socket.destroy())
+  })
 }

@@ -90,10 +90,11 @@ export async function startService(
   }
 
   const env = { ...(entry !== 'node' && realServices()), ...options.env }
-  const connections = openConnections({ ...readSettings(env, directory), databaseUrl }, logger)
+  const settings = readSettings(env, directory)
+  const connections = openConnections({ ...settings, databaseUrl }, logger)
   const server =
     entry === 'node'
-      ? await startNode(connections, issuer)
+      ? await startNode(connections, issuer, settings.corsOrigins)
       : await startLambda(entry, { ...env, DATABASE_URL: databaseUrl }, issuer, log)
   await until('the cache', () =>
     connections.cache.check().then(
@@ -181,8 +182,16 @@ type Server = {
   close(): Promise<void>
 }
 
-async function startNode(connections: Connections, { rules }: Issuer): Promise<Server> {
-  const server = await startNodeServer(connections, openTokenVerifier(rules), { port: 0, host: '127.0.0.1' })
+async function startNode(
+  connections: Connections,
+  { rules }: Issuer,
+  corsOrigins: string[],
+): Promise<Server> {
+  const server = await startNodeServer(connections, openTokenVerifier(rules), {
+    port: 0,
+    host: '127.0.0.1',
+    corsOrigins,
+  })
   const url = `http://127.0.0.1:${server.port}`
   return { url, send: (path, init) => fetch(url + path, init), close: server.close }
 }
