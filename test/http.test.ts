@@ -159,6 +159,34 @@ describe('what the parser refuses', () => {
     await expectRefusal(text, status)
   })
 
+  it.each([
+    ['a chunk that is none', 'Transfer-Encoding: chunked', 'zz\r\n', 400],
+    ['a chunk extension that is too long', 'Transfer-Encoding: chunked', `1;${'a'.repeat(20_000)}\r\n`, 413],
+    ['the end of the connection', 'Content-Length: 9', undefined, 400],
+  ])(
+    'while a body is read, %s, is told to the request, and its line names the route',
+    async (_what, framing, rest, status) => {
+      const { hostname, port } = new URL(service.url)
+      const socket = connect(Number(port), hostname).setEncoding('latin1')
+      let text = ''
+      socket.on('data', (chunk: string) => (text += chunk)).on('error', () => {})
+      const closed = new Promise<void>((done) => socket.once('close', () => done()))
+      socket.write(post(framing, framing.includes('chunked') ? '1\r\n{\r\n' : '{'))
+      // By the same way, and later: once it is answered the body of the first is being read.
+      await service.makeUser()
+      if (rest === undefined) socket.end()
+      else socket.write(rest)
+      await closed
+      const answers = readAnswers(text)
+      expect(answers.map(({ status }) => status)).toEqual([status])
+      expect(answers[0]?.headers.get('connection')).toBe('close')
+      const id = answers[0]?.headers.get('x-request-id')
+      expect(
+        service.log.filter(({ fields }) => fields.request_id === id).map(({ fields }) => fields),
+      ).toMatchObject([{ route: 'POST /user', status }])
+    },
+  )
+
   it('of a body is no second answer where the first has gone out', async () => {
     const { hostname, port } = new URL(service.url)
     const socket = connect(Number(port), hostname).setEncoding('latin1')

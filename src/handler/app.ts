@@ -128,7 +128,9 @@ export function createApp<Request extends HttpRequest>(
       try {
         return await read()
       } catch (error) {
-        if (!(error instanceof ServiceError) || error.code !== 'invalid') throw error
+        // Without a place in the input there is nothing to collect: the request itself is malformed.
+        if (!(error instanceof ServiceError) || error.code !== 'invalid' || error.faults.length === 0)
+          throw error
         faults.push(...error.faults)
         return undefined
       }
