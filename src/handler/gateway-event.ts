@@ -1,12 +1,13 @@
 // Events of API Gateway, as requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
+import { basePathOf } from './base-path.ts'
 import type { HttpRequest, Reply } from './endpoint.ts'
 
 export type GatewayRequest = HttpRequest & {
   /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
   claims: Record<string, unknown> | undefined
-  /** What clients write before our paths: the stage, on the gateway's own address. Empty behind a domain of one's own. */
+  /** What clients write before our paths: the stage on the gateway's own address, the base path on a custom domain. */
   prefix: string
 }
 
@@ -21,7 +22,10 @@ type Texts = Record<string, string | undefined>
 type Lists = Record<string, string[] | undefined>
 type RestEvent = {
   httpMethod: string
+  /** On a custom domain it begins with the base path. */
   path: string
+  resource?: string
+  pathParameters?: Texts | null
   headers?: Texts | null
   multiValueHeaders?: Lists | null
   queryStringParameters?: Texts | null
@@ -32,11 +36,15 @@ type RestEvent = {
     requestId?: string
     /** As the client sent it. */
     path?: string
+    stage?: string
     authorizer?: { claims?: Record<string, unknown> } | null
   }
 }
 type HttpEvent = {
+  /** Begins with the stage, or on a custom domain with the API mapping key. */
   rawPath: string
+  routeKey?: string
+  pathParameters?: Texts | null
   rawQueryString?: string
   headers?: Texts | null
   body?: string | null
@@ -53,20 +61,24 @@ type HttpEvent = {
 export function readEvent(event: unknown): GatewayRequest {
   if (isRest(event)) {
     const claims = event.requestContext.authorizer?.claims
+    const base = restBase(event)
+    const path = event.path.slice(base.length)
+    const sent = event.requestContext.path ?? event.path
     // A list arrives as text, its members parted by commas.
     return {
-      ...restRequest(event),
+      ...restRequest(event, path),
       claims: claims && withGroups(claims, (text) => text.split(',')),
-      prefix: prefixOf(event),
+      prefix: sent.endsWith(path) ? sent.slice(0, sent.length - path.length) : base,
     }
   }
   if (isHttp(event)) {
     const claims = event.requestContext.authorizer?.jwt?.claims
+    const base = httpBase(event)
     // A list arrives as text: [one two].
     return {
-      ...httpRequest(event),
+      ...httpRequest(event, event.rawPath.slice(base.length)),
       claims: claims && withGroups(claims, (text) => text.replace(/^\[|\]$/g, '').split(' ')),
-      prefix: stagePrefix(event),
+      prefix: base,
     }
   }
   const { source, 'detail-type': type } = Object(event) as Record<string, unknown>
@@ -111,7 +123,7 @@ function withGroups(claims: Record<string, unknown>, split: (text: string) => st
   return typeof groups === 'string' ? { ...claims, 'cognito:groups': split(groups) } : claims
 }
 
-function restRequest(event: RestEvent): HttpRequest {
+function restRequest(event: RestEvent, path: string): HttpRequest {
   const query = new URLSearchParams()
   for (const [name, values] of Object.entries(
     event.multiValueQueryStringParameters ?? toLists(event.queryStringParameters),
@@ -121,24 +133,23 @@ function restRequest(event: RestEvent): HttpRequest {
     event.multiValueHeaders ?? toLists(event.headers),
     event.requestContext.requestId,
   )
-  return makeRequest(event.httpMethod, event.path, String(query), headers, event)
+  return makeRequest(event.httpMethod, path, String(query), headers, event)
 }
 
-function httpRequest(event: HttpEvent): HttpRequest {
+function httpRequest(event: HttpEvent, path: string): HttpRequest {
   const { http, requestId } = event.requestContext
-  const path = event.rawPath.slice(stagePrefix(event).length)
   const headers = readHeaders(toLists(event.headers), requestId)
   return makeRequest(http.method, path, event.rawQueryString ?? '', headers, event)
 }
 
-function prefixOf({ path, requestContext }: RestEvent): string {
-  const sent = requestContext.path ?? path
-  return sent.endsWith(path) ? sent.slice(0, sent.length - path.length) : ''
+function restBase({ path, resource, pathParameters, requestContext: { stage } }: RestEvent): string {
+  return basePathOf({ path, route: resource, parameters: pathParameters, stage })
 }
 
-/** HTTP APIs leave their stage in the path. */
-function stagePrefix({ rawPath, requestContext: { stage } }: HttpEvent): string {
-  return stage !== undefined && stage !== '$default' && rawPath.startsWith(`/${stage}/`) ? `/${stage}` : ''
+function httpBase({ rawPath, routeKey, pathParameters, requestContext: { stage } }: HttpEvent): string {
+  // `GET /user/{id}` or `$default`.
+  const route = routeKey?.split(' ').at(-1) ?? '$default'
+  return basePathOf({ path: rawPath, route, parameters: pathParameters, stage })
 }
 
 function toLists(values: Texts | null | undefined): Lists {
