@@ -30,6 +30,11 @@ const attemptPauseMs = 20
 // A newer connection that takes no writes has found the server as it is.
 const readOnlyMsMin = 1_000
 
+// A firewall forgets idle connections silently, and a function that was frozen has not heard of their end: after this
+// time a connection must answer once, quickly, before it is given work that cannot be repeated.
+const idleMsMax = 1_000
+const probeMsMax = 300
+
 /** A `Database` whose work says in which share it waits. */
 export type Pool = Pick<Database, 'readByKey' | 'close'> & {
   of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
@@ -39,6 +44,7 @@ export function openPool(url: string, logger: Logger): Pool {
   /** Those that lead through a pooler, which may have other servers' prepared statements. */
   const pooled = new WeakSet<pg.ClientBase>()
   const connectedAtMs = new WeakMap<pg.ClientBase, number>()
+  const usedAtMs = new WeakMap<pg.ClientBase, number>()
   const managed = isManaged(url)
   const pool = new pg.Pool({
     Client,
@@ -111,9 +117,28 @@ export function openPool(url: string, logger: Logger): Pool {
   const connect = async (): Promise<pg.PoolClient> => {
     for (;;) {
       const client = await pool.connect()
-      if (!isStale(client)) return client
+      if (!isStale(client) && (await isAlive(client))) return client
       client.release(true)
     }
+  }
+
+  const isAlive = async (client: pg.PoolClient): Promise<boolean> => {
+    const sinceMs = usedAtMs.get(client)
+    if (sinceMs === undefined || performance.now() - sinceMs < idleMsMax) return true
+    const probe: pg.QueryConfig & { query_timeout: number } = { text: 'SELECT 1', query_timeout: probeMsMax }
+    return client.query(probe).then(
+      () => true,
+      () => {
+        // Those made before have most likely met the same end: they are not probed one by one.
+        staleBefore = performance.now()
+        return false
+      },
+    )
+  }
+
+  const release = (client: pg.PoolClient, isBroken: boolean): void => {
+    usedAtMs.set(client, performance.now())
+    client.release(isBroken)
   }
 
   const withClient = async <T>(share: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
@@ -128,7 +153,7 @@ export function openPool(url: string, logger: Logger): Pool {
       try {
         const result = await repeated(() => work(client))
         lastAnswerAt = performance.now()
-        client.release(isStale(client))
+        release(client, isStale(client))
         return result
       } catch (error) {
         const failure = failureOf(error)
@@ -138,7 +163,7 @@ export function openPool(url: string, logger: Logger): Pool {
         )
           staleBefore = performance.now()
         // A connection that failed is in a state nobody knows; PostgreSQL rolls back what it had begun.
-        client.release(failure?.kind === 'lost' || isStale(client))
+        release(client, failure?.kind === 'lost' || isStale(client))
         if (failure?.kind === 'lost') throw failed(startedAt, failure.cause)
         lastAnswerAt = performance.now()
         throw failure ? refused(failure.kind, failure.cause) : error

@@ -5,6 +5,8 @@ export type Proxy = {
   port: number
   /** Nothing passes any more, in either direction; connections stay open and new ones are accepted. */
   hang(): void
+  /** Open connections stay open and silent, as behind a firewall that has forgotten them; new ones pass. */
+  forget(): void
   /** Open connections are reset, and new ones refused. */
   refuse(): Promise<void>
   pass(): Promise<void>
@@ -17,6 +19,7 @@ export async function startProxy(first: { host: string; port: number }): Promise
   let target = first
   const sockets = new Set<Socket>()
   let isHanging = false
+  let forgotten = new WeakSet<Socket>()
   let server: Server | undefined
 
   const accept = (inbound: Socket): void => {
@@ -26,7 +29,7 @@ export async function startProxy(first: { host: string; port: number }): Promise
       [outbound, inbound],
     ] as const) {
       sockets.add(from)
-      from.on('data', (bytes) => void (isHanging || to.write(bytes)))
+      from.on('data', (bytes) => void (isHanging || forgotten.has(from) || to.write(bytes)))
       from.on('close', () => {
         sockets.delete(from)
         to.destroy()
@@ -57,6 +60,9 @@ export async function startProxy(first: { host: string; port: number }): Promise
     port,
     hang: () => {
       isHanging = true
+    },
+    forget: () => {
+      forgotten = new WeakSet(sockets)
     },
     refuse,
     pass,
