@@ -1,12 +1,13 @@
 // Avatars: what is taken, what is refused and with which code, and what is left of an image afterwards.
 import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { ServiceError } from '../src/model/errors.ts'
 import { avatarBytesMax } from '../src/model/user.ts'
-import { decodeBase64Image, toAvatar } from '../src/services/image.ts'
-import { pngThatClaims } from './support/picture.ts'
+import * as image from '../src/services/image.ts'
+import { jpegOfManyScans, pngOfOneColumn, pngThatClaims } from './support/picture.ts'
 
 const formats = ['png', 'jpeg', 'webp', 'gif', 'avif'] as const
 
@@ -26,6 +27,10 @@ async function picture(width = 96, height = 64) {
   for (let at = 0; at < noise.length; at += 3) noise[at + ((at / 3) % width < width / 2 ? 0 : 2)] = 220
   return sharp(noise, { raw: { width, height, channels: 3 } })
 }
+
+/** As one caller after the other, none of whom waits for another. */
+let callers = 0
+const toAvatar = (bytes: Uint8Array) => image.toAvatar(bytes, `caller ${++callers}`)
 
 /** What `toAvatar` throws; the test fails where it throws nothing, or anything but a ServiceError. */
 async function refusal(bytes: Uint8Array): Promise<ServiceError> {
@@ -53,27 +58,6 @@ function webpChunks(bytes: Uint8Array): string[] {
   for (let at = 12; at < file.length; at += 8 + file.readUInt32LE(at + 4) + (file.readUInt32LE(at + 4) % 2))
     names.push(file.toString('latin1', at, at + 4))
   return names
-}
-
-/** A well-formed progressive JPEG of 8 × 8 pixels whose coefficients are sent in `scans` scans, at most 883. */
-function jpegOfManyScans(scans: number): Buffer {
-  const segment = (marker: number, body: number[]) => Buffer.of(0xff, marker, 0, body.length + 2, ...body)
-  const huffman = (kind: number) => segment(0xc4, [kind << 4, 1, ...Array<number>(15).fill(0), 0])
-  // One bit each: the constant term is zero, and nothing follows in this block.
-  const scan = (at: number, high: number, low: number) =>
-    Buffer.concat([segment(0xda, [1, 1, 0, at, at, (high << 4) | low]), Buffer.of(0x7f)])
-  const all = [scan(0, 0, 0)]
-  for (let at = 1; at < 64; at++)
-    for (let low = 13; low >= 0; low--) all.push(scan(at, low === 13 ? 0 : low + 1, low))
-  return Buffer.concat([
-    Buffer.of(0xff, 0xd8),
-    segment(0xdb, [0, ...Array<number>(64).fill(1)]),
-    segment(0xc2, [8, 0, 8, 0, 8, 1, 1, 0x11, 0]),
-    huffman(0),
-    huffman(1),
-    ...all.slice(0, scans),
-    Buffer.of(0xff, 0xd9),
-  ])
 }
 
 /** A JPEG with a second one behind it, the gain map, that the first one's XMP and MPF directory announce. */
@@ -244,6 +228,68 @@ describe('an image that is taken', () => {
     expect((await pixel(bytes, 16, 16)).red).toBeGreaterThan(200)
   })
 
+  // libvips passes on to libheif only what it takes for a still.
+  test('of an animated AVIF the first frame alone is taken, whichever brand is its major one', async () => {
+    const animation = await readFile('test/support/pictures/animated.avif')
+    expect(animation.toString('latin1', 8, 12)).toBe('avis')
+    for (const brand of ['avis', 'avif']) {
+      animation.write(brand, 8, 'latin1')
+      const { bytes } = await toAvatar(animation)
+      expect(await sharp(bytes).metadata()).toMatchObject({ width: 32, height: 24 })
+      expect((await pixel(bytes, 16, 12)).red).toBeGreaterThan(200)
+    }
+  })
+
+  test('a CMYK JPEG without a profile has the colours that browsers show', async () => {
+    const { bytes } = await toAvatar(await readFile('test/support/pictures/cmyk.jpg'))
+    // Made of #1e3cc8 beside full black.
+    const [blue, black] = [await pixel(bytes, 10, 16), await pixel(bytes, 54, 16)]
+    for (const [got, wanted] of [
+      [blue.red, 0x1e],
+      [blue.green, 0x3c],
+      [blue.blue, 0xc8],
+      [black.red, 0],
+      [black.green, 0],
+      [black.blue, 0],
+    ] as const)
+      expect(Math.abs(got - wanted)).toBeLessThan(6)
+  })
+
+  const jpegs: [string, () => Promise<Buffer>][] = [
+    ['a JPEG', async () => (await picture(300, 200)).jpeg().toBuffer()],
+    ['a progressive JPEG', async () => (await picture(300, 200)).jpeg({ progressive: true }).toBuffer()],
+    [
+      'a JPEG with full chroma',
+      async () => (await picture(300, 200)).jpeg({ chromaSubsampling: '4:4:4' }).toBuffer(),
+    ],
+    ['a JPEG with restart markers', () => readFile('test/support/pictures/restarts.jpg')],
+    ['a CMYK JPEG', () => readFile('test/support/pictures/cmyk.jpg')],
+  ]
+  test.each(jpegs)('%s that lacks only its end marker has all of its pixels', async (_, make) => {
+    const whole = await make()
+    const avatar = await toAvatar(whole)
+    for (const bytes of [1, 2])
+      expect(await toAvatar(whole.subarray(0, whole.length - bytes))).toEqual(avatar)
+  })
+
+  test.each(jpegs)('%s that lacks more is refused', async (_, make) => {
+    const whole = await make()
+    // Also where an interval ends, so that no compressed data is cut.
+    const restarts = [...whole.keys()].filter(
+      (at) => whole[at] === 0xff && ((whole[at + 1] ?? 0) & 0xf8) === 0xd0,
+    )
+    for (const length of [whole.length - 8, whole.length - 40, Math.floor(whole.length * 0.8), ...restarts])
+      expect(await refusalCode(whole.subarray(0, length)), String(length)).toBe('undecodable')
+  })
+
+  test.each([
+    ['png', 12],
+    ['gif', 1],
+  ] as const)('%s that lacks only its end, of %i bytes, has all of its pixels', async (format, bytes) => {
+    const whole = await (await picture()).toFormat(format).toBuffer()
+    expect(await toAvatar(whole.subarray(0, -bytes))).toEqual(await toAvatar(whole))
+  })
+
   test('a photo whose header bends the standard, as those of common phones do, is taken', async () => {
     const photo = await (await picture()).jpeg().toBuffer()
     const scan = photo.indexOf(Buffer.of(0xff, 0xda))
@@ -342,8 +388,24 @@ describe('an image that is broken or too much is undecodable', () => {
   test('a PNG that claims 30000 × 30000 pixels, without being decoded', async () => {
     const started = performance.now()
     const error = await refusal(pngThatClaims(30_000, 30_000))
-    expect(error).toMatchObject({ code: 'undecodable', message: 'The image has more than 40 megapixels.' })
+    expect(error).toMatchObject({
+      code: 'undecodable',
+      message: 'The image has more than 40 megapixels. Scale it down.',
+    })
     expect(performance.now() - started).toBeLessThan(500)
+  })
+
+  test('a side of 16,384 pixels is taken, one pixel more is refused by the header alone', async () => {
+    await expect(toAvatar(await pngOfOneColumn(16_384))).resolves.toBeDefined()
+    for (const length of [16_385, 40_000_000]) {
+      const image = await pngOfOneColumn(length)
+      const started = performance.now()
+      expect(await refusal(image)).toMatchObject({
+        code: 'undecodable',
+        message: 'The image has a side of more than 16384 pixels. Scale it down.',
+      })
+      expect(performance.now() - started).toBeLessThan(500)
+    }
   })
 
   test('40 megapixels are taken, one row more is not', async () => {
@@ -360,7 +422,9 @@ describe('an image that is broken or too much is undecodable', () => {
     const frame = gif.indexOf(Buffer.of(0x2c, 0, 0, 0, 0, 96, 0, 64, 0))
     gif.writeUInt16LE(65_535, frame + 5)
     gif.writeUInt16LE(65_535, frame + 7)
-    expect(await refusal(gif)).toMatchObject({ message: 'The image has more than 40 megapixels.' })
+    expect(await refusal(gif)).toMatchObject({
+      message: 'The image has more than 40 megapixels. Scale it down.',
+    })
 
     // 450 frames of 300 × 300 make 40.5 megapixels together.
     const size = { width: 300, height: 300 * 450, channels: 3, pageHeight: 300 } as const
@@ -485,98 +549,15 @@ describe('the limit in bytes', () => {
     expect(avatarBytesMax).toBe(5_242_880)
   })
 
-  test('a burst beyond the queue is refused as overload, and the rest is served', async () => {
-    const image = await (await picture()).png().toBuffer()
-    // The queue goes by what images took of late: those of other tests take a hundred times as long.
-    for (let turn = 0; turn < 20; turn++) await toAvatar(image)
-    const settled = await Promise.allSettled(Array.from({ length: 80 }, () => toAvatar(image)))
+  test('a burst of one caller beyond the queue is refused as overload, and the rest is served', async () => {
+    const photo = await (await picture()).png().toBuffer()
+    // The queue estimates by what this caller's images took of late.
+    for (let turn = 0; turn < 5; turn++) await image.toAvatar(photo, 'burst')
+    const settled = await Promise.allSettled(Array.from({ length: 80 }, () => image.toAvatar(photo, 'burst')))
     const refused = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
     expect(refused.length).toBeGreaterThan(0)
     expect(new Set(refused)).toEqual(new Set(['overloaded']))
-    expect(settled.length - refused.length).toBeGreaterThanOrEqual(50)
-    await expect(toAvatar(image)).resolves.toBeDefined()
-  })
-})
-
-describe('base64', () => {
-  test('any bytes come back, on their own and from a data URI', () => {
-    fc.assert(
-      fc.property(
-        fc.uint8Array({ maxLength: 200 }),
-        fc.constantFrom('png', 'jpeg', 'svg+xml', 'x.y-z'),
-        (bytes, type) => {
-          const text = Buffer.from(bytes).toString('base64')
-          const read = (sent: string, form: 'either' | 'data-uri') =>
-            Buffer.from(decodeBase64Image(sent, form) ?? []).toString('base64')
-          expect(read(text, 'either')).toBe(text)
-          for (const form of ['either', 'data-uri'] as const)
-            expect(read(`data:image/${type};base64,${text}`, form)).toBe(text)
-        },
-      ),
-    )
-  })
-
-  test.each(['data:image/png;charset=utf-8;base64,AAAA', 'DATA:image/PNG;name=a.png;BASE64,AAAA'])(
-    '%s is read',
-    (text) => {
-      expect(decodeBase64Image(text, 'data-uri')).toHaveLength(3)
-    },
-  )
-
-  test.each([
-    ['no padding', 'AAA'],
-    ['too much padding', 'AAAA===='],
-    ['padding within', 'AA==AAAA'],
-    ['bits left over', 'AB=='],
-    ['the URL alphabet', 'a-_a'],
-    ['a line break', 'AAAA\nAAAA'],
-    ['a space', ' AAAA'],
-    ['junk', 'AA*A'],
-    ['a letter beyond ASCII', 'AAA\u0141'],
-    ['a path', 'avatars/0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77/00.webp'],
-    ['a URL', 'https://example.com/a.png'],
-  ])('%s is not base64', (_, text) => {
-    expect(decodeBase64Image(text, 'either')).toBeUndefined()
-    expect(decodeBase64Image(`data:image/png;base64,${text}`, 'either')).toBeUndefined()
-  })
-
-  test.each([
-    'data:,AAAA',
-    'data:image/png,AAAA',
-    'data:text/html;base64,AAAA',
-    'data:image/;base64,AAAA',
-    'data:image/png;base64',
-    'data:image/png;base64;base64 ,AAAA',
-    'data:image/png;base64,data:image/png;base64,AAAA',
-    `data:image/png;${'a'.repeat(300)};base64,AAAA`,
-  ])('%s is no data URI of an image', (text) => {
-    expect(decodeBase64Image(text, 'either')).toBeUndefined()
-  })
-
-  test('base64 on its own is no data URI', () => {
-    expect(decodeBase64Image('AAAA', 'data-uri')).toBeUndefined()
-  })
-
-  test('5 MiB decoded are read, one byte more is too large', () => {
-    for (const head of ['', 'data:image/png;base64,']) {
-      const fits = head + Buffer.alloc(avatarBytesMax).toString('base64')
-      expect(decodeBase64Image(fits, 'either')).toHaveLength(avatarBytesMax)
-      const over = head + Buffer.alloc(avatarBytesMax + 1).toString('base64')
-      expect(() => decodeBase64Image(over, 'either')).toThrow(expect.objectContaining({ code: 'too_large' }))
-    }
-  })
-
-  test('hostile text of any kind is judged in a moment', () => {
-    const long = 'A'.repeat(6_990_000)
-    for (const text of [
-      `${long}*`,
-      `data:image/${long}`,
-      `data:image/png${';a'.repeat(3_000_000)}`,
-      '='.repeat(6_900_000),
-    ]) {
-      const started = performance.now()
-      expect(decodeBase64Image(text, 'either')).toBeUndefined()
-      expect(performance.now() - started).toBeLessThan(500)
-    }
+    expect(settled.length - refused.length).toBeGreaterThanOrEqual(20)
+    await expect(image.toAvatar(photo, 'burst')).resolves.toBeDefined()
   })
 })

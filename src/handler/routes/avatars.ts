@@ -17,7 +17,7 @@ export const avatarEndpoints = [
     operationId: 'uploadAvatar',
     summary: "Store the user's avatar",
     description:
-      'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB and 40 megapixels. Stored as WebP, 512 px square at most, without metadata.',
+      'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB, 40 megapixels and 16,384 pixels a side. Stored as WebP, 512 px square at most, without metadata.',
     action: 'avatar.upload',
     ownBody: {
       'application/json': async () => (await schemas()).uploadBody,
@@ -50,7 +50,7 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
     // The image in base64, and room for what is around it.
     const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 1024
     const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
-    const { decodeBase64Image } = await import('../../services/image.ts')
+    const { decodeBase64Image } = await import('../../services/base64-image.ts')
     const image = decodeBase64Image(body.image_data, 'either')
     if (!image)
       throw invalid({ pointer: '/image_data', message: 'must be base64, or a base64 data URI of an image' })

@@ -18,9 +18,10 @@ import type {
   User,
 } from '../../model/user.ts'
 import { type Caller, forbidden, mayChangeStanding, mustProvePassword } from '../access.ts'
+import { decodeBase64Image, isDataUri } from '../base64-image.ts'
 import { type CallerLookup, usernameHash } from '../callers.ts'
 import { deliverNow } from '../deliver.ts'
-import { decodeBase64Image, toAvatar } from '../image.ts'
+import { toAvatar } from '../image.ts'
 import { record } from '../outbox.ts'
 import { hashPassword } from '../passwords.ts'
 import { checkOwnPassword } from '../sign-in.ts'
@@ -64,13 +65,14 @@ type StoredUser = typeof users.$inferSelect & { contacts: Contact[] }
 const formerDaysMax = 31
 const formerExpiredMax = 100
 
-// A write that stores an avatar keeps its connection meanwhile; a slow store must not take them all.
-const avatarWrites = fairQueue(4, { waiting: 500, waitMsMax: 5_000 })
+// A write that stores an avatar keeps its connection meanwhile: a slow store must not take them all, nor one caller
+// all of these.
+const avatarWrites = fairQueue(4, { waiting: 500, waitMsMax: 5_000, runningPerShare: 2 })
 
 /** @throws ServiceError `invalid`, `conflict`, `unsupported_media_type`, `too_large`, `undecodable`, `unavailable`, `overloaded` */
 export async function createUser(world: WriteWorld, caller: Caller, body: CreateUser): Promise<User> {
   refuseRepeatedContacts(body.contacts)
-  const avatar = await readAvatar(body.avatar ?? null)
+  const avatar = await readAvatar(body.avatar ?? null, caller.key)
   if (typeof avatar === 'string') throw foreignAvatar()
   const passwordHash = await hashOf(world, caller, body)
 
@@ -160,7 +162,7 @@ export async function replaceUser(
 ): Promise<User> {
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
-  const avatar = await readAvatar(body.avatar ?? null)
+  const avatar = await readAvatar(body.avatar ?? null, caller.key)
   const password = await readPassword(world, caller, id, body)
   return change(world, caller, id, precondition, avatar, password, (current) => ({
     username: body.username,
@@ -183,7 +185,7 @@ export async function patchUser(
 ): Promise<User> {
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
-  const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar)
+  const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar, caller.key)
   const password = await readPassword(world, caller, id, body)
   return change(world, caller, id, precondition, avatar, password, (current) => ({
     username: body.username ?? current.username,
@@ -203,7 +205,7 @@ export async function uploadAvatar(
   precondition: Precondition | undefined,
   bytes: Uint8Array,
 ): Promise<User> {
-  const avatar = await toAvatar(bytes)
+  const avatar = await toAvatar(bytes, caller.key)
   return change(world, caller, id, precondition, avatar, undefined, (current) => ({ ...current, avatar }))
 }
 
@@ -226,7 +228,7 @@ export async function eraseUser(
     })
     return current.avatar
   })
-  if (avatar !== null) await removeAvatar(world, id, avatar)
+  if (avatar !== null) await removeAvatar(world, { id, caller }, avatar)
 }
 
 async function change(
@@ -281,7 +283,7 @@ async function change(
       contacts: await storeContacts(queries, id, current.contacts, draft.contacts),
     }
   })
-  if (oldAvatar !== null && oldAvatar !== user.avatar) await removeAvatar(world, id, oldAvatar)
+  if (oldAvatar !== null && oldAvatar !== user.avatar) await removeAvatar(world, { id, caller }, oldAvatar)
   return user
 }
 
@@ -312,7 +314,7 @@ async function write(
       if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
       return user
     })
-  const user = await (isNew(avatar) ? avatarWrites('all', transact) : transact())
+  const user = await (isNew(avatar) ? avatarWrites(caller.key, transact) : transact())
   if (recorded !== undefined && password !== undefined) await deliverNow(world, recorded, password)
   return user
 }
@@ -429,11 +431,11 @@ function columns(draft: Draft) {
   }
 }
 
-async function readAvatar(avatar: string | null): Promise<AvatarChange> {
-  if (avatar === null || !avatar.startsWith('data:')) return avatar
+async function readAvatar(avatar: string | null, share: string): Promise<AvatarChange> {
+  if (avatar === null || !isDataUri(avatar)) return avatar
   const bytes = decodeBase64Image(avatar, 'data-uri')
   if (!bytes) throw invalid({ pointer: '/avatar', message: 'must be a base64 data URI of an image' })
-  return toAvatar(bytes)
+  return toAvatar(bytes, share)
 }
 
 function isNew(avatar: AvatarChange | undefined): avatar is NewAvatar {
@@ -449,9 +451,9 @@ function avatarKeyOf(id: string, avatar: NewAvatar): string {
 }
 
 /** What cannot be removed now is an orphan for the daily job. */
-async function removeAvatar(world: World, id: string, key: string): Promise<void> {
+async function removeAvatar(world: World, { id, caller }: Target, key: string): Promise<void> {
   try {
-    await avatarWrites('all', () => removeUnusedAvatar(world, id, key))
+    await avatarWrites(caller.key, () => removeUnusedAvatar(world, id, key))
   } catch (error) {
     world.logger.warn('an avatar that is no longer used could not be removed', { user_id: id, error })
   }
