@@ -1,7 +1,7 @@
 // npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
 // to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
-// `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation,
-// `--only sign-in` passwords and blocks, `--only overload` ten times the load that can be served, `--only start` the
+// `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation, `--only search`
+// searches, `--only sign-in` passwords and blocks, `--only overload` ten times the load that can be served, `--only start` the
 // function's start.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -30,6 +30,7 @@ import { positive } from './options.ts'
 import { benchOverload } from './overload.ts'
 import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
+import { benchSearch } from './search.ts'
 import { benchSignIn } from './sign-in.ts'
 import { benchStart } from './start.ts'
 import { openUndo } from './undo.ts'
@@ -46,7 +47,6 @@ const names = {
   cached: 'cached GET',
   uncached: 'uncached GET',
   list: 'list, 20 a page',
-  search: 'search, 20 a page',
   create: 'create',
 }
 let users = 0
@@ -74,7 +74,7 @@ await runCommand(async () => {
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
-    const parts = [...Object.values(names), 'refresh', 'sign-in', 'overload', 'start']
+    const parts = [...Object.values(names), 'search', 'refresh', 'sign-in', 'overload', 'start']
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must begin one of: ${parts.join('; ')}`)
     await bench()
@@ -126,19 +126,6 @@ async function bench(): Promise<void> {
     })
     await client.set(`bench:${id}`, await user.text())
   }
-  const words = [
-    'lovelace',
-    'hopper',
-    '7946',
-    'turing',
-    'перлман',
-    '美羽',
-    'desk',
-    'johnson',
-    'wilson',
-    'floor',
-  ]
-  const word = () => words[Math.floor(Math.random() * words.length)] ?? ''
   const hotId = () => hot[Math.floor(Math.random() * hot.length)] ?? ''
 
   const ask = (method: string, path: string, body = '') =>
@@ -168,6 +155,15 @@ async function bench(): Promise<void> {
       },
     })
   }
+  const search = () =>
+    benchSearch({
+      users,
+      rounds,
+      service: (connections, request) => measure(service, connections, request),
+      floor: (connections, request) => measure(floor, connections, request),
+      ask: (path) => ask('GET', path),
+    })
+  if (options.only === 'search') return search()
   if (options.only === 'overload')
     return benchOverload({
       rounds,
@@ -202,12 +198,6 @@ async function bench(): Promise<void> {
       connections: 16,
       request: () => ask('GET', `/user?limit=20&created_after=${'2020-01-01T00:00:00Z'}`),
       floor: nodeFloor('20 rows by index', () => `/list/${random()}`),
-    },
-    {
-      name: names.search,
-      connections: 16,
-      request: () => ask('GET', `/user?limit=20&search=${encodeURIComponent(word())}`),
-      floor: nodeFloor('LIKE, 20 ids', () => `/search/${encodeURIComponent(word())}`),
     },
     {
       name: names.create,
@@ -245,6 +235,7 @@ async function bench(): Promise<void> {
     `\nresident memory after all that: ${(await residentMegabytes(service.process)).toFixed(0)} MB\n`,
   )
   if (options.only === '') {
+    await search()
     await benchRefresh(env, rounds)
     await functionStart()
     await starts()

@@ -66,7 +66,8 @@ const familyNames = [
   'Παπαδόπουλος',
 ] as const
 
-const batchSize = 1_000
+// A batch is stored within a statement's time limit also where others use the machine.
+const batchSize = 250
 const avatarsMax = 100
 /** Every so many is blocked. */
 const blockedEvery = 20
