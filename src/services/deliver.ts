@@ -357,7 +357,5 @@ async function settle(
 
 function toEntry({ eventId, type, data, createdAt }: Row): BusEntry {
   const { user, changed } = data
-  // Of somebody who was erased no more is told than who it was.
-  const told = type === 'user.erased' ? { id: user.id, username: user.username, version: user.version } : user
-  return { type, time: createdAt, detail: JSON.stringify({ id: eventId, user: told, changed }) }
+  return { type, time: createdAt, detail: JSON.stringify({ id: eventId, user, changed }) }
 }

@@ -14,8 +14,11 @@ export type PoolTask = (typeof poolTasks)[number]
 /** A field of the user that a change has touched; of a password only that it has. */
 export type ChangedField = 'username' | 'name' | 'password' | 'status' | 'contacts' | 'avatar'
 
-/** What an event says. */
-export type EventData = { user: User; changed: ChangedField[] }
+/** An event's content. No personal data: copies of events outlive an erasure. Consumers ask the API for more. */
+export type EventData = {
+  user: Pick<User, 'id' | 'username' | 'status' | 'version'>
+  changed: ChangedField[]
+}
 
 export type Change = {
   /** Before the change; undefined for a new user. */
@@ -41,7 +44,8 @@ export async function record(
   const changed = changedFields(change)
   const poolTask = pool ? poolTaskOf(change, changed) : undefined
   if (!bus && poolTask === undefined) return undefined
-  const data: EventData = { user, changed }
+  const { id, username, status, version } = user
+  const data: EventData = { user: { id, username, status, version }, changed }
   const [row] = await queries
     .insert(outbox)
     .values({
