@@ -20,6 +20,9 @@ import type { Stage, StageName } from '../stages.ts'
 import { removalPolicy } from './log-group.ts'
 import type { Network } from './network.ts'
 
+/** How long an erased avatar may still be served by CloudFront. */
+const edgeTtl = Duration.minutes(5)
+
 export class Avatars extends Construct {
   readonly bucketName: string
   readonly distribution: Distribution
@@ -71,8 +74,13 @@ export class Avatars extends Construct {
         origin: S3BucketOrigin.withOriginAccessControl(bucket),
         allowedMethods: AllowedMethods.ALLOW_GET_HEAD,
         viewerProtocolPolicy: ViewerProtocolPolicy.HTTPS_ONLY,
-        // For as long as the objects themselves say: for ever, since their names hold their content's hash.
-        cachePolicy: CachePolicy.CACHING_OPTIMIZED,
+        cachePolicy: new CachePolicy(this, 'EdgeCache', {
+          comment: 'Avatars leave the edge soon after they are erased',
+          minTtl: Duration.seconds(0),
+          defaultTtl: edgeTtl,
+          // Objects say that they may be kept for ever, which is meant for the browser that has shown them.
+          maxTtl: edgeTtl,
+        }),
         // As the Node server's own route answers.
         responseHeadersPolicy: new ResponseHeadersPolicy(this, 'Headers', {
           securityHeadersBehavior: {

@@ -141,6 +141,12 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       })
   })
 
+  test('keeps avatars at the edge for minutes only, so that erased ones leave it', () => {
+    data.hasResourceProperties('AWS::CloudFront::CachePolicy', {
+      CachePolicyConfig: Match.objectLike({ MaxTTL: 300, DefaultTTL: 300, MinTTL: 0 }),
+    })
+  })
+
   test('what is kept is encrypted, and so is every way to it', () => {
     data.hasResourceProperties('AWS::RDS::DBInstance', {
       StorageEncrypted: true,
