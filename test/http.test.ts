@@ -207,6 +207,12 @@ describe('what the parser refuses', () => {
     expect(performance.now() - startedAt).toBeLessThan(14_000)
   })
 
+  it('a connection on which nothing comes is closed without an answer or a line', async () => {
+    const lines = service.log.length
+    expect(await exchangeRaw(service.url, '')).toBe('')
+    expect(service.log.slice(lines)).toEqual([])
+  })
+
   it('leaves the server well: nothing was logged as an error, and it answers', async () => {
     expect(service.log.filter(({ level }) => level === 'error')).toEqual([])
     expect((await service.call('GET', '/health', { token: null })).status).toBe(200)

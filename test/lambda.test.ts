@@ -144,6 +144,7 @@ describe('an event', () => {
   it.each([
     [
       'of a REST API',
+      '/live',
       (method: string, body: string | null) => ({
         ...post(body ?? ''),
         httpMethod: method,
@@ -152,7 +153,20 @@ describe('an event', () => {
       }),
     ],
     [
+      'of a REST API on a custom domain',
+      '/v1',
+      (method: string, body: string | null) => ({
+        ...post(body ?? ''),
+        httpMethod: method,
+        path: '/v1/user',
+        resource: '/user',
+        body,
+        requestContext: { path: '/v1/user', stage: 'live', authorizer: { claims: admin } },
+      }),
+    ],
+    [
       'of an HTTP API',
+      '/live',
       (method: string, body: string | null) => ({
         version: '2.0',
         rawPath: '/live/user',
@@ -166,13 +180,13 @@ describe('an event', () => {
         },
       }),
     ],
-  ])('%s is answered with paths as the client sees them, the stage before ours', async (_of, event) => {
+  ])('%s is answered with paths as the client sees them, %s before ours', async (_of, base, event) => {
     const body = () => JSON.stringify({ username: uniqueName(), password: 'a-good-password' })
     await send(event('POST', body()))
     const made = await send(event('POST', body()))
-    expect(made.headers.location).toBe(`/live/user/${made.json.id}`)
+    expect(made.headers.location).toBe(`${base}/user/${made.json.id}`)
     const page = await send({ ...event('GET', null), multiValueQueryStringParameters: { limit: ['1'] } })
-    expect(page.headers.link).toMatch(/^<\/live\/user\?[^>]+>; rel="next"$/)
+    expect(page.headers.link).toMatch(new RegExp(`^<${base}/user\\?[^>]+>; rel="next"$`))
   })
 
   it('whose parameters come twice says so', async () => {

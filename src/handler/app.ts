@@ -180,11 +180,10 @@ export function bearerToken(request: HttpRequest): string | undefined {
     : undefined
 }
 
+/** @param cors the headers that browsers on other origins need, where any are allowed */
 export function withCommonHeaders(reply: Reply, requestId: string, cors?: Record<string, string>): Reply {
-  return {
-    ...reply,
-    headers: { ...reply.headers, ...cors, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' },
-  }
+  const common = { ...reply.headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
+  return { ...reply, headers: cors ? { ...common, ...cors } : common }
 }
 
 /** An inbound id is taken when it cannot be mistaken for anything else in a log. */

@@ -1,6 +1,6 @@
-// Where our path begins in that of an API Gateway event. Before it may be the base path (API mapping key) of a custom
-// domain, and on an HTTP API the stage. The route that the gateway has matched tells what is ours.
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
+// Where our path begins in that of an API Gateway event: after the base path of a custom domain, or the stage of an HTTP
+// API. The route that the gateway has matched tells; `$default` does not, so that an HTTP API with a base path needs
+// the route `ANY /{proxy+}`. https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
 
 export type Routed = {
   path: string

@@ -1,6 +1,7 @@
 // Requests that Node's parser refuses, or waits for in vain: they get a problem document and a log line too, on a
 // connection that is closed after it.
 import { type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../connection/logger.ts'
 import { ServiceError } from '../model/errors.ts'
@@ -47,7 +48,9 @@ export function answerMalformedRequests(server: Server, logger: Logger): void {
     logger.info('request', { request_id: requestId, route: 'none', status, reason })
   }
 
-  server.on('clientError', (error: ParserError, connection: Duplex) => {
+  server.on('clientError', (error: ParserError, connection: Socket) => {
+    // Opened ahead of a request that has not come: browsers and load balancers do so.
+    if (connection.bytesRead === 0) return void connection.destroy()
     // Gone, or closed after an answer, which may still be on its way.
     if (!connection.writable || answered.has(connection)) return
     const problem = toServiceError(error)
