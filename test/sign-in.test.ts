@@ -46,6 +46,7 @@ const meanwhile = (nth: number, work: () => Promise<unknown>): typeof connection
   let queries = 0
   const db: Database = {
     ...connections.db,
+    of: () => db,
     query: async (query) => {
       if (++queries === nth) await work()
       return connections.db.query(query)

@@ -52,13 +52,15 @@ const byPair = { free: 5, pauseMsMin: 100, pauseMsMax: 1_000 }
  * @throws ServiceError `overloaded` for too many tries at once, `unavailable`
  */
 export async function checkPassword(
-  world: SignInWorld,
+  connections: SignInWorld,
   { username, password, source }: { username: string; password: string; source?: string },
 ): Promise<SignedIn | undefined> {
   const beginUntil = performance.now() + beginMsMax
   const isPossible = canBeUsername(username) && canBePassword(password)
   const name = digest(fold(username.slice(0, usernameUnitsMax)))
-  const turn = { share: source === undefined ? `name:${name}` : `source:${source}`, beginUntil }
+  const share = source === undefined ? `name:${name}` : `source:${digest(source)}`
+  const turn = { share, beginUntil }
+  const world = { ...connections, db: connections.db.of(share) }
   const lanes = await lanesOf(world, name, source)
   await enter(world, lanes)
 
