@@ -7,8 +7,10 @@ export type PhoneNumber = {
   national?: { number: string; dialled: string }
 }
 
-// A number with what people write around it: `tel:`, spaces, `+ ( ) - . /`, and an extension, which is left out.
-const written = /^(?:tel:)?(\+?[\d(][\d\s()./-]*?)(?:(?:;ext=|[\s.,]*(?:ext\.?|x|#))\s*\d{1,6})?$/
+// The only number in a text, of digits, spaces and `+ ( ) - . /`, between words such as `tel:` or `(office)`. An extension
+// is left out.
+const written =
+  /^(?:[^\d+(]*[\s:])?(\+?[\d(][\d\s()./-]*?)(?:(?:;ext=|[\s.,]*(?:ext\.?|x|#))\s*\d{1,6})?(?:[\s,;(]\D*)?$/
 
 // Country codes of ITU-T E.164: one digit, two digits, else three.
 const countryCode = /^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9]\d\d)/

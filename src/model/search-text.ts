@@ -4,7 +4,7 @@ import { nationalDigitsMin, type PhoneNumber, readPhoneNumber } from './phone-nu
 import { characters, fold } from './text.ts'
 
 /** Changes with the rules of this file and those below it: rows that an older version wrote are derived anew. */
-export const searchRulesVersion = 2
+export const searchRulesVersion = 3
 
 /** The columns of `users` that are derived from what a user is called and reached by. */
 export function derivedColumns(user: {
@@ -58,7 +58,7 @@ function words(text: string): string[] {
 }
 
 /**
- * The value of the search column: every word of every text, each behind one space. A text that is a telephone number
+ * The value of the search column: every word of every text, each behind one space. A text with a telephone number
  * adds a word of its digits; one with a country code also the digits that are dialled inside the country.
  */
 export function searchText(texts: (string | null)[]): string {
@@ -109,7 +109,7 @@ export function searchClauses(search: string): SearchClause[] {
   }
   const seen = new Set<string>()
   for (const word of words(baseLetters(fold(search)))) {
-    if (/^[\d+()./-]+$/.test(word)) run.push(word)
+    if (/^(?:tel:)?[\d+()./-]+$/.test(word)) run.push(word)
     else {
       if (run.length > 0) endRun()
       if (!seen.has(word)) clauses.push({ every: [wordPart(word)], orAny: [] })
