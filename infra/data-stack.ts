@@ -37,6 +37,7 @@ export class DataStack extends Stack {
       bus: this.bus,
     })
 
+    new CfnOutput(this, 'CacheName', { value: this.cache.name })
     new CfnOutput(this, 'UserPoolId', { value: this.signIn.pool.userPoolId })
     new CfnOutput(this, 'WebClientId', { value: this.signIn.webClient.userPoolClientId })
     new CfnOutput(this, 'MachineClientId', { value: this.signIn.machineClient.userPoolClientId })

@@ -406,6 +406,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       'WebClientId',
       'MachineClientId',
       'AvatarBaseUrl',
+      'CacheName',
       'ApiFunctionName',
       'ApiAliasName',
       'MigrateFunctionName',

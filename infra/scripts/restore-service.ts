@@ -1,0 +1,76 @@
+// What the service needs after its database was replaced: logins, an empty cache, a revalidation.
+import { DescribeReplicationGroupsCommand, RebootCacheClusterCommand } from '@aws-sdk/client-elasticache'
+import { PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { GetFunctionConfigurationCommand, InvokeCommand } from '@aws-sdk/client-lambda'
+import type { DBInstance, DBProxy } from '@aws-sdk/client-rds'
+import { aliasName, database, type FunctionName, functionName } from '../names.ts'
+import type { StageName } from '../stages.ts'
+import type { Clients } from './restore-database.ts'
+
+const policyName = 'restored-database'
+
+/** Roles name the instance by its resource id, which is another one now. */
+export async function grantLogins(
+  { iam, lambda }: Clients,
+  {
+    stage,
+    instance,
+    proxy,
+  }: { stage: StageName; instance: DBInstance | undefined; proxy: DBProxy | undefined },
+): Promise<void> {
+  const { DbiResourceId, DBInstanceArn = '', MasterUserSecret } = instance ?? {}
+  const logIn = (user: string) => ({
+    Effect: 'Allow',
+    Action: 'rds-db:connect',
+    // arn:<partition>:rds:<region>:<account>:db:<name>
+    Resource: `${DBInstanceArn.split(':').slice(0, 5).join(':').replace(':rds:', ':rds-db:')}:dbuser:${DbiResourceId}/${user}`,
+  })
+  const put = (roleArn: string, ...statements: object[]) =>
+    iam.send(
+      new PutRolePolicyCommand({
+        RoleName: roleArn.split('/').at(-1),
+        PolicyName: policyName,
+        PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: statements }),
+      }),
+    )
+  if (proxy) {
+    await put(proxy.RoleArn ?? '', logIn(database.service), {
+      Effect: 'Allow',
+      Action: ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'],
+      Resource: MasterUserSecret?.SecretArn,
+    })
+    return
+  }
+  const users: Partial<Record<FunctionName, string>> = {
+    api: database.service,
+    'sign-in': database.service,
+    deliver: database.service,
+    refresh: database.service,
+    migrate: database.owner,
+  }
+  for (const [name, user] of Object.entries(users)) {
+    const { Role = '' } = await lambda.send(
+      new GetFunctionConfigurationCommand({ FunctionName: functionName(stage, name as FunctionName) }),
+    )
+    await put(Role, logIn(user))
+  }
+}
+
+/** The cache uses nothing that was stored before a restart: its keys carry the server's run id. */
+export async function emptyCache({ elastiCache }: Clients, name: string): Promise<void> {
+  const { ReplicationGroups } = await elastiCache.send(
+    new DescribeReplicationGroupsCommand({ ReplicationGroupId: name }),
+  )
+  for (const CacheClusterId of ReplicationGroups?.[0]?.MemberClusters ?? [])
+    await elastiCache.send(new RebootCacheClusterCommand({ CacheClusterId, CacheNodeIdsToReboot: ['0001'] }))
+}
+
+export async function startRevalidation({ lambda }: Clients, stage: StageName): Promise<void> {
+  await lambda.send(
+    new InvokeCommand({
+      FunctionName: functionName(stage, 'refresh'),
+      Qualifier: aliasName,
+      InvocationType: 'Event',
+    }),
+  )
+}
