@@ -1,5 +1,7 @@
 // Signed passwords: the same as AWS's own signer makes, asked for by the URL alone.
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { cacheToken, databaseToken } from '../src/connection/iam-token.ts'
 import { openPostgres } from '../src/connection/postgres.ts'
@@ -23,10 +25,10 @@ afterEach(() => {
 const parts = (token: string) => new Map(new URLSearchParams(token.slice(token.indexOf('?') + 1)).entries())
 
 describe('a signed password', () => {
-  it('for PostgreSQL is what @aws-sdk/rds-signer 3.1175.0 makes', () => {
+  it('for PostgreSQL is what @aws-sdk/rds-signer 3.1175.0 makes', async () => {
     asOnLambda()
     vi.useFakeTimers({ now: Date.UTC(2026, 10, 24, 12), toFake: ['Date'] })
-    const token = databaseToken('proxy.example.com', 5432, 'directory')
+    const token = await databaseToken('proxy.example.com', 5432, 'directory')
     expect(token).toMatch(/^proxy\.example\.com:5432\/\?/)
     expect(parts(token)).toEqual(
       parts(
@@ -35,10 +37,38 @@ describe('a signed password', () => {
     )
   })
 
-  it('names what is missing in the environment', () => {
+  it('says what is missing', async () => {
+    vi.stubEnv('AWS_REGION', '')
+    await expect(cacheToken('cache', 'directory')).rejects.toThrow('AWS_REGION is required')
     vi.stubEnv('AWS_REGION', 'eu-west-1')
     vi.stubEnv('AWS_ACCESS_KEY_ID', '')
-    expect(() => cacheToken('cache', 'directory')).toThrow('AWS_ACCESS_KEY_ID is required')
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+    await expect(cacheToken('cache', 'directory')).rejects.toThrow('no AWS credentials were found')
+  })
+
+  it('is signed with the role of a container where the environment has no keys', async () => {
+    let isAuthorized = false
+    const agent = createHttpServer((request, response) => {
+      isAuthorized = request.headers.authorization === 'a-token'
+      const Expiration = new Date(Date.now() + 3_600_000).toISOString()
+      response.end(
+        JSON.stringify({ AccessKeyId: 'AKIDCONTAINER', SecretAccessKey: 's', Token: 't', Expiration }),
+      )
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void agent.close())
+    await once(agent, 'listening')
+    vi.stubEnv('AWS_REGION', 'eu-west-1')
+    vi.stubEnv('AWS_ACCESS_KEY_ID', '')
+    // As EKS and ECS give them.
+    const { port } = agent.address() as AddressInfo
+    vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `http://127.0.0.1:${port}/credentials`)
+    vi.stubEnv('AWS_CONTAINER_AUTHORIZATION_TOKEN', 'a-token')
+    for (const token of [
+      await databaseToken('proxy.example.com', 5432, 'directory'),
+      await cacheToken('cache', 'directory'),
+    ])
+      expect(parts(token).get('X-Amz-Credential')).toMatch(/^AKIDCONTAINER\//)
+    expect(isAuthorized).toBe(true)
   })
 })
 
