@@ -159,8 +159,8 @@ async function bench(): Promise<void> {
     benchSearch({
       users,
       rounds,
-      service: (connections, request) => measure(service, connections, request),
-      floor: (connections, request) => measure(floor, connections, request),
+      seconds,
+      ports: { service: service.port, floor: floor.port },
       ask: (path) => ask('GET', path),
     })
   if (options.only === 'search') return search()

@@ -4,11 +4,11 @@
 import { randomBytes } from 'node:crypto'
 import { searchClauses } from '../src/model/search-text.ts'
 import { median } from './figures.ts'
-import type { Load } from './load.ts'
-
-export type Measure = (connections: number, request: () => string) => Promise<Load>
+import { type Load, load } from './load.ts'
 
 const connectionsMax = 8
+// What is compared takes turns this often in a round, so that others on the machine slow down both.
+const turns = 10
 const anyOf = (words: string[]) => words[Math.floor(Math.random() * words.length)] ?? ''
 
 /** Sample users have these; see samples.ts. */
@@ -25,50 +25,56 @@ const kinds = (users: number): Record<string, () => string> => ({
   'phone, spaced': () => `+44 20 7946 ${String(Math.floor(Math.random() * 10_000)).padStart(4, '0')}`,
 })
 
+type Round = { page: Load; search: Load; floor: Load }
+
 /**
  * @param to.ask makes a request's bytes of a path
- * @param to.floor a server that answers `/search/<part of the search column>`
+ * @param to.ports of the service, and of a server that answers `/search/<part of the search column>`
  */
 export async function benchSearch(to: {
   users: number
   rounds: number
-  service: Measure
-  floor: Measure
+  seconds: number
+  ports: { service: number; floor: number }
   ask: (path: string) => string
 }): Promise<void> {
   const page = (search = '') => to.ask(`/user?limit=20${search && `&search=${encodeURIComponent(search)}`}`)
   const part = (search: string) =>
     searchClauses(search).map(({ every, orAny }) => orAny[0] ?? every[0])[0] ?? ''
-  print('search, 20 a page', 'p50 ms', 'of page', 'p99 ms', 'per second', 'of page', 'of floor')
-  for (const [name, word] of Object.entries({ 'without a search': () => '', ...kinds(to.users) })) {
-    const rounds: { alone: Load; many: Load; pageAlone: Load; pageMany: Load; floor: Load | undefined }[] = []
-    // The first round warms up and is not counted.
-    for (let round = 0; round <= to.rounds; round++) {
-      const measured = {
-        pageAlone: await to.service(1, () => page()),
-        alone: await to.service(1, () => page(word())),
-        pageMany: await to.service(connectionsMax, () => page()),
-        many: await to.service(connectionsMax, () => page(word())),
-        floor: word()
-          ? await to.floor(connectionsMax, () => to.ask(`/search/${encodeURIComponent(part(word()))}`))
-          : undefined,
+  print('search, 20 a page', 'p50 ms', "page's", 'of page', 'per second', 'of page', 'of floor')
+  for (const [name, word] of Object.entries(kinds(to.users))) {
+    /** Each in turn, for a moment. */
+    const measure = async (connections: number): Promise<Round> => {
+      const drive = async (port: number, request: () => string) => {
+        const done = await load({ port, connections, seconds: to.seconds / turns }, request)
+        if (done.bad + done.refused > 0) throw new Error(`${done.bad + done.refused} answers were not 2xx`)
+        return done
       }
-      if (round > 0) rounds.push(measured)
+      return {
+        page: await drive(to.ports.service, () => page()),
+        search: await drive(to.ports.service, () => page(word())),
+        floor: await drive(to.ports.floor, () => to.ask(`/search/${encodeURIComponent(part(word()))}`)),
+      }
     }
-    const middle = (figure: (round: (typeof rounds)[number]) => number) =>
-      median(rounds.map(figure)).toFixed(2)
+    const [alone, many]: [Round[], Round[]] = [[], []]
+    for (let turn = 0; turn < turns * to.rounds; turn++) {
+      alone.push(await measure(1))
+      many.push(await measure(connectionsMax))
+    }
+    const middle = (rounds: Round[], figure: (round: Round) => number) => median(rounds.map(figure))
+    const p50 = middle(alone, ({ search }) => search.p50Ms)
+    const pageP50 = middle(alone, ({ page }) => page.p50Ms)
+    const perSecond = middle(many, ({ search }) => search.perSecond)
     print(
       name,
-      middle(({ alone }) => alone.p50Ms),
-      middle(({ alone, pageAlone }) => alone.p50Ms / pageAlone.p50Ms),
-      middle(({ alone }) => alone.p99Ms),
-      middle(({ many }) => many.perSecond),
-      middle(({ many, pageMany }) => many.perSecond / pageMany.perSecond),
-      middle(({ many, floor }) => many.perSecond / (floor?.perSecond ?? Number.NaN)),
+      ...[p50, pageP50, p50 / pageP50].map((figure) => figure.toFixed(2)),
+      perSecond.toFixed(0),
+      (perSecond / middle(many, ({ page }) => page.perSecond)).toFixed(2),
+      (perSecond / middle(many, ({ floor }) => floor.perSecond)).toFixed(2),
     )
   }
   process.stdout.write(
-    `p50 and p99: one connection at a time; per second: ${connectionsMax} connections; of page: the same page without a search\n`,
+    `p50: one connection; per second: ${connectionsMax} connections; of page: against the same page without a search\n`,
   )
 }
 
