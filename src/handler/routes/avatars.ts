@@ -47,8 +47,8 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
   const { avatarBytesMax, uploadBody } = await schemas()
   const type = mediaType(request)
   if (type === 'application/json') {
-    // The image in base64, and room for what is around it.
-    const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 1024
+    // The image in base64, and room for what is around it: a data URI may name its file.
+    const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 8 * 1024
     const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
     const { decodeBase64Image } = await import('../../services/base64-image.ts')
     const image = decodeBase64Image(body.image_data, 'either')
