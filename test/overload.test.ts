@@ -21,6 +21,7 @@ const server = await startServer(tmpdir(), {
   JWT_ISSUER: issuer.rules.issuer,
   JWT_JWKS_URI: issuer.rules.jwksUri,
   JWT_AUDIENCE: issuer.rules.audience.join(),
+  CORS_ORIGINS: 'https://office.example',
 })
 afterAll(server.stop)
 const token = await issuer.machineToken('users/write')
@@ -36,6 +37,7 @@ function openClient(): Client {
     new Promise((resolve, reject) => {
       const headers = {
         authorization: `Bearer ${token}`,
+        origin: 'https://office.example',
         ...(body !== undefined && { 'content-type': type }),
       }
       const outgoing = request({ port: server.port, method, path, headers, agent }, (incoming) => {
@@ -67,6 +69,9 @@ function expectServedOrRefused({ status, headers, text }: Answer, served: number
   expect(status, text).toBeOneOf([429, 503])
   expect(headers['content-type']).toBe('application/problem+json')
   expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+  // A page on another origin can tell that it should wait.
+  expect(headers['access-control-allow-origin']).toBe('https://office.example')
+  expect(headers['access-control-expose-headers']).toContain('Retry-After')
   expect(JSON.parse(text)).toMatchObject({ status, request_id: headers['x-request-id'] })
   return 'refused'
 }

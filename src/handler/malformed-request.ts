@@ -17,8 +17,8 @@ type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer }
 const reading = new WeakMap<Duplex, (error: ServiceError) => void>()
 
 /**
- * Tells whoever works on a request when the rest of it turns out to be malformed or does not come. It answers then;
- * otherwise the problem document goes out at once.
+ * Registers who answers when the rest of the connection's request is malformed or late. Without one, a problem document
+ * is sent at once.
  */
 export function onMalformed(connection: Duplex, handle: (error: ServiceError) => void): void {
   reading.set(connection, handle)
