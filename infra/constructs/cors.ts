@@ -1,6 +1,7 @@
 // Which web applications may call the API from a browser: those of the stage's `webAddresses`.
 import { Duration } from 'aws-cdk-lib'
 import type { Resource } from 'aws-cdk-lib/aws-apigateway'
+import { acceptedHeaders } from '../../src/handler/cors.ts'
 import type { Stage } from '../stages.ts'
 
 export function webOrigins({ webAddresses }: Stage): string[] {
@@ -20,7 +21,7 @@ export function addPreflight(resource: Resource, stage: Stage): void {
   resource.addCorsPreflight({
     allowOrigins,
     allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowHeaders: ['Authorization', 'Content-Type', 'If-Match', 'If-None-Match', 'X-Request-Id'],
+    allowHeaders: acceptedHeaders.split(', '),
     maxAge: Duration.hours(2),
   })
 }

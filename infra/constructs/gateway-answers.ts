@@ -1,5 +1,6 @@
 // What API Gateway answers itself: the same problem documents as the service's (RFC 9457).
 import { ResponseType, type RestApi } from 'aws-cdk-lib/aws-apigateway'
+import { exposedHeaders } from '../../src/handler/cors.ts'
 import { problemReply } from '../../src/handler/problem.ts'
 import { type ErrorCode, ServiceError } from '../../src/model/errors.ts'
 import type { Stage } from '../stages.ts'
@@ -75,7 +76,7 @@ function corsHeaders(stage: Stage): Record<string, string> {
   return {
     // These documents hold nothing that another site must not read.
     'Access-Control-Allow-Origin': more.length > 0 ? 'method.request.header.Origin' : `'${origin}'`,
-    'Access-Control-Expose-Headers': "'Retry-After,X-Request-Id,WWW-Authenticate'",
+    'Access-Control-Expose-Headers': `'${exposedHeaders}'`,
     Vary: "'Origin'",
   }
 }

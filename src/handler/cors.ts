@@ -12,8 +12,9 @@ export type Cors = {
   preflight(request: HttpRequest, methods: string[]): Reply | undefined
 }
 
-const exposed = 'ETag, Location, Link, X-Cache, X-Request-Id, Retry-After'
-const accepted = 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id'
+// API Gateway has the same lists for what it answers itself (infra/constructs/cors.ts).
+export const exposedHeaders = 'ETag, Location, Link, X-Cache, X-Request-Id, Retry-After'
+export const acceptedHeaders = 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id'
 // The longest that Chrome remembers a preflight for.
 const preflightSeconds = '7200'
 
@@ -24,7 +25,7 @@ export function openCors(origins: string[]): Cors | undefined {
   const allowed = new Map(
     origins.map((origin) => [
       origin,
-      { ...other, 'Access-Control-Allow-Origin': origin, 'Access-Control-Expose-Headers': exposed },
+      { ...other, 'Access-Control-Allow-Origin': origin, 'Access-Control-Expose-Headers': exposedHeaders },
     ]),
   )
   const find = (request: HttpRequest) => allowed.get(request.header('origin') ?? '')
@@ -38,7 +39,7 @@ export function openCors(origins: string[]): Cors | undefined {
         status: 204,
         headers: {
           'Access-Control-Allow-Methods': methods.join(', '),
-          'Access-Control-Allow-Headers': accepted,
+          'Access-Control-Allow-Headers': acceptedHeaders,
           'Access-Control-Max-Age': preflightSeconds,
         },
       }
