@@ -26,7 +26,7 @@ const floors: Record<string, (id: string) => Promise<Buffer | string>> = {
   // The index's own work for a search, without a sort or a row around it.
   search: async (word) => {
     const { rows } = await pool.query('SELECT id FROM users WHERE search_text LIKE $1 LIMIT 20', [
-      `%${word}%`,
+      `%${decodeURIComponent(word)}%`,
     ])
     return JSON.stringify(rows)
   },

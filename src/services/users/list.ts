@@ -41,12 +41,11 @@ export async function listUsers({ db, avatarBaseUrl }: World, query: ListQuery):
 }
 
 function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
+  const aligned: SQL[] = []
   const filters: SQL[] = []
-  let isAligned = true
-  const add = (filter: SQL, alignedWith?: string) => {
-    filters.push(filter)
-    if (alignedWith !== '*' && alignedWith !== query.sort.replace('-', '')) isAligned = false
-  }
+  /** @param sort whose index serves the filter; each sort has one with the status before it */
+  const add = (filter: SQL, sort?: string) =>
+    (sort === '*' || sort === query.sort.replace('-', '') ? aligned : filters).push(filter)
   if (query.status !== undefined) add(sql`u.status = ${query.status}`, '*')
   if (query.created_after) add(sql`u.created_at > ${query.created_after}`, 'created_at')
   if (query.created_before) add(sql`u.created_at < ${query.created_before}`, 'created_at')
@@ -59,10 +58,10 @@ function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
     ...(query.contact_type === undefined ? [] : [sql`c.contact_type = ${query.contact_type}`]),
   ]
   return {
+    aligned,
     filters,
     search,
     contact: contact.length === 0 ? undefined : sql.join(contact, sql` AND `),
-    isAligned: isAligned && search.length === 0 && contact.length === 0,
     mayBeCommon: query.username === undefined && !query.ids && contact.length === 0,
   }
 }

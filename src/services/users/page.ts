@@ -9,13 +9,13 @@ import { type UserRow, userColumns } from './record.ts'
 
 /** The conditions of a list. */
 export type Conditions = {
-  /** On `users u`. */
+  /** On `users u`, served by the sort's index. */
+  aligned: SQL[]
+  /** On `users u`, of other columns. */
   filters: SQL[]
   search: SearchClause[]
   /** What one of the user's contacts, `contacts c`, must meet. */
   contact: SQL | undefined
-  /** The sort's index serves all of them, so that a walk along it meets matches only. */
-  isAligned: boolean
   /** Many users may meet them all, and a row of `users` tells whether it does. */
   mayBeCommon: boolean
 }
@@ -52,20 +52,22 @@ function orderOf(sort: Sort): Order {
 }
 
 /** All conditions on `users u`, in a form that indexes serve. */
-export function indexed({
-  filters,
-  search,
-  contact,
-}: Pick<Conditions, 'filters' | 'search' | 'contact'>): SQL[] {
+export function indexed({ aligned, filters, search, contact }: Omit<Conditions, 'mayBeCommon'>): SQL[] {
   const found = search.map((clause) => matches(clause, (part) => sql`u.search_text LIKE ${`%${part}%`}`))
-  const held = contact && sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${contact})`
-  return [...filters, ...found, ...(held ? [held] : [])]
+  return [...aligned, ...filters, ...found, ...holds(contact)]
 }
 
-/** The same for rows that are looked at anyway: `strpos` costs half of LIKE, and no plan can use the search index. */
-function scanned({ search, ...others }: Conditions): SQL[] {
+/**
+ * What a walk along the sort's index must look for in its rows. `strpos` costs half of LIKE, and no plan can use the
+ * search index for it.
+ */
+function sought({ filters, search, contact }: Conditions): SQL[] {
   const found = search.map((clause) => matches(clause, (part) => sql`strpos(u.search_text, ${part}) > 0`))
-  return [...indexed({ ...others, search: [] }), ...found]
+  return [...filters, ...found, ...holds(contact)]
+}
+
+function holds(contact: SQL | undefined): SQL[] {
+  return contact === undefined ? [] : [sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${contact})`]
 }
 
 function matches({ every, orAny }: SearchClause, contains: (part: string) => SQL): SQL {
@@ -93,12 +95,13 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
   const all = whereOf([...indexed(conditions), ...rest])
   const read = async (statement: SQL) => (await queries.execute<Row>(statement)).rows
 
-  if (conditions.isAligned) return read(sql`SELECT ${columns} FROM users u ${all} ${inOrder} LIMIT ${limit}`)
+  const wanted = sought(conditions)
+  if (wanted.length === 0) return read(sql`SELECT ${columns} FROM users u ${all} ${inOrder} LIMIT ${limit}`)
 
-  const match = whereOf(scanned(conditions))
+  const match = whereOf(wanted)
   // PostgreSQL plans well for limits that it knows only: these are no parameters, so that a generic plan knows them too.
   const steps = (rows: number, gate: SQL[] = []) =>
-    sql`(SELECT u.* FROM users u ${whereOf([...gate, ...rest])} ${inOrder} LIMIT ${sql.raw(String(rows))}) u`
+    sql`(SELECT u.* FROM users u ${whereOf([...gate, ...conditions.aligned, ...rest])} ${inOrder} LIMIT ${sql.raw(String(rows))}) u`
   const walk = (rows: number, gate?: SQL[]) => sql`
     SELECT * FROM (
       SELECT ${columns} FROM ${steps(rows, gate)} ${match} ${inOrder} LIMIT ${sql.raw(String(limitMax + 1))}
@@ -142,9 +145,10 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
  * The name under which a walk for a plain search is prepared: to plan it costs as much as to execute it. Any plan for it
  * walks the sort's index, so a generic plan is as good. Other shapes are too many to keep.
  */
-function nearName({ filters, search }: Conditions, { sort, after }: Part): string | undefined {
+function nearName({ aligned, filters, search }: Conditions, { sort, after }: Part): string | undefined {
   const isPlain =
-    filters.length === 0 && search.every(({ every, orAny }) => every.length + orAny.length === 1)
+    aligned.length + filters.length === 0 &&
+    search.every(({ every, orAny }) => every.length + orAny.length === 1)
   if (!isPlain || search.length > namedWordsMax) return undefined
   return `list-near:${sort}:${after ? 'next' : 'first'}:${search.length}`
 }
