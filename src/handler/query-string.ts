@@ -23,7 +23,9 @@ export function readQueryString(query: string): Parameter[] {
 
 function decode(text: string): string | undefined {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    const decoded = decodeURIComponent(text.replaceAll('+', ' '))
+    // API Gateway's REST events hold parameters that it has decoded, with U+FFFD for bytes that are no UTF-8.
+    return decoded.includes('\ufffd') ? undefined : decoded
   } catch {
     return undefined
   }
