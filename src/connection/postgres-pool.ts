@@ -13,8 +13,9 @@ import { prepareSession, UnusableSession } from './postgres-session.ts'
 import { type FailureKind, failureOf, onWire } from './postgres-states.ts'
 
 const connectionsMax = 10
-// One caller's slow statements, or writes that wait for one row, leave the other half to the others.
-const connectionsPerShare = connectionsMax / 2
+// One caller's slow statements, or writes that wait for one row, leave the others to the others. With five, ten slow
+// lists at once took more than half of the processor from all others' requests, on two cores.
+const connectionsPerShare = 3
 // With the time for a connection these stay under two seconds, the longest a caller waits for a no.
 const connectMsMax = 1_000
 // Later than PostgreSQL's own limit (postgres-session.ts), whose answer says that it is there and keeps the connection.

@@ -28,6 +28,8 @@ export const sessionSettings: Record<string, string> = {
   // Plans as they were measured: one for each search's values, and no compiling for statements this short.
   plan_cache_mode: 'auto',
   jit: 'off',
+  // One statement takes one processor, so that a caller's share of connections is its share of processors.
+  max_parallel_workers_per_gather: '0',
   // Anything else leaves out matches of a search.
   gin_fuzzy_search_limit: '0',
 }

@@ -12,6 +12,8 @@ export type TokenVerifier = {
    * @throws ServiceError `unavailable` when the issuer's keys cannot be had
    */
   verify(token: string): Promise<Claims | undefined>
+  /** @returns undefined unless the token has been verified lately */
+  known(token: string): Claims | undefined
 }
 
 const fetchMsMax = 1_500
@@ -55,13 +57,19 @@ export function openTokenVerifier(rules: TokenRules): TokenVerifier {
     )
   }
 
+  /** Found by the signature's end, which is quicker than by all of it, and then compared as a whole. */
+  const knownAs = (key: string, token: string): Claims | undefined => {
+    const known = seen.get(key)
+    return known?.token === token ? known.claims : undefined
+  }
+
   return {
+    known: (token) => knownAs(token.slice(-keyLength), token),
     verify: async (token) => {
       if (performance.now() > refreshAt) refreshKeys()
-      // Found by the signature's end, which is quicker than by all of it, and then compared as a whole.
       const key = token.slice(-keyLength)
-      const known = seen.get(key)
-      if (known?.token === token) return known.claims
+      const known = knownAs(key, token)
+      if (known) return known
       if (!tokenForm.test(token)) return undefined
       try {
         const payload = await verifier.verify(token)

@@ -1,5 +1,6 @@
 // Refuses requests when more of them come than the event loop can answer in good time, so that those it takes are
-// answered quickly still, and nearly as many of them as at its best.
+// answered quickly still, and nearly as many of them as at its best. Callers have equal shares of what is taken: one
+// that asks on hundreds of connections is refused, and the others go on.
 //
 // Overload is a queue that stands, in contrast to a burst, which is worked off: the loop has had no rest for a while
 // (as in CoDel, RFC 8289, and 'Fail at Scale', ACM Queue 13/8). Then each of its turns takes so many requests and
@@ -14,10 +15,11 @@
 import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { Logger } from '../connection/logger.ts'
+import type { HttpRequest } from './endpoint.ts'
 
 export type Admission = {
   /** What is to be done with a request that has just come in on this connection. */
-  judge(connection: Socket): 'answer' | 'refuse' | 'refuse and close'
+  judge(connection: Socket, request: HttpRequest): 'answer' | 'refuse' | 'refuse and close'
   /** To be called when the client has been told. */
   refused(connection: Socket): void
   close(): void
@@ -39,7 +41,8 @@ const restingMax = 1_000
 // A line for each refusal would cost as much as the refusal.
 const reportMs = 1_000
 
-export function openAdmission(logger: Logger): Admission {
+/** @param callerOf whose share a request counts to; asked only while there is an overload */
+export function openAdmission(logger: Logger, callerOf: (request: HttpRequest) => string): Admission {
   let isOverloaded = false
   let overloadedUntil = 0
   let refusals = 0
@@ -51,6 +54,8 @@ export function openAdmission(logger: Logger): Admission {
     if (utilization.idle - before.idle < restMsMin) overloadedUntil = now + overloadedMsMin
     before = utilization
     isOverloaded = now < overloadedUntil
+    callersBefore = callers.size
+    callers.clear()
     if (refusals === 0 || now < reportAt) return
     logger.warn('overloaded', { refused: refusals })
     refusals = 0
@@ -58,8 +63,24 @@ export function openAdmission(logger: Logger): Admission {
   }, watchMs).unref()
 
   let taken = 0
+  const takenOf = new Map<string, number>()
   const endTurn = (): void => {
     taken = 0
+    takenOf.clear()
+  }
+
+  /** Those heard since the last look, and how many there were before it. */
+  const callers = new Set<string>()
+  let callersBefore = 0
+  /** With half of an equal share, one that asks without end gets no more than all others together. */
+  const isWithinShare = (caller: string): boolean => {
+    callers.add(caller)
+    const active = Math.max(callers.size, callersBefore)
+    const most = active === 1 ? requestsPerTurn : Math.ceil(requestsPerTurn / (2 * active))
+    const own = takenOf.get(caller) ?? 0
+    if (own >= most) return false
+    takenOf.set(caller, own + 1)
+    return true
   }
 
   /** Connections that are not read, from the first that was refused to the last. */
@@ -81,10 +102,10 @@ export function openAdmission(logger: Logger): Admission {
   }
 
   return {
-    judge: (connection) => {
+    judge: (connection, request) => {
       if (!isOverloaded) return 'answer'
       const isLate = woken.delete(connection)
-      if (!isLate && taken < requestsPerTurn) {
+      if (!isLate && taken < requestsPerTurn && isWithinShare(callerOf(request))) {
         if (taken++ === 0) setImmediate(endTurn)
         return 'answer'
       }

@@ -53,12 +53,12 @@ export async function startNodeServer(
     check: (request) => checkHost(request, localIssuer !== undefined),
     cors,
   })
-  const admission = openAdmission(connections.logger)
+  const admission = openAdmission(connections.logger, callerByToken(verifier))
   let isClosing = false
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const request = new NodeRequest(incoming)
     const { socket } = incoming
-    const verdict = probes.has(request.path) ? 'answer' : admission.judge(socket)
+    const verdict = probes.has(request.path) ? 'answer' : admission.judge(socket, request)
     if (verdict !== 'answer') {
       outgoing.once('finish', () => admission.refused(socket))
       sendReply(incoming, outgoing, refusal(request, cors), isClosing || verdict === 'refuse and close')
@@ -128,6 +128,15 @@ const busy = overloaded()
 function refusal(request: HttpRequest, cors: Cors | undefined): Reply {
   const requestId = readRequestId(request.header('x-request-id'))
   return withCommonHeaders(problemReply(busy, requestId), requestId, cors?.headers(request))
+}
+
+/** Whose request it is, without any work: an address counts where there is no token that is known already. */
+function callerByToken(verifier: TokenVerifier): (request: HttpRequest) => string {
+  return (request) => {
+    const token = bearerToken(request)
+    const claims = token === undefined ? undefined : verifier.known(token)
+    return claims ? `${claims.client} ${claims.username}` : (request.source ?? '')
+  }
 }
 
 const nobody = Promise.resolve(undefined)
