@@ -172,7 +172,7 @@ function stepsOf(clients: Clients, options: Options): Step[] {
       },
     },
     {
-      text: `wait for ${restored} and keep its backups for as long as those of ${main}`,
+      text: `wait for ${restored}, then give it the backup retention and Performance Insights of ${main}`,
       isDone: isSwitched,
       run: async ({ main: source, before: old }) => {
         await untilAvailable(restored)
@@ -180,6 +180,7 @@ function stepsOf(clients: Clients, options: Options): Step[] {
           new ModifyDBInstanceCommand({
             DBInstanceIdentifier: restored,
             BackupRetentionPeriod: (source ?? old)?.BackupRetentionPeriod,
+            EnablePerformanceInsights: (source ?? old)?.PerformanceInsightsEnabled,
             ApplyImmediately: true,
           }),
         )
