@@ -7,7 +7,7 @@ import { median } from './figures.ts'
 import { type Load, load } from './load.ts'
 
 const connectionsMax = 8
-// What is compared takes turns this often in a round, so that others on the machine slow down both.
+// The sides of a comparison take turns this often in a round, so that others on the machine slow down both.
 const turns = 10
 const anyOf = (words: string[]) => words[Math.floor(Math.random() * words.length)] ?? ''
 

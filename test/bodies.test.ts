@@ -48,7 +48,7 @@ type Upload = {
   /** White space. */
   write(bytes: number): void
   sent(): number
-  /** What has come back so far. */
+  /** The bytes received so far. */
   answer(): string
   status(): number | undefined
   /** In milliseconds from its beginning; undefined while it is open. */
@@ -160,7 +160,7 @@ describe('callers with more and larger bodies under way than may be', () => {
     expect([7, 8]).toContain(held().length)
     expect(drips.filter(({ status }) => status() === undefined)).toHaveLength(drips.length)
 
-    // What an ended connection held is free again.
+    // Memory that an ended connection held is free again.
     for (const { socket } of [...uploads, ...drips]) socket.destroy()
     await until('the attacker to be served again', async () => {
       const answer = await send('PATCH', attacker.path, attacker.token, { name: 'well' })

@@ -104,7 +104,7 @@ function openModel(step: Step, broken: Partial<CacheRegistry> = {}) {
       acknowledgedAt.set(version, now)
       return id
     },
-    /** What a read by this process would get now, if that is too old. */
+    /** Complains if a read by this process would now be too old. */
     staleness: ({ trust, server }: { trust: CacheTrust; server: Server }): string | undefined => {
       const era = trust.readable()
       if (era === undefined) return undefined

@@ -54,7 +54,7 @@ async function expectRefusal(text: string, expected: number, base = service.url)
   )
 }
 
-// What takes ten seconds runs beside the other tests.
+// Tests that take ten seconds run beside the other tests.
 const startedAt = performance.now()
 const refused = expectRefusal(`GET /user HTTP/1.1\r\n${host}\r\n`, 408)
 const late = {

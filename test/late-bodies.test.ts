@@ -1,4 +1,4 @@
-// What ends a caller's session ends the caller's requests that are under way too: a change that was answered before
+// The end of a caller's session ends the caller's requests that are under way too: a change that was answered before
 // the last byte of a request's body arrived, or before the request got its lock, always wins.
 import { readdir } from 'node:fs/promises'
 import pg from 'pg'

@@ -27,7 +27,7 @@ const hostile: Record<string, string> = {
   plan_cache_mode: 'force_generic_plan',
   jit: 'on',
   gin_fuzzy_search_limit: '1',
-  // What nothing relies on.
+  // Settings that nothing relies on.
   bytea_output: 'escape',
   client_encoding: 'LATIN1',
   row_security: 'off',

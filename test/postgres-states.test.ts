@@ -1,4 +1,4 @@
-// What PostgreSQL's states are answered with: retried where that is safe, 503 where it will pass, else 500.
+// The answers to PostgreSQL's states: retried where that is safe, 503 where it will pass, else 500.
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { User } from '../src/model/user.ts'

@@ -1,4 +1,4 @@
-// What a deployment asks of the account before it begins: the real SDK over the wire.
+// Questions that a deployment asks of the account before it begins: the real SDK over the wire.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,7 +55,7 @@ describe('before a deployment', () => {
     expect(await preflight(aws, 'prod')).toMatch(
       new RegExp(`allows ${quota} concurrent[^]*reserves 250[^]*L-B99A9384 --desired-value ${needed}\\b`),
     )
-    // What reserves nothing needs no quota.
+    // A stage that reserves nothing needs no quota.
     expect(await preflight(aws, 'dev')).toBeUndefined()
   })
 

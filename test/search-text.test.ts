@@ -1,4 +1,4 @@
-// What a search finds and how names are sorted: the rules of base letters, of the search column and of numbers.
+// Search and order of names: the rules of base letters, of the search column and of numbers.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -157,7 +157,7 @@ describe('a bcrypt hash, which compares 72 bytes only', () => {
   it.each([92, 72] as const)('is kept as it is for a passphrase of %i bytes', async (length) => {
     const own = passphrase.slice(0, length)
     const { id, username } = await makeUser({ password: undefined, password_hash: hashes[length] })
-    // What bcrypt does not read cannot be told to be wrong; it must not become the password.
+    // Bytes that bcrypt does not read cannot be told to be wrong; they must not become the password.
     for (const tried of [`${own.slice(0, 72)}wrong`, own, passphrase.slice(0, 72), own])
       expect(await check(username, tried), tried).toEqual({ id, username })
     expect(await check(username, own.slice(0, 71))).toBeUndefined()

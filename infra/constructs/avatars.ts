@@ -26,7 +26,7 @@ const edgeTtl = Duration.minutes(5)
 export class Avatars extends Construct {
   readonly bucketName: string
   readonly distribution: Distribution
-  /** What `avatar_url` starts with. */
+  /** The prefix of every `avatar_url`. */
   readonly baseUrl: string
   // By its name, which other stacks know without asking this one.
   readonly #bucketArn: string

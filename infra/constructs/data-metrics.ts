@@ -1,4 +1,4 @@
-// What AWS measures of the database, its proxy and the cache, addressed by name.
+// Metrics that AWS takes of the database, its proxy and the cache, addressed by name.
 import { Duration } from 'aws-cdk-lib'
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { DataStack } from '../data-stack.ts'

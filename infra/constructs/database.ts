@@ -116,7 +116,7 @@ export class Database extends Construct {
   }
 
   /**
-   * What a function needs to trust the server. RDS's certificates are signed by its own authority, which Lambda's
+   * Settings by which a function trusts the server. RDS's certificates are signed by its own authority, which Lambda's
    * runtime has in this file; the proxy's are signed by a public one.
    * https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
    */

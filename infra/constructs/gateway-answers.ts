@@ -1,4 +1,4 @@
-// What API Gateway answers itself: the same problem documents as the service's (RFC 9457).
+// Answers of API Gateway itself: the same problem documents as the service's (RFC 9457).
 import { ResponseType, type RestApi } from 'aws-cdk-lib/aws-apigateway'
 import { exposedHeaders } from '../../src/handler/cors.ts'
 import { problemReply } from '../../src/handler/problem.ts'

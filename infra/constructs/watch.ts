@@ -1,4 +1,4 @@
-// Who watches a stage: the alarms of the service, those of its data stores, and the dashboard.
+// Monitoring of a stage: the alarms of the service, those of its data stores, and the dashboard.
 import { Duration } from 'aws-cdk-lib'
 import { type Alarm, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Topic } from 'aws-cdk-lib/aws-sns'

@@ -1,4 +1,4 @@
-// What would make a deployment fail after half an hour, looked up before it begins.
+// Looks up, before a deployment begins, reasons for which it would fail after half an hour.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CloudFormationClient, DescribeStacksCommand, type Stack } from '@aws-sdk/client-cloudformation'

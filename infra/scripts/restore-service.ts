@@ -1,4 +1,4 @@
-// What the service needs after its database was replaced: logins, an empty cache, a revalidation.
+// Steps that the service needs after its database was replaced: logins, an empty cache, a revalidation.
 import { DescribeReplicationGroupsCommand, RebootCacheClusterCommand } from '@aws-sdk/client-elasticache'
 import { PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { GetFunctionConfigurationCommand, InvokeCommand } from '@aws-sdk/client-lambda'

@@ -1,4 +1,4 @@
-// What an idle stage costs, from its template and the prices in docs/deployment.md.
+// Costs of an idle stage, from its template and the prices in docs/deployment.md.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { StageTemplates } from './stage-templates.ts'

@@ -1,4 +1,4 @@
-// What API Gateway answers without the function: problem documents and preflights.
+// Answers of API Gateway without the function: problem documents and preflights.
 import { expect, test } from 'vitest'
 import { acceptedHeaders, exposedHeaders } from '../../src/handler/cors.ts'
 import { problemReply } from '../../src/handler/problem.ts'

@@ -1,4 +1,4 @@
-// What happens to resources when a deployment fails or a stage is torn down.
+// Tests what happens to resources when a deployment fails or a stage is torn down.
 import { expect, test } from 'vitest'
 import type { StageTemplates } from './stage-templates.ts'
 

@@ -1,4 +1,4 @@
-// What PostgreSQL keeps for the cache: the server that all processes share, and the invalidations that writes
+// The state that PostgreSQL keeps for the cache: the server that all processes share, and the invalidations that writes
 // recorded in their own transactions. Plain statements, so that Drizzle is not loaded for them.
 import { namePlace } from './cache.ts'
 import { type CacheRegistry, invalidationsMax } from './cache-trust.ts'

@@ -13,7 +13,7 @@ export type CacheServer = {
   reconnect(): void
 }
 
-/** What PostgreSQL knows of the cache, in one snapshot. */
+/** The state of the cache in PostgreSQL, in one snapshot. */
 export type Registry = {
   /** The server that every process uses; undefined before the first one registers it. */
   registered: { runId: string; era: string } | undefined

@@ -1,10 +1,10 @@
-// What a session must have set, whatever the defaults of the server, the database and the role are.
+// Settings that a session must have, whatever the defaults of the server, the database and the role are.
 import type pg from 'pg'
 import { ReadOnlyDatabase } from './postgres.ts'
 import type { Client } from './postgres-client.ts'
 
 /**
- * What our statements and the driver's parsers rely on, as PostgreSQL shows it. A setting that a version does not have
+ * Settings that our statements and the driver's parsers rely on, as PostgreSQL shows it. A setting that a version does not have
  * is left out. Whether transactions are read-only is the operator's to say, and no setting of ours.
  */
 export const sessionSettings: Record<string, string> = {

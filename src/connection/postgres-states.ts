@@ -1,4 +1,4 @@
-// What a failed call to PostgreSQL means, by its SQLSTATE:
+// The meaning of a failed call to PostgreSQL, by its SQLSTATE:
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 import { DrizzleQueryError } from 'drizzle-orm'
 import pg from 'pg'

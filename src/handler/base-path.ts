@@ -4,7 +4,7 @@
 
 export type Routed = {
   path: string
-  /** What the gateway has matched, such as `/user/{id}`, `/{proxy+}` or `$default`; undefined where it does not say. */
+  /** The resource that the gateway has matched, such as `/user/{id}`, `/{proxy+}` or `$default`; undefined where it does not say. */
   route: string | undefined
   parameters: Record<string, string | undefined> | null | undefined
   stage: string | undefined

@@ -2,7 +2,7 @@
 
 // Parsed, a body takes some times its size for a moment. The largest have 8 MB.
 const roomBytes = 128 * 1024 * 1024
-// What a connection takes beside its body. It bounds how many small bodies one holder may keep waiting.
+// Memory of a connection beside its body. It bounds how many small bodies one holder may keep waiting.
 const overheadBytes = 16 * 1024
 
 let freeBytes = roomBytes

@@ -3,7 +3,7 @@
 import type { HttpRequest, Reply } from './endpoint.ts'
 
 export type Cors = {
-  /** What every answer to the request has, refusals too. */
+  /** Headers that every answer to the request has, refusals too. */
   headers(request: HttpRequest): Record<string, string>
   /**
    * @param methods those that the path has

@@ -7,7 +7,7 @@ import type { HttpRequest, Reply } from './endpoint.ts'
 export type GatewayRequest = HttpRequest & {
   /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
   claims: Record<string, unknown> | undefined
-  /** What clients write before our paths: the stage on the gateway's own address, the base path on a custom domain. */
+  /** The prefix that clients write before our paths: the stage on the gateway's own address, the base path on a custom domain. */
   prefix: string
 }
 

@@ -1,4 +1,4 @@
-// What a user is found and sorted by: the derived columns, and what a search looks for in them.
+// The derived columns by which users are found and sorted, and the patterns that a search looks for in them.
 import { baseLetters } from './base-letters.ts'
 import { nationalDigitsMin, type PhoneNumber, readPhoneNumber } from './phone-number.ts'
 import { characters, fold } from './text.ts'

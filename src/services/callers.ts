@@ -210,7 +210,7 @@ export function createCallerLookup({
 }
 
 /**
- * Who a token names; its prefix keeps the `key` of a person and of a machine client from being the same.
+ * The person or client that a token names; its prefix keeps the `key` of a person and of a machine client from being the same.
  * `session` tells those of one user apart: the tokens of one say the same time of signing in.
  */
 type Name = { key: string } | PersonName

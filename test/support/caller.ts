@@ -5,7 +5,7 @@ import { createCallerLookup } from '../../src/services/callers.ts'
 import type { World } from '../../src/services/users/record.ts'
 import type { WriteWorld } from '../../src/services/users/write.ts'
 
-/** What a token says that says nothing. */
+/** The claims of a token that says nothing. */
 export const noClaims: Claims = {
   username: undefined,
   client: undefined,

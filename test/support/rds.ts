@@ -1,4 +1,4 @@
-// What a restore asks of AWS, spoken as AWS documents it, on state that changes as it does there: RDS, ElastiCache and
+// The calls of a restore to AWS, spoken as AWS documents it, on state that changes as it does there: RDS, ElastiCache and
 // IAM (query, XML), Lambda (REST, JSON).
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +16,7 @@ export type Rds = {
   /** By role, the policies that were put into it. */
   policies: Map<string, string>
   rebooted: string[]
-  /** What was asked, in order, but for what only looks. */
+  /** The changes that were asked for, in order. */
   changes: string[]
   /** Each change costs one; when there are none left, the next fails before it is carried out. */
   changesLeft: number
@@ -99,7 +99,7 @@ function change(rds: Rds, what: string): void {
 function find(rds: Rds, id: string | null): Instance {
   const found = rds.instances.get(id ?? '')
   if (!found) throw new Fault('DBInstanceNotFound')
-  // What goes on takes one look.
+  // A change under way takes one look.
   const seen = { ...found }
   found.DBInstanceStatus = 'available'
   return seen

@@ -14,7 +14,7 @@ export type Conditions = {
   /** On `users u`, of other columns. */
   filters: SQL[]
   search: SearchClause[]
-  /** What one of the user's contacts, `contacts c`, must meet. */
+  /** A condition that one of the user's contacts, `contacts c`, must meet. */
   contact: SQL | undefined
   /** Many users may meet them all, and a row of `users` tells whether it does. */
   mayBeCommon: boolean
@@ -58,7 +58,7 @@ export function indexed({ aligned, filters, search, contact }: Omit<Conditions, 
 }
 
 /**
- * What a walk along the sort's index must look for in its rows. `strpos` costs half of LIKE, and no plan can use the
+ * Conditions that a walk along the sort's index looks for in its rows. `strpos` costs half of LIKE, and no plan can use the
  * search index for it.
  */
 function sought({ filters, search, contact }: Conditions): SQL[] {

@@ -29,7 +29,7 @@ import { checkPrecondition, type Precondition } from './precondition.ts'
 import { noSuchUser } from './read.ts'
 import { toUser, type World } from './record.ts'
 
-/** What a write needs: also the means to see that its caller still may when it is committed. */
+/** The context of a write: also the means to see that its caller still may when it is committed. */
 export type WriteWorld = World & { callers: CallerLookup }
 
 /** A new password, hashed but not stored. */
@@ -338,7 +338,7 @@ async function commit<T>(
       noted = await world.cache.note(queries, id, [...names])
       return result
     })
-    // What ends the caller's own session waits for the lock on the caller's row, so that no own change outlives it.
+    // A change that ends the caller's own session waits for the lock on the caller's row, so that no own change outlives it.
     if (id !== caller.userId) world.callers.committed(caller)
     await world.cache.forget(id, noted, [...names])
     return result
