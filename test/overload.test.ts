@@ -1,30 +1,15 @@
 // More load than can be served, on a real server process: what is refused, and what goes on.
 import { execFile } from 'node:child_process'
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
-import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { avatarBytesMax } from '../src/model/user.ts'
-import { freshDatabase } from './support/database.ts'
-import { startIssuer } from './support/issuer.ts'
+import { startLoadedServer } from './support/loaded-server.ts'
 import { png } from './support/picture.ts'
 import { uniqueName } from './support/service.ts'
-import { startServer } from './support/torture.ts'
 import { until } from './support/wait.ts'
 
-const issuer = await startIssuer()
-afterAll(issuer.close)
-const server = await startServer(tmpdir(), {
-  PATH: process.env.PATH ?? '',
-  DATABASE_URL: await freshDatabase(),
-  REDIS_URL: inject('redisUrl'),
-  JWT_ISSUER: issuer.rules.issuer,
-  JWT_JWKS_URI: issuer.rules.jwksUri,
-  JWT_AUDIENCE: issuer.rules.audience.join(),
-  CORS_ORIGINS: 'https://office.example',
-})
-afterAll(server.stop)
-const token = await issuer.machineToken('users/write')
+const { server, admin: token } = await startLoadedServer({ CORS_ORIGINS: 'https://office.example' })
 
 type Answer = { status: number; headers: IncomingHttpHeaders; text: string }
 type Client = (method: string, path: string, body?: string | Uint8Array, type?: string) => Promise<Answer>

@@ -2,26 +2,12 @@
 
 import { readFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { afterAll, describe, expect, inject, it } from 'vitest'
-import { freshDatabase } from './support/database.ts'
-import { startIssuer } from './support/issuer.ts'
+import { describe, expect, it } from 'vitest'
+import { startLoadedServer } from './support/loaded-server.ts'
 import { jpegOfManyScans, png, pngOfOneColumn } from './support/picture.ts'
 import { uniqueName } from './support/service.ts'
-import { startServer } from './support/torture.ts'
 
-const issuer = await startIssuer()
-afterAll(issuer.close)
-const server = await startServer(tmpdir(), {
-  PATH: process.env.PATH ?? '',
-  DATABASE_URL: await freshDatabase(),
-  REDIS_URL: inject('redisUrl'),
-  JWT_ISSUER: issuer.rules.issuer,
-  JWT_JWKS_URI: issuer.rules.jwksUri,
-  JWT_AUDIENCE: issuer.rules.audience.join(),
-})
-afterAll(server.stop)
-const admin = await issuer.machineToken('users/write')
+const { issuer, server, admin } = await startLoadedServer()
 
 type Answer = { status: number; text: string; ms: number }
 type Sent = { token?: string; body?: string | Uint8Array; type?: string; agent?: Agent }

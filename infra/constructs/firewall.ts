@@ -14,6 +14,7 @@ const blockedSeconds = 60
 // The service binds what comes in a query or a body as data, and a name, a contact or a search may be any text:
 // `web.config`, `http://10.0.0.5/`, `${jndi:…}`. These rules count what they find there and block nothing. The rules
 // for paths, headers and cookies block.
+
 // https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
 const counted = {
   CommonRuleSet: [

@@ -132,7 +132,7 @@ export function createCacheTrust(
     let doubtsBefore = doubts
     const isInStep = startedAt - renewedAt <= inStepMsMax && startedAt < trustedUntil
     // The first sight of a record is left to the process that wrote it; the second is overdue.
-    const upTo = isInStep ? newestSeen : undefined
+    let upTo = isInStep ? newestSeen : undefined
     const runId = await onServer(server.identify())
     const mine = completed
     completed = []
@@ -147,8 +147,11 @@ export function createCacheTrust(
       if (round === roundsMax) throw new Error('more invalidations are left than one renewal does')
       const { registered, invalidations, newest } = await registry.look(upTo)
       if (registered?.runId !== runId) {
-        await takeOver(runId, registered)
+        const takingOver = takeOver(runId, registered)
+        // It ends the trust: what fails from here on still counts, and every record is overdue.
         doubtsBefore = doubts
+        upTo = undefined
+        await takingOver
         continue
       }
       await onServer(
