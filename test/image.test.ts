@@ -278,7 +278,9 @@ describe('an image that is taken', () => {
     const restarts = [...whole.keys()].filter(
       (at) => whole[at] === 0xff && ((whole[at + 1] ?? 0) & 0xf8) === 0xd0,
     )
-    for (const length of [whole.length - 8, whole.length - 40, Math.floor(whole.length * 0.8), ...restarts])
+    // Some of these cuts leave data that ends where the decoder may take a block for complete.
+    const cuts = Array.from({ length: 24 }, (_, at) => whole.length - 4 - at)
+    for (const length of [...cuts, whole.length - 40, Math.floor(whole.length * 0.8), ...restarts])
       expect(await refusalCode(whole.subarray(0, length)), String(length)).toBe('undecodable')
   })
 
