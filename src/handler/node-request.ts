@@ -43,7 +43,8 @@ export class NodeRequest implements HttpRequest, Addressed {
   }
 
   get authority(): string | undefined {
-    return absoluteForm.exec(this.#incoming.url ?? '')?.[1]
+    const { url = '' } = this.#incoming
+    return url.startsWith('/') ? undefined : absoluteForm.exec(url)?.[1]
   }
 
   async body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {

@@ -9,7 +9,7 @@ import { openAdmission } from './admission.ts'
 import { bearerToken, createApp, readRequestId, withCommonHeaders } from './app.ts'
 import { type Cors, openCors } from './cors.ts'
 import type { HttpRequest, Reply } from './endpoint.ts'
-import { checkHost } from './host.ts'
+import { createHostCheck } from './host.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
 import { bodyMsMax } from './node-body.ts'
 import { NodeRequest, sendReply } from './node-request.ts'
@@ -50,7 +50,7 @@ export async function startNodeServer(
   const cors = openCors(corsOrigins)
   const app = createApp<NodeRequest>(connections, identifyByToken(verifier), {
     routes: nodeRoutes(connections, localIssuer),
-    check: (request) => checkHost(request, localIssuer !== undefined),
+    check: createHostCheck(localIssuer !== undefined),
     cors,
   })
   const admission = openAdmission(connections.logger, callerByToken(verifier))
@@ -86,7 +86,7 @@ export async function startNodeServer(
       // Both times are looked at no more often than this.
       connectionsCheckingInterval: 1_000,
       maxHeaderSize: headerBytesMax,
-      // A problem document says so: `checkHost`.
+      // A problem document says so: `createHostCheck`.
       requireHostHeader: false,
       // Of two tokens neither is taken, instead of the first.
       joinDuplicateHeaders: true,
@@ -132,10 +132,18 @@ function refusal(request: HttpRequest, cors: Cors | undefined): Reply {
 
 /** Whose request it is, without any work: an address counts where there is no token that is known already. */
 function callerByToken(verifier: TokenVerifier): (request: HttpRequest) => string {
+  // Joined once for each token: a string that is made anew is hashed anew by each map that it is looked up in.
+  const keys = new WeakMap<Claims, string>()
   return (request) => {
     const token = bearerToken(request)
     const claims = token === undefined ? undefined : verifier.known(token)
-    return claims ? `${claims.client} ${claims.username}` : (request.source ?? '')
+    if (!claims) return request.source ?? ''
+    let key = keys.get(claims)
+    if (key === undefined) {
+      key = `${claims.client} ${claims.username}`
+      keys.set(claims, key)
+    }
+    return key
   }
 }
 
