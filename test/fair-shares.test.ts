@@ -2,8 +2,7 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { openAdmission } from '../src/handler/admission.ts'
-import type { HttpRequest } from '../src/handler/endpoint.ts'
+import { openLoadShedding } from '../src/handler/load-shedding.ts'
 import { atEnd } from './support/cleanup.ts'
 import { freshDatabase } from './support/database.ts'
 import { startService, uniqueName } from './support/service.ts'
@@ -81,31 +80,74 @@ describe('database connections', () => {
 })
 
 describe('the event loop', () => {
-  it('in an overload, one caller on hundreds of connections is refused, and the requests of others are taken', async () => {
-    const requestOf = (caller: string): HttpRequest => ({
-      method: 'GET',
-      path: caller,
-      query: '',
-      header: () => undefined,
-      body: async () => undefined,
+  type Arrival = { connection: Socket; caller: string }
+  /** Load shedding that has noticed an overload; `arrive` hands it one request of each caller named. */
+  async function overloaded() {
+    const served: string[] = []
+    const refused: string[] = []
+    const answers: (() => void)[] = []
+    const shedding = openLoadShedding<Arrival>({
+      logger: silent,
+      callerOf: ({ caller }) => caller,
+      serve: ({ caller }) => {
+        served.push(caller)
+        return new Promise((answered) => answers.push(answered))
+      },
+      refuse: ({ caller }) => refused.push(caller),
     })
-    const admission = openAdmission(silent, ({ path }) => path)
-    atEnd(async () => admission.close())
-    const turn = (callers: string[]) =>
-      callers.map((caller) => [caller, admission.judge(new Socket(), requestOf(caller))] as const)
-    const taken = (caller: string, verdicts: ReturnType<typeof turn>) =>
-      verdicts.filter(([of, verdict]) => of === caller && verdict === 'answer').length
-
-    // The loop has no rest until it notices.
+    atEnd(async () => shedding.close())
+    const arrive = (callers: string[], connection = new Socket()) => {
+      for (const caller of callers) shedding.decide({ connection, caller })
+    }
+    const answerAll = () => {
+      for (const answer of answers.splice(0)) answer()
+    }
     await until('an overload', () => {
       for (const end = performance.now() + 150; performance.now() < end; );
-      return turn(Array<string>(60).fill('first')).some(([, verdict]) => verdict === 'refuse')
+      served.length = 0
+      arrive(['only'])
+      return served.length === 0
     })
-    await new Promise((nextTurn) => setImmediate(nextTurn))
-    const crowd = Array<string>(200).fill('attacker')
-    const verdicts = turn(['other', ...crowd, 'other', 'third', 'other', 'other'])
-    expect([taken('other', verdicts), taken('third', verdicts)]).toEqual([4, 1])
-    expect(taken('attacker', verdicts)).toBeGreaterThan(0)
-    expect(taken('attacker', verdicts)).toBeLessThanOrEqual(13)
+    await turn()
+    answerAll()
+    served.length = 0
+    return { served, refused, arrive, answerAll }
+  }
+  const turn = () => new Promise((next) => setImmediate(next))
+  const crowd = (caller: string, count: number) => Array<string>(count).fill(caller)
+  const of = (caller: string, callers: string[]) => callers.filter((each) => each === caller).length
+
+  it('in an overload gives callers equal shares: hundreds of requests of one do not delay those of others', async () => {
+    const { served, refused, arrive, answerAll } = await overloaded()
+    arrive(['other', ...crowd('attacker', 200), 'other', 'third', 'other', 'other'])
+    await turn()
+    expect([of('other', served), of('third', served), of('attacker', served)]).toEqual([4, 1, 4])
+    expect([of('other', refused), of('third', refused)]).toEqual([0, 0])
+    expect(of('attacker', refused)).toBe(200 - 55)
+    // Those under way count, so nothing more is served of the attacker before one is answered.
+    arrive(['third'])
+    await turn()
+    expect([of('third', served), of('attacker', served)]).toEqual([2, 4])
+    answerAll()
+    await until('the next to be served', () => of('attacker', served) === 8)
+  })
+
+  it('serves one caller alone at full speed, and all that wait in the end', async () => {
+    const { served, refused, arrive } = await overloaded()
+    arrive(crowd('only', 120))
+    await turn()
+    expect(served).toHaveLength(50)
+    await until('all to be served', () => served.length === 60)
+    expect(refused).toHaveLength(60)
+  })
+
+  it('does not serve a request whose client has gone while it waited', async () => {
+    const { served, arrive } = await overloaded()
+    const connection = new Socket()
+    arrive(['gone'], connection)
+    arrive(['other'])
+    connection.destroy()
+    await turn()
+    expect(served).toEqual(['other'])
   })
 })

@@ -1,20 +1,28 @@
 // The app on Node's own HTTP server: it checks tokens itself, and has routes for people and probes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Claims } from '../connection/claims.ts'
 import type { LocalIssuer } from '../connection/local-issuer.ts'
 import type { Connections } from '../connection/open.ts'
 import type { TokenVerifier } from '../connection/token-verifier.ts'
 import { overloaded } from '../model/errors.ts'
-import { openAdmission } from './admission.ts'
 import { bearerToken, createApp, readRequestId, withCommonHeaders } from './app.ts'
 import { type Cors, openCors } from './cors.ts'
-import type { HttpRequest, Reply } from './endpoint.ts'
+import type { Reply } from './endpoint.ts'
 import { createHostCheck } from './host.ts'
+import { openLoadShedding } from './load-shedding.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
 import { bodyMsMax } from './node-body.ts'
 import { NodeRequest, sendReply } from './node-request.ts'
 import { problemReply } from './problem.ts'
 import { nodeRoutes } from './routes/node.ts'
+
+type Arrival = {
+  request: NodeRequest
+  incoming: IncomingMessage
+  outgoing: ServerResponse
+  connection: Socket
+}
 
 export type NodeServer = {
   port: number
@@ -33,7 +41,7 @@ const backlog = 4_096
 // A client that takes nothing of its answer for so long is cut off, also one whose answer takes so long: none does.
 const stallMsMax = 60_000
 
-/** Who asks them must not take a server for dead or gone because it has much to do. */
+/** Always served: a busy server must not be taken for a dead one. */
 const probes = new Set(['/health', '/ready'])
 
 /**
@@ -53,17 +61,8 @@ export async function startNodeServer(
     check: createHostCheck(localIssuer !== undefined),
     cors,
   })
-  const admission = openAdmission(connections.logger, callerByToken(verifier))
   let isClosing = false
-  const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    const request = new NodeRequest(incoming)
-    const { socket } = incoming
-    const verdict = probes.has(request.path) ? 'answer' : admission.judge(socket, request)
-    if (verdict !== 'answer') {
-      outgoing.once('finish', () => admission.refused(socket))
-      sendReply(incoming, outgoing, refusal(request, cors), isClosing || verdict === 'refuse and close')
-      return
-    }
+  const serve = ({ request, incoming, outgoing }: Arrival): Promise<void> =>
     app(request).then(
       (reply) => {
         request.release()
@@ -76,6 +75,21 @@ export async function startNodeServer(
         outgoing.destroy()
       },
     )
+  const shareOf = shareByToken(verifier)
+  const loadShedding = openLoadShedding<Arrival>({
+    logger: connections.logger,
+    callerOf: ({ request }) => shareOf(request),
+    serve,
+    refuse: ({ request, incoming, outgoing }, isLast, sent) => {
+      outgoing.once('finish', sent)
+      sendReply(incoming, outgoing, refusal(request, cors), isClosing || isLast)
+    },
+  })
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const request = new NodeRequest(incoming)
+    const arrival = { request, incoming, outgoing, connection: incoming.socket }
+    if (probes.has(request.path)) void serve(arrival)
+    else loadShedding.decide(arrival)
   }
   const server = createServer(
     {
@@ -114,7 +128,7 @@ export async function startNodeServer(
       const sweep = setInterval(() => server.closeIdleConnections(), 50)
       const late = setTimeout(() => server.closeAllConnections(), drainMsMax)
       await closed
-      admission.close()
+      loadShedding.close()
       clearInterval(sweep)
       clearTimeout(late)
     },
@@ -125,13 +139,13 @@ export async function startNodeServer(
 const busy = overloaded()
 
 /** Neither the token nor the body is looked at, nor is a line logged: it must cost less than an answer. */
-function refusal(request: HttpRequest, cors: Cors | undefined): Reply {
+function refusal(request: NodeRequest, cors: Cors | undefined): Reply {
   const requestId = readRequestId(request.header('x-request-id'))
   return withCommonHeaders(problemReply(busy, requestId), requestId, cors?.headers(request))
 }
 
-/** Whose request it is, without any work: an address counts where there is no token that is known already. */
-function callerByToken(verifier: TokenVerifier): (request: HttpRequest) => string {
+/** The caller of a token that was verified before, else the address. It does no work that an attacker could ask for. */
+function shareByToken(verifier: TokenVerifier): (request: NodeRequest) => string {
   // Joined once for each token: a string that is made anew is hashed anew by each map that it is looked up in.
   const keys = new WeakMap<Claims, string>()
   return (request) => {
@@ -149,7 +163,7 @@ function callerByToken(verifier: TokenVerifier): (request: HttpRequest) => strin
 
 const nobody = Promise.resolve(undefined)
 
-function identifyByToken(verifier: TokenVerifier): (request: HttpRequest) => Promise<Claims | undefined> {
+function identifyByToken(verifier: TokenVerifier): (request: NodeRequest) => Promise<Claims | undefined> {
   return (request) => {
     const token = bearerToken(request)
     return token === undefined ? nobody : verifier.verify(token)
