@@ -55,7 +55,7 @@ export type Stage = {
   concurrency?: { api: number; signIn: number }
   /** Where the sign-in page may send people back to: the addresses of your web applications. */
   webAddresses: string[]
-  /** Absent: the names that AWS gives. docs/deployment.md says how to get the certificates. */
+  /** Absent: AWS's own domain names. docs/deployment.md explains how to get the certificates. */
   domains?: Domains
 }
 
@@ -94,7 +94,7 @@ export const stages = {
     delivery: { everyMinutes: 1, seconds: 60 },
     webAddresses: ['http://localhost:3000/'],
   },
-  // At most 40 dollars a month idle; what it gives up is in docs/deployment.md.
+  // Costs at most 40 dollars a month when idle; docs/costs.md lists its trade-offs.
   small: {
     zones: 2,
     endpointZones: 1,

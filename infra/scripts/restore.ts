@@ -54,5 +54,5 @@ function after(stage: string): string {
   return `
 The database is restored. Next:
   npm run smoke -- --stage ${stage}
-  docs/deployment.md, "Restore": the way back into CloudFormation, and when to delete user-directory-${stage}-before-restore`
+  docs/deployment.md, "Restore": how to return to CloudFormation, and when to delete user-directory-${stage}-before-restore`
 }

@@ -1,4 +1,4 @@
-// Costs of an idle stage, from its template and the prices in docs/deployment.md.
+// Costs of an idle stage, from its template and the prices in docs/costs.md.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { StageTemplates } from './stage-templates.ts'
@@ -7,8 +7,8 @@ const dollarsMax = 40
 
 /** Rows of the table under the heading "The small stage": what, price a month, count. */
 function priceRows(): { what: string; price: number; count: number; together: number }[] {
-  const text = readFileSync(new URL('../../docs/deployment.md', import.meta.url), 'utf8')
-  const [, section = ''] = /^### The small stage\n([\s\S]*?)^##/m.exec(text) ?? []
+  const text = readFileSync(new URL('../../docs/costs.md', import.meta.url), 'utf8')
+  const [, section = ''] = /^## The small stage\n([\s\S]*?)^##/m.exec(text) ?? []
   return [...section.matchAll(/^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$/gm)].map(
     ([, what = '', price, count, together]) => ({
       what,
@@ -22,7 +22,7 @@ function priceRows(): { what: string; price: number; count: number; together: nu
 export function costTests({ name, properties, ofType }: StageTemplates): void {
   if (name !== 'small') return
 
-  test('the small stage costs at most 40 dollars a month idle, by the table in docs/deployment.md', () => {
+  test('the small stage costs at most 40 dollars a month idle, by the table in docs/costs.md', () => {
     const rows = priceRows()
     for (const { what, price, count, together } of rows)
       expect(Math.abs(price * count - together), what).toBeLessThan(0.01)
