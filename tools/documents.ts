@@ -1,0 +1,108 @@
+// Checks the documents: their sentences, and that every link, path and command in them leads somewhere.
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import GithubSlugger from 'github-slugger'
+import { marked, type Token, type Tokens } from 'marked'
+import type { Fault } from './exceptions.ts'
+import { repositoryFiles } from './files.ts'
+import { proseFaults } from './prose.ts'
+
+type Document = { file: string; source: string; tokens: Token[] }
+
+export function documentSentenceFaults(): Fault[] {
+  return documents().flatMap(({ file, source, tokens }) => {
+    const faults: Fault[] = []
+    let from = 0
+    for (const { raw, text } of tokens.flatMap(sentencesOf)) {
+      // Its first line alone: the following lines of a list's item lose their indent.
+      from = Math.max(source.indexOf(raw.split('\n')[0] ?? raw, from), from)
+      faults.push(...proseFaults({ file, line: lineAt(source, from), text }))
+    }
+    return faults
+  })
+}
+
+/** @returns a line for each link, path or command that leads nowhere */
+export function deadReferences(): string[] {
+  const scripts = new Set(
+    repositoryFiles('package.json', '*/package.json').flatMap((file) =>
+      Object.keys(JSON.parse(readFileSync(file, 'utf8')).scripts ?? {}),
+    ),
+  )
+  return documents().flatMap(({ file, source, tokens }) => {
+    const dead: string[] = []
+    const report = (what: string, raw: string) =>
+      dead.push(`${file}:${lineAt(source, source.indexOf(raw))} ${what}`)
+    for (const token of tokens) {
+      if (token.type === 'link' || token.type === 'image') {
+        if (!linkLeadsSomewhere(file, token.href)) report(`dead link: ${token.href}`, token.raw)
+      } else if (token.type === 'codespan') {
+        const path = /^(?:src|test|tools|bench|infra|docs|migrations)\/[\w./-]+$/.exec(token.text)?.[0]
+        if (path !== undefined && !existsSync(path)) report(`no such file: ${path}`, token.raw)
+      }
+    }
+    for (const [command, script] of source.matchAll(/npm run ([\w:-]+)/g))
+      if (script !== undefined && !scripts.has(script)) report(`no such command: ${command}`, command)
+    return dead
+  })
+}
+
+function documents(): Document[] {
+  return repositoryFiles('*.md').map((file) => {
+    const source = readFileSync(file, 'utf8')
+    return { file, source, tokens: allTokens(source) }
+  })
+}
+
+/** @returns the tokens of a document in its order, those within others too */
+function allTokens(source: string): Token[] {
+  const tokens: Token[] = []
+  // biome-ignore lint/nursery/noFloatingPromises: the callback is synchronous, so there is no promise.
+  marked.walkTokens(marked.lexer(source), (token) => {
+    tokens.push(token)
+  })
+  return tokens
+}
+
+function sentencesOf(token: Token): { raw: string; text: string }[] {
+  if (token.type === 'table') {
+    const { header, rows } = token as Tokens.Table
+    return [header, ...rows].flat().map((cell) => ({ raw: cell.text, text: plain(cell.tokens) }))
+  }
+  // A tight list holds its text as `text`, everything else as `paragraph`.
+  const own = token.type === 'paragraph' || (token.type === 'text' && token.tokens !== undefined)
+  return own ? [{ raw: token.raw, text: plain(token.tokens ?? []) }] : []
+}
+
+/** Text without its marks; a piece of code counts as one word. */
+function plain(tokens: Token[]): string {
+  return tokens
+    .map((token) => {
+      if (token.type === 'codespan') return 'code'
+      if ('tokens' in token && token.tokens) return plain(token.tokens)
+      return token.type === 'text' || token.type === 'escape' ? token.text : ' '
+    })
+    .join('')
+    .replaceAll('\n', ' ')
+}
+
+function linkLeadsSomewhere(from: string, href: string): boolean {
+  // Addresses on the web are not fetched: the check must give the same answer offline.
+  if (/^[a-z]+:/i.test(href)) return true
+  const [path = '', anchor] = href.split('#')
+  const target = path === '' ? from : join(dirname(from), path)
+  if (!existsSync(target)) return false
+  return anchor === undefined || !target.endsWith('.md') || anchors(target).has(anchor)
+}
+
+function anchors(file: string): Set<string> {
+  const slugger = new GithubSlugger()
+  const found = new Set<string>()
+  for (const token of allTokens(readFileSync(file, 'utf8')))
+    if (token.type === 'heading') found.add(slugger.slug(token.text.replaceAll(/[`*]/g, '')))
+  return found
+}
+
+function lineAt(source: string, index: number): number {
+  return source.slice(0, Math.max(index, 0)).split('\n').length
+}
