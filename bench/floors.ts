@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hash } from '@node-rs/argon2'
 import pg from 'pg'
-import { openRedis } from '../src/connection/redis-client.ts'
+import { openRedis } from '../src/connection/redis/client.ts'
 
 const redis = openRedis(process.env.REDIS_URL ?? '')
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL ?? '', max: 10 })

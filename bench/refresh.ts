@@ -8,9 +8,9 @@ import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { openLogger } from '../src/connection/logger.ts'
-import { openPostgres } from '../src/connection/postgres.ts'
-import { openRedisCache } from '../src/connection/redis-cache.ts'
+import { openRedisCache } from '../src/connection/cache/redis-cache.ts'
+import { openPostgres } from '../src/connection/postgres/postgres.ts'
+import { openLogger } from '../src/platform/logger.ts'
 
 const batch = 1_000
 const flightsMax = 4

@@ -15,12 +15,12 @@ import { Redis } from 'ioredis'
 import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { runCommand } from '../src/cli/command.ts'
-import { startEmbeddedPostgres } from '../src/connection/embedded-postgres.ts'
-import { openLogger } from '../src/connection/logger.ts'
-import { migrate } from '../src/connection/migrations.ts'
 import { openConnections } from '../src/connection/open.ts'
-import { readSettings } from '../src/connection/settings.ts'
-import { sampleSuffix, seedSamples } from '../src/services/samples.ts'
+import { migrate } from '../src/connection/postgres/migrations.ts'
+import { startEmbeddedPostgres } from '../src/dev/embedded-postgres.ts'
+import { sampleSuffix, seedSamples } from '../src/dev/samples.ts'
+import { openLogger } from '../src/platform/logger.ts'
+import { readSettings } from '../src/platform/settings.ts'
 import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
@@ -310,7 +310,7 @@ async function startFloors(env: Record<string, string>): Promise<Target> {
 async function startService(env: Record<string, string>): Promise<Target> {
   const port = await freePort()
   // Its log lines are written, as in production, but nobody reads them.
-  const child = spawn(process.execPath, [resolve('src/handler/server.ts')], {
+  const child = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
     cwd: directory,
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -327,7 +327,7 @@ async function starts(): Promise<void> {
   for (let start = 0; start <= rounds; start++) {
     const port = await freePort()
     const startedAt = performance.now()
-    const child = spawn(process.execPath, [resolve('src/handler/server.ts')], {
+    const child = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
       cwd,
       env: { PATH: process.env.PATH ?? '', PORT: String(port) },
       stdio: ['ignore', 'ignore', 'inherit'],

@@ -11,17 +11,17 @@ const natives = ['sharp', '@node-rs/argon2']
 
 export async function bundleFunctions(options: BuildOptions): Promise<Metafile> {
   const own = { external: natives, ...options }
-  const api = await bundleTogether('api', 'src/handler/lambda.ts', own)
+  const api = await bundleTogether('api', 'src/handler/lambda/api.ts', own)
   const others = await bundle({
     ...own,
     entryPoints: {
-      refresh: 'src/refresh-job/lambda.ts',
+      refresh: 'src/refresh-job/revalidate.ts',
       deliver: 'src/refresh-job/deliver.ts',
-      'sign-in': 'src/handler/sign-in.ts',
-      'user-pool': 'src/handler/user-pool.ts',
+      'sign-in': 'src/handler/lambda/cognito-triggers.ts',
+      'user-pool': 'src/handler/lambda/user-pool.ts',
       migrate: 'src/refresh-job/migrate.ts',
       // A process of its own, which the API starts.
-      'services/image-process': 'src/services/image-process.ts',
+      'services/avatars/image-process': 'src/services/avatars/image-process.ts',
     },
   })
   return {

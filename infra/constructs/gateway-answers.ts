@@ -1,7 +1,7 @@
 // Answers of API Gateway itself: the same problem documents as the service's (RFC 9457).
 import { ResponseType, type RestApi } from 'aws-cdk-lib/aws-apigateway'
-import { exposedHeaders } from '../../src/handler/cors.ts'
-import { problemReply } from '../../src/handler/problem.ts'
+import { exposedHeaders } from '../../src/handler/http/cors.ts'
+import { problemReply } from '../../src/handler/http/problem.ts'
 import { type ErrorCode, ServiceError } from '../../src/model/errors.ts'
 import type { Stage } from '../stages.ts'
 import { webOrigins } from './cors.ts'

@@ -1,7 +1,7 @@
 // The service's own metrics, by the catalogue that its log lines are made from.
 import { Duration } from 'aws-cdk-lib'
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
-import { metrics, namespace } from '../../src/connection/metrics.ts'
+import { metrics, namespace } from '../../src/platform/metrics.ts'
 import type { StageName } from '../stages.ts'
 
 type Kind = keyof typeof metrics

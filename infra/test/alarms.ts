@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Match } from 'aws-cdk-lib/assertions'
 import { expect, test } from 'vitest'
-import { metrics, namespace } from '../../src/connection/metrics.ts'
+import { metrics, namespace } from '../../src/platform/metrics.ts'
 import type { StageTemplates } from './stage-templates.ts'
 
 export function alarmTests({ name, stage, service, ofType, properties }: StageTemplates): void {

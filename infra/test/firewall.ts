@@ -83,7 +83,9 @@ const write = (body: string): Call => ({ path: '/user', query: '', body, headers
 /** Every text that the API's own test files hold, sent as a search and as a name. */
 function suiteInputs(): Call[] {
   const folder = new URL('../../test/', import.meta.url)
-  const files = readdirSync(folder).filter((file) => file.endsWith('.test.ts'))
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.test.ts'),
+  )
   const texts = new Set(
     files.flatMap((file) =>
       [...readFileSync(new URL(file, folder), 'utf8').matchAll(/'((?:[^'\\\n]|\\.)+)'/g)].map(

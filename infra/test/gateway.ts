@@ -1,7 +1,7 @@
 // Answers of API Gateway without the function: problem documents and preflights.
 import { expect, test } from 'vitest'
-import { acceptedHeaders, exposedHeaders } from '../../src/handler/cors.ts'
-import { problemReply } from '../../src/handler/problem.ts'
+import { acceptedHeaders, exposedHeaders } from '../../src/handler/http/cors.ts'
+import { problemReply } from '../../src/handler/http/problem.ts'
 import { type ErrorCode, ServiceError } from '../../src/model/errors.ts'
 import { webOrigins } from '../constructs/cors.ts'
 import type { StageTemplates } from './stage-templates.ts'

@@ -1,8 +1,8 @@
 // npm run migrate: brings the schema of DATABASE_URL, or of the embedded PostgreSQL, up to date.
 import { resolve } from 'node:path'
-import { migrate } from '../connection/migrations.ts'
-import { prepareDatabase } from '../connection/prepare.ts'
-import { readSettings } from '../connection/settings.ts'
+import { migrate } from '../connection/postgres/migrations.ts'
+import { prepareDatabase } from '../dev/prepare-database.ts'
+import { readSettings } from '../platform/settings.ts'
 import { runCommand } from './command.ts'
 
 await runCommand(async () => {

@@ -1,11 +1,11 @@
 // npm run refresh: compares what is cached and stored with the database, and mends what has drifted.
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openLogger } from '../connection/logger.ts'
 import { openConnections } from '../connection/open.ts'
-import { prepareDatabase } from '../connection/prepare.ts'
-import { readSettings } from '../connection/settings.ts'
-import { revalidate } from '../services/revalidate.ts'
+import { prepareDatabase } from '../dev/prepare-database.ts'
+import { openLogger } from '../platform/logger.ts'
+import { readSettings } from '../platform/settings.ts'
+import { revalidate } from '../services/revalidation/run.ts'
 import { runCommand, showProgress } from './command.ts'
 
 await runCommand(async () => {

@@ -1,10 +1,10 @@
 // npm run seed -- 10000: adds sample users to the configured or the embedded database.
 import { resolve } from 'node:path'
-import { openLogger } from '../connection/logger.ts'
 import { openConnections } from '../connection/open.ts'
-import { prepareDatabase } from '../connection/prepare.ts'
-import { readSettings } from '../connection/settings.ts'
-import { samplePassword, sampleSuffix, seedSamples } from '../services/samples.ts'
+import { prepareDatabase } from '../dev/prepare-database.ts'
+import { samplePassword, sampleSuffix, seedSamples } from '../dev/samples.ts'
+import { openLogger } from '../platform/logger.ts'
+import { readSettings } from '../platform/settings.ts'
 import { runCommand, showProgress } from './command.ts'
 
 const countMax = 10_000_000

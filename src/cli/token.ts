@@ -1,9 +1,9 @@
 // npm run token -- --group admins: a token of the local issuer, for the server of this checkout.
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openLocalIssuer } from '../connection/local-issuer.ts'
-import { readSettings } from '../connection/settings.ts'
-import { groupOf, scopeOf } from '../services/access.ts'
+import { openLocalIssuer } from '../connection/tokens/local-issuer.ts'
+import { readSettings } from '../platform/settings.ts'
+import { groupOf, scopeOf } from '../services/identity/access.ts'
 import { runCommand } from './command.ts'
 
 const usage = `Makes a token of the local issuer.

@@ -1,9 +1,10 @@
 // The entry of the function that a schedule calls each minute: it tells the user pool and the event bus what has
 // changed, and goes on looking until the next one starts.
-import { openLogger } from '../connection/logger.ts'
+
 import { openConnections } from '../connection/open.ts'
-import { readFunctionSettings } from '../connection/settings.ts'
-import { outboxState, runDelivery } from '../services/deliver.ts'
+import { openLogger } from '../platform/logger.ts'
+import { readFunctionSettings } from '../platform/settings.ts'
+import { outboxState, runDelivery } from '../services/outbox/relay.ts'
 
 const runMsMax = 55_000
 // What is left for the last round when the function's time runs out.

@@ -1,7 +1,8 @@
 // The entry of the function that a deployment calls before new code gets traffic.
-import { openLogger } from '../connection/logger.ts'
-import { migrate } from '../connection/migrations.ts'
-import { readFunctionSettings } from '../connection/settings.ts'
+
+import { migrate } from '../connection/postgres/migrations.ts'
+import { openLogger } from '../platform/logger.ts'
+import { readFunctionSettings } from '../platform/settings.ts'
 
 /** @throws Error that stops the deployment */
 export async function handler(): Promise<{ warnings: string[] }> {

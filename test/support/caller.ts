@@ -1,9 +1,9 @@
 // Writes without HTTP, for tests that put a part of their own in the place of a connection.
-import type { Claims } from '../../src/connection/claims.ts'
-import type { Caller } from '../../src/services/access.ts'
-import { createCallerLookup } from '../../src/services/callers.ts'
-import type { World } from '../../src/services/users/record.ts'
-import type { WriteWorld } from '../../src/services/users/write.ts'
+
+import type { Claims } from '../../src/connection/tokens/claims.ts'
+import type { ServiceContext, WriteContext } from '../../src/services/context.ts'
+import type { Caller } from '../../src/services/identity/access.ts'
+import { createCallerLookup } from '../../src/services/identity/callers.ts'
 
 /** The claims of a token that says nothing. */
 export const noClaims: Claims = {
@@ -23,6 +23,6 @@ export const machine: Caller = {
   claims: { ...noClaims, client: 'test', scopes: ['users/write'] },
 }
 
-export function writeWorld(connections: World): WriteWorld {
+export function writeContext(connections: ServiceContext): WriteContext {
   return { ...connections, callers: createCallerLookup(connections) }
 }

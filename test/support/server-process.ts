@@ -16,7 +16,7 @@ export type Run = {
   port: number
 }
 
-const entry = resolve('src/handler/server.ts')
+const entry = resolve('src/handler/node/server.ts')
 
 /** A folder for `.data` that nobody else may enter, as a checkout under /root is. */
 export async function privateFolder(): Promise<string> {

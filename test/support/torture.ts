@@ -8,8 +8,8 @@ import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../../src/connection/embedded-postgres.ts'
-import { migrate } from '../../src/connection/migrations.ts'
+import { migrate } from '../../src/connection/postgres/migrations.ts'
+import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
 import type { User } from '../../src/model/user.ts'
 import { startIssuer } from './issuer.ts'
 import { createJudge, type Judge } from './judge.ts'
@@ -364,7 +364,7 @@ type Server = {
 /** A server process that answers. */
 export async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
   const port = given ?? (await freePort())
-  const child = spawn(process.execPath, [resolve('src/handler/server.ts')], {
+  const child = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
     cwd,
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],

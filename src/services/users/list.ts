@@ -1,14 +1,16 @@
 // Lists users: filter, search, sort, page, count.
+
 import { type SQL, sql } from 'drizzle-orm'
-import type { Queries } from '../../connection/postgres.ts'
+import type { Queries } from '../../connection/postgres/database.ts'
 import { invalid } from '../../model/errors.ts'
 import type { ListQuery } from '../../model/listing.ts'
 import { type SearchClause, searchClauses } from '../../model/search-text.ts'
 import { fold } from '../../model/text.ts'
 import type { User } from '../../model/user.ts'
+import type { ServiceContext } from '../context.ts'
 import { type Position, readCursor, writeCursor } from './cursor.ts'
 import { type Conditions, collectedMax, indexed, type Row, readPage, whereOf } from './page.ts'
-import { toUser, type UserRow, type World } from './record.ts'
+import { toUser, type UserRow } from './record.ts'
 
 export type Page = {
   items: User[]
@@ -21,7 +23,7 @@ export type Page = {
 const searchWordsMax = 16
 
 /** @throws ServiceError `invalid` for a cursor that is not this query's, `unavailable`, `overloaded` */
-export async function listUsers({ db, avatarBaseUrl }: World, query: ListQuery): Promise<Page> {
+export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: ListQuery): Promise<Page> {
   const search = searchClauses(query.search ?? '')
   if (search.flatMap(({ every }) => every).length > searchWordsMax)
     throw invalid({ parameter: 'search', message: `must have at most ${searchWordsMax} different words` })

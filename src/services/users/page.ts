@@ -1,7 +1,7 @@
 // Reads one page of a list by the cheapest of several short statements.
 import { type SQL, sql } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
-import type { Queries } from '../../connection/postgres.ts'
+import type { Queries } from '../../connection/postgres/database.ts'
 import { limitMax, type Sort } from '../../model/listing.ts'
 import type { SearchClause } from '../../model/search-text.ts'
 import type { Position } from './cursor.ts'

@@ -1,8 +1,10 @@
 // One user, from the cache when it can be.
-import { type Entry, isUnknown, unknownEntry } from '../../connection/cache.ts'
-import type { Keyed } from '../../connection/postgres-batches.ts'
+
+import { type Entry, isUnknown, unknownEntry } from '../../connection/cache/cache.ts'
+import type { Keyed } from '../../connection/postgres/dataloader.ts'
 import { ServiceError } from '../../model/errors.ts'
-import { readEntry, toEntry, toUser, type UserRow, userColumns, type World } from './record.ts'
+import type { ServiceContext } from '../context.ts'
+import { readEntry, toEntry, toUser, type UserRow, userColumns } from './record.ts'
 
 export type Found = {
   version: number
@@ -25,7 +27,7 @@ const usersById = `SELECT u.id AS key, ${userColumns} FROM users u WHERE u.id = 
 // Writes that keep coming between a load and its joiners send them to the database for themselves.
 const joinsMax = 3
 
-export function createUserReader({ db, cache, avatarBaseUrl }: World): UserReader {
+export function createUserReader({ db, cache, avatarBaseUrl }: ServiceContext): UserReader {
   /** What a load found, and whether it was still the latest when it was stored. */
   type Load = { entry: Entry; isLatest: boolean }
   const loads = new Map<string, Promise<Load>>()

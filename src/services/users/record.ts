@@ -1,12 +1,6 @@
 // A user's row and contacts, and the JSON that is answered for them.
-import type { Entry } from '../../connection/cache.ts'
-import type { Connections } from '../../connection/open.ts'
+import type { Entry } from '../../connection/cache/cache.ts'
 import type { Contact, User } from '../../model/user.ts'
-
-export type World = Pick<
-  Connections,
-  'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'guesses' | 'logger'
->
 
 /** A row of `userColumns`. */
 export type UserRow = {

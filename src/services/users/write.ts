@@ -1,10 +1,10 @@
 // Creating, changing and erasing users. PostgreSQL decides every race: a change locks its row first, so
 // that what it read is what it replaces; what must happen after the commit happens after it.
+
 import { asc, eq, inArray, lt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { fairQueue } from '../../connection/limits.ts'
-import type { Queries } from '../../connection/postgres.ts'
-import { brokenUniqueConstraint } from '../../connection/postgres-states.ts'
+import type { Queries } from '../../connection/postgres/database.ts'
+import { brokenUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
 import { type Fault, invalid, ServiceError } from '../../model/errors.ts'
 import { derivedColumns } from '../../model/search-text.ts'
 import { contacts, formerUsernames, users } from '../../model/tables.ts'
@@ -17,20 +17,21 @@ import type {
   Status,
   User,
 } from '../../model/user.ts'
-import { type Caller, forbidden, mayChangeStanding, mustProvePassword } from '../access.ts'
-import { decodeBase64Image, isDataUri } from '../base64-image.ts'
-import { type CallerLookup, usernameHash } from '../callers.ts'
-import { deliverNow } from '../deliver.ts'
-import { toAvatar } from '../image.ts'
-import { record } from '../outbox.ts'
-import { hashPassword } from '../passwords.ts'
-import { checkOwnPassword } from '../sign-in.ts'
+import { fairQueue } from '../../platform/queue.ts'
+import { decodeBase64Image, isDataUri } from '../avatars/base64-image.ts'
+import { toAvatar } from '../avatars/encode.ts'
+import type { ServiceContext, WriteContext } from '../context.ts'
+import { type Caller, forbidden, mayChangeStanding, mustProvePassword } from '../identity/access.ts'
+import { usernameHash } from '../identity/callers.ts'
+import { hashPassword } from '../identity/passwords.ts'
+import { checkOwnPassword } from '../identity/sign-in.ts'
+import { record } from '../outbox/record.ts'
+import { deliverNow } from '../outbox/relay.ts'
 import { checkPrecondition, type Precondition } from './precondition.ts'
 import { noSuchUser } from './read.ts'
-import { toUser, type World } from './record.ts'
+import { toUser } from './record.ts'
 
 /** The context of a write: also the means to see that its caller still may when it is committed. */
-export type WriteWorld = World & { callers: CallerLookup }
 
 /** A new password, hashed but not stored. */
 type NewPassword = {
@@ -70,11 +71,11 @@ const formerExpiredMax = 100
 const avatarWrites = fairQueue(4, { waiting: 500, waitMsMax: 5_000, runningPerShare: 2 })
 
 /** @throws ServiceError `invalid`, `conflict`, `unsupported_media_type`, `too_large`, `undecodable`, `unavailable`, `overloaded` */
-export async function createUser(world: WriteWorld, caller: Caller, body: CreateUser): Promise<User> {
+export async function createUser(ctx: WriteContext, caller: Caller, body: CreateUser): Promise<User> {
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null, caller.key)
   if (typeof avatar === 'string') throw foreignAvatar()
-  const passwordHash = await hashOf(world, caller, body)
+  const passwordHash = await hashOf(ctx, caller, body)
 
   const id = uuidv7()
   const draft: Draft = {
@@ -86,8 +87,8 @@ export async function createUser(world: WriteWorld, caller: Caller, body: Create
     passwordHash,
   }
   const target = { id, caller, avatar: draft.avatar }
-  return write(world, target, undefined, async (queries) => {
-    await world.callers.confirm(queries, caller)
+  return write(ctx, target, undefined, async (queries) => {
+    await ctx.callers.confirm(queries, caller)
     const [row] = await queries
       .insert(users)
       .values({
@@ -104,23 +105,23 @@ export async function createUser(world: WriteWorld, caller: Caller, body: Create
 }
 
 async function hashOf(
-  world: World,
+  ctx: ServiceContext,
   caller: Caller,
   { password, password_hash }: CreateUser,
 ): Promise<string> {
   if (password_hash !== undefined) return password_hash
-  if (password !== undefined) return makeHash(world, caller, password)
+  if (password !== undefined) return makeHash(ctx, caller, password)
   throw invalid({ pointer: '/password', message: 'is required' })
 }
 
 /** A hash is much work: none is made, and queued for, while there is nowhere to store it. */
-async function makeHash({ db }: World, caller: Caller, password: string): Promise<string> {
+async function makeHash({ db }: ServiceContext, caller: Caller, password: string): Promise<string> {
   await db.check()
   return hashPassword(caller.key, password)
 }
 
 async function readPassword(
-  world: WriteWorld,
+  ctx: WriteContext,
   caller: Caller,
   id: string,
   { password, current_password: present }: Pick<PatchUser, 'password' | 'current_password'>,
@@ -132,19 +133,19 @@ async function readPassword(
   }
   if (present === undefined) {
     if (mustProvePassword(caller)) throw invalid({ pointer, message: 'is required with a new password' })
-    return { plain: password, hash: await makeHash(world, caller, password), proof: undefined }
+    return { plain: password, hash: await makeHash(ctx, caller, password), proof: undefined }
   }
-  const [proof] = await world.db.query(async (queries) => {
+  const [proof] = await ctx.db.query(async (queries) => {
     // A session that has ended must not find out whether a password is right.
-    await world.callers.confirm(queries, caller)
+    await ctx.callers.confirm(queries, caller)
     return queries
       .select({ passwordHash: users.passwordHash, sessionsValidFrom: users.sessionsValidFrom })
       .from(users)
       .where(eq(users.id, id))
   })
   if (!proof) throw noSuchUser()
-  if (!(await checkOwnPassword(world, id, proof.passwordHash, present))) throw wrongPassword()
-  return { plain: password, hash: await makeHash(world, caller, password), proof }
+  if (!(await checkOwnPassword(ctx, id, proof.passwordHash, present))) throw wrongPassword()
+  return { plain: password, hash: await makeHash(ctx, caller, password), proof }
 }
 
 /** Input that is wrong: the token is good, and allows the change to whoever knows the password. */
@@ -154,7 +155,7 @@ function wrongPassword(): ServiceError {
 
 /** @throws ServiceError as `createUser`, and `not_found`, `version_mismatch`, `forbidden` */
 export async function replaceUser(
-  world: WriteWorld,
+  ctx: WriteContext,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -163,8 +164,8 @@ export async function replaceUser(
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
   const avatar = await readAvatar(body.avatar ?? null, caller.key)
-  const password = await readPassword(world, caller, id, body)
-  return change(world, caller, id, precondition, avatar, password, (current) => ({
+  const password = await readPassword(ctx, caller, id, body)
+  return change(ctx, caller, id, precondition, avatar, password, (current) => ({
     username: body.username,
     name: body.name ?? null,
     // Like a password, a status cannot be cleared: what is not named stays.
@@ -177,7 +178,7 @@ export async function replaceUser(
 
 /** Changes the named fields only. @throws ServiceError as `replaceUser` */
 export async function patchUser(
-  world: WriteWorld,
+  ctx: WriteContext,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -186,8 +187,8 @@ export async function patchUser(
   refuseOtherId(id, body.id)
   refuseRepeatedContacts(body.contacts)
   const avatar = body.avatar === undefined ? undefined : await readAvatar(body.avatar, caller.key)
-  const password = await readPassword(world, caller, id, body)
-  return change(world, caller, id, precondition, avatar, password, (current) => ({
+  const password = await readPassword(ctx, caller, id, body)
+  return change(ctx, caller, id, precondition, avatar, password, (current) => ({
     username: body.username ?? current.username,
     name: body.name === undefined ? current.name : body.name,
     status: body.status ?? current.status,
@@ -199,40 +200,40 @@ export async function patchUser(
 
 /** @throws ServiceError as `replaceUser` */
 export async function uploadAvatar(
-  world: WriteWorld,
+  ctx: WriteContext,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
   bytes: Uint8Array,
 ): Promise<User> {
   const avatar = await toAvatar(bytes, caller.key)
-  return change(world, caller, id, precondition, avatar, undefined, (current) => ({ ...current, avatar }))
+  return change(ctx, caller, id, precondition, avatar, undefined, (current) => ({ ...current, avatar }))
 }
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
 export async function eraseUser(
-  world: WriteWorld,
+  ctx: WriteContext,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
 ): Promise<void> {
-  const avatar = await commit(world, { id, caller }, async (queries, names) => {
-    const current = await lockUser(world, queries, { id, caller, precondition })
+  const avatar = await commit(ctx, { id, caller }, async (queries, names) => {
+    const current = await lockUser(ctx, queries, { id, caller, precondition })
     names.add(current.usernameFolded)
     await queries.delete(users).where(eq(users.id, id))
     await freeUsername(queries, current.usernameFolded)
-    await record(queries, world.outbox, {
-      before: answered(world, current),
+    await record(queries, ctx.outbox, {
+      before: answered(ctx, current),
       after: undefined,
       isPasswordNew: false,
     })
     return current.avatar
   })
-  if (avatar !== null) await removeAvatar(world, { id, caller }, avatar)
+  if (avatar !== null) await removeAvatar(ctx, { id, caller }, avatar)
 }
 
 async function change(
-  world: WriteWorld,
+  ctx: WriteContext,
   caller: Caller,
   id: string,
   precondition: Precondition | undefined,
@@ -241,8 +242,8 @@ async function change(
   decide: (current: StoredUser) => Draft,
 ): Promise<User> {
   let oldAvatar: string | null = null
-  const user = await write(world, { id, caller, avatar }, password?.plain, async (queries) => {
-    const current = await lockUser(world, queries, { id, caller, precondition })
+  const user = await write(ctx, { id, caller, avatar }, password?.plain, async (queries) => {
+    const current = await lockUser(ctx, queries, { id, caller, precondition })
     // A new password that came in between has made the one that was proved an old one.
     if (
       password?.proof &&
@@ -283,13 +284,13 @@ async function change(
       contacts: await storeContacts(queries, id, current.contacts, draft.contacts),
     }
   })
-  if (oldAvatar !== null && oldAvatar !== user.avatar) await removeAvatar(world, { id, caller }, oldAvatar)
+  if (oldAvatar !== null && oldAvatar !== user.avatar) await removeAvatar(ctx, { id, caller }, oldAvatar)
   return user
 }
 
 /** Commits a write; its new avatar is stored last before that, so that a write that is refused stores nothing. */
 async function write(
-  world: WriteWorld,
+  ctx: WriteContext,
   { id, caller, avatar }: Target & { avatar: AvatarChange | undefined },
   password: string | undefined,
   work: (queries: Queries) => Promise<{
@@ -301,31 +302,31 @@ async function write(
 ): Promise<User> {
   let recorded: number | undefined
   const transact = () =>
-    commit(world, { id, caller }, async (queries, names) => {
+    commit(ctx, { id, caller }, async (queries, names) => {
       const { before, row, contacts } = await work(queries)
       if (!row) throw new Error('the statement returned no row')
       for (const user of before ? [before, row] : [row]) names.add(user.usernameFolded)
-      const user = answered(world, { ...row, contacts })
-      recorded = await record(queries, world.outbox, {
-        before: before && answered(world, before),
+      const user = answered(ctx, { ...row, contacts })
+      recorded = await record(queries, ctx.outbox, {
+        before: before && answered(ctx, before),
         after: user,
         isPasswordNew: row.passwordHash !== before?.passwordHash,
       })
-      if (isNew(avatar)) await world.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
+      if (isNew(avatar)) await ctx.avatars.put(avatarKeyOf(id, avatar), avatar.bytes)
       return user
     })
   const user = await (isNew(avatar) ? avatarWrites(caller.key, transact) : transact())
-  if (recorded !== undefined && password !== undefined) await deliverNow(world, recorded, password)
+  if (recorded !== undefined && password !== undefined) await deliverNow(ctx, recorded, password)
   return user
 }
 
-function answered({ avatarBaseUrl }: World, user: StoredUser): User {
+function answered({ avatarBaseUrl }: ServiceContext, user: StoredUser): User {
   return toUser({ ...user, created_at: user.createdAt, updated_at: user.updatedAt }, avatarBaseUrl)
 }
 
 /** A write's transaction, with the removal of the user's cache entry recorded in it and done after it. */
 async function commit<T>(
-  world: WriteWorld,
+  ctx: WriteContext,
   { id, caller }: Target,
   /** @param names takes the folded usernames from before and after */
   work: (queries: Queries, names: Set<string>) => Promise<T>,
@@ -333,19 +334,19 @@ async function commit<T>(
   let noted: number | undefined
   const names = new Set<string>()
   try {
-    const result = await world.db.transaction(async (queries) => {
+    const result = await ctx.db.transaction(async (queries) => {
       const result = await work(queries, names)
-      noted = await world.cache.note(queries, id, [...names])
+      noted = await ctx.cache.note(queries, id, [...names])
       return result
     })
     // A change that ends the caller's own session waits for the lock on the caller's row, so that no own change outlives it.
-    if (id !== caller.userId) world.callers.committed(caller)
-    await world.cache.forget(id, noted, [...names])
+    if (id !== caller.userId) ctx.callers.committed(caller)
+    await ctx.cache.forget(id, noted, [...names])
     return result
   } catch (error) {
     // Nobody knows whether it was committed. If it was, so was the record, which is left to be worked off.
     if (error instanceof ServiceError && error.code === 'unavailable')
-      await world.cache.forget(id, undefined, [...names])
+      await ctx.cache.forget(id, undefined, [...names])
     if (brokenUniqueConstraint(error) === 'users_username_folded')
       throw new ServiceError('conflict', 'The username is taken.', {
         faults: [{ pointer: '/username', message: 'is taken' }],
@@ -357,7 +358,7 @@ async function commit<T>(
 
 // Statements of their own: sub-selects would see contacts and caller as they were before the wait for the lock.
 async function lockUser(
-  { callers }: WriteWorld,
+  { callers }: WriteContext,
   queries: Queries,
   { id, caller, precondition }: Target & { precondition: Precondition | undefined },
 ): Promise<StoredUser> {
@@ -451,11 +452,11 @@ function avatarKeyOf(id: string, avatar: NewAvatar): string {
 }
 
 /** What cannot be removed now is an orphan for the daily job. */
-async function removeAvatar(world: World, { id, caller }: Target, key: string): Promise<void> {
+async function removeAvatar(ctx: ServiceContext, { id, caller }: Target, key: string): Promise<void> {
   try {
-    await avatarWrites(caller.key, () => removeUnusedAvatar(world, id, key))
+    await avatarWrites(caller.key, () => removeUnusedAvatar(ctx, id, key))
   } catch (error) {
-    world.logger.warn('an avatar that is no longer used could not be removed', { user_id: id, error })
+    ctx.logger.warn('an avatar that is no longer used could not be removed', { user_id: id, error })
   }
 }
 
@@ -464,14 +465,14 @@ async function removeAvatar(world: World, { id, caller }: Target, key: string): 
  * image again stores the same key, and must not lose it.
  * @throws ServiceError `unavailable`, `overloaded`
  */
-export function removeUnusedAvatar(world: World, id: string, key: string): Promise<void> {
-  return world.db.transaction(async (queries) => {
+export function removeUnusedAvatar(ctx: ServiceContext, id: string, key: string): Promise<void> {
+  return ctx.db.transaction(async (queries) => {
     const [row] = await queries
       .select({ avatar: users.avatar })
       .from(users)
       .where(eq(users.id, id))
       .for('update')
-    if (row?.avatar !== key) await world.avatars.remove(key)
+    if (row?.avatar !== key) await ctx.avatars.remove(key)
   })
 }
 

@@ -1,0 +1,73 @@
+// The state that PostgreSQL keeps for the cache: the server that all processes share, and the invalidations that writes
+// recorded in their own transactions. Plain statements, so that Drizzle is not loaded for them.
+
+import type { Database, Queries } from '../postgres/database.ts'
+import { namePlace } from './cache.ts'
+import { type CacheRegistry, invalidationsMax } from './trust.ts'
+
+const insertion = 'INSERT INTO cache_invalidations (user_id, names) VALUES ($1, $2) RETURNING id'
+
+// One snapshot. A standby behind the primary could hide what was recorded.
+const registryText = `
+SELECT s.run_id AS "runId", s.era, pg_is_in_recovery() AS "isStandby",
+  (SELECT max(id) FROM cache_invalidations)::float8 AS newest,
+  (SELECT coalesce(json_agg(i), '[]') FROM (
+    SELECT id, user_id AS "userId", names FROM cache_invalidations
+    WHERE $1::bigint IS NULL OR id <= $1 ORDER BY id LIMIT $2
+  ) i) AS invalidations
+FROM (VALUES (true)) AS always LEFT JOIN cache_servers s ON true`
+
+const completion = `
+DELETE FROM cache_invalidations
+WHERE id = ANY($1::bigint[]) AND EXISTS (SELECT 1 FROM cache_servers WHERE era = $2)`
+
+const eraBeginning = `
+INSERT INTO cache_servers (run_id, era) VALUES ($1, gen_random_uuid())
+ON CONFLICT (is_current) DO UPDATE SET run_id = excluded.run_id, era = excluded.era
+WHERE cache_servers.era = $2`
+
+type RegistryRow = {
+  runId: string | null
+  era: string | null
+  isStandby: boolean
+  newest: number | null
+  invalidations: { id: number; userId: string; names: string[] | null }[]
+}
+
+/** Records, in a write's transaction, what it must remove from the cache. @returns the record's id */
+export async function recordInvalidation(
+  queries: Queries,
+  userId: string,
+  names: string[],
+): Promise<number | undefined> {
+  const [row] = await queries.named<{ id: string }>('invalidation', insertion, [userId, names])
+  return row && Number(row.id)
+}
+
+export function openCacheRegistry(database: Database): CacheRegistry {
+  // A share of its own: however many requests wait for a connection, a renewal is next.
+  const db = database.of('cache')
+  return {
+    look: async (upTo) => {
+      const [row] = await db.query((queries) =>
+        queries.named<RegistryRow>('cache-registry', registryText, [upTo ?? null, invalidationsMax]),
+      )
+      if (!row || row.isStandby) throw new Error('PostgreSQL is a standby: it may not know the last writes')
+      const { runId, era, newest, invalidations } = row
+      return {
+        registered: runId === null || era === null ? undefined : { runId, era },
+        newest: newest ?? undefined,
+        invalidations: invalidations.map(({ id, userId, names }) => ({
+          id,
+          keys: [userId, ...(names ?? []).map(namePlace)],
+        })),
+      }
+    },
+    beginEra: async (runId, seen) => {
+      await db.query((queries) => queries.named('cache-era', eraBeginning, [runId, seen ?? null]))
+    },
+    complete: async (ids, era) => {
+      await db.query((queries) => queries.named('invalidations-done', completion, [ids, era]))
+    },
+  }
+}

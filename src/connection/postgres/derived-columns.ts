@@ -1,0 +1,67 @@
+// Brings the search and sort columns of existing users up to date after their rules have changed. They are derived in
+// TypeScript, so a SQL migration cannot do it.
+import type pg from 'pg'
+import { derivedColumns, searchRulesVersion } from '../../model/search-text.ts'
+
+const job = 'derived-columns'
+const batchSize = 1_000
+
+/** Of the rules that the walk applies. `after` is the last user that it has dealt with. */
+type State = { version: number; after: string | null; isDone: boolean }
+
+/** Walks all users in batches, each in a transaction of its own, and continues where an earlier run stopped. */
+export async function deriveColumns(client: pg.Client): Promise<void> {
+  const stored = await readState(client)
+  let state: State =
+    stored?.version === searchRulesVersion
+      ? stored
+      : { version: searchRulesVersion, after: null, isDone: false }
+  while (!state.isDone) {
+    await client.query('BEGIN')
+    state = await deriveBatch(client, state)
+    await client.query(
+      `INSERT INTO job_checkpoints (job, state) VALUES ($1, $2)
+       ON CONFLICT (job) DO UPDATE SET state = excluded.state, updated_at = clock_timestamp()`,
+      [job, state],
+    )
+    await client.query('COMMIT')
+  }
+}
+
+/** Whether all users' columns follow the rules of this version. */
+export async function areColumnsDerived(client: pg.Client): Promise<boolean> {
+  const state = await readState(client)
+  return state?.version === searchRulesVersion && state.isDone
+}
+
+async function readState(client: pg.Client): Promise<State | undefined> {
+  const { rows } = await client.query<{ state: State }>('SELECT state FROM job_checkpoints WHERE job = $1', [
+    job,
+  ])
+  return rows[0]?.state
+}
+
+async function deriveBatch(client: pg.Client, { version, after }: State): Promise<State> {
+  // Locked, so that a write by a server in between is not undone. The contacts are read after the wait for the locks.
+  const { rows: users } = await client.query<{ id: string; username: string; name: string | null }>(
+    `SELECT id, username, name FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT ${batchSize} FOR UPDATE`,
+    [after],
+  )
+  const { rows: contacts } = await client.query<{ user_id: string; value: string }>(
+    'SELECT user_id, value FROM contacts WHERE user_id = ANY($1) ORDER BY position',
+    [users.map(({ id }) => id)],
+  )
+  const contactsOf = Map.groupBy(contacts, (contact) => contact.user_id)
+  const derived = users.map((user) => derivedColumns({ ...user, contacts: contactsOf.get(user.id) ?? [] }))
+  await client.query(
+    `UPDATE users SET name_folded = d.name_folded, search_text = d.search_text
+     FROM unnest($1::uuid[], $2::text[], $3::text[]) AS d(id, name_folded, search_text)
+     WHERE users.id = d.id AND (users.name_folded, users.search_text) IS DISTINCT FROM (d.name_folded, d.search_text)`,
+    [
+      users.map(({ id }) => id),
+      derived.map(({ nameFolded }) => nameFolded),
+      derived.map(({ searchText }) => searchText),
+    ],
+  )
+  return { version, after: users.at(-1)?.id ?? after, isDone: users.length < batchSize }
+}

@@ -1,0 +1,157 @@
+// The routes of users: each validates, calls one service verb and maps its answer.
+import type { User } from '../../../model/user.ts'
+import { checkPrecondition } from '../../../services/users/precondition.ts'
+import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
+
+// Loaded when they are first needed: most of a function's requests are reads of one user.
+const writing = () => import('../../../services/users/write.ts')
+const listing = () => import('../../../services/users/list.ts')
+const schemas = () => import('../../../model/user.ts')
+const listSchemas = () => import('../../../model/listing.ts')
+const userSchema = async () => (await schemas()).userSchema
+
+// An avatar of 5 MB in base64, and room for the other fields.
+const bytesMax = 8 * 1024 * 1024
+
+function userReply(status: number, user: User, headers: Record<string, string> = {}): Reply {
+  return {
+    status,
+    headers: { ...jsonHeaders, ETag: `"${user.version}"`, ...headers },
+    body: JSON.stringify(user),
+  }
+}
+
+export const userEndpoints = [
+  endpoint({
+    method: 'POST',
+    path: '/user',
+    operationId: 'createUser',
+    summary: 'Create a user',
+    action: 'user.create',
+    body: {
+      schema: async () => (await schemas()).createUserBody,
+      mediaTypes: ['application/json'],
+      bytesMax,
+    },
+    answers: [
+      { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
+    ],
+    problems: [409, 412, 413, 415, 422],
+    handle: async ({ ctx, caller, body }) => {
+      const { createUser } = await writing()
+      const user = await createUser(ctx, caller, body)
+      return userReply(201, user, { Location: `/user/${user.id}` })
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/user',
+    operationId: 'listUsers',
+    summary: 'List users: filter, search, sort, page',
+    action: 'user.list',
+    query: async () => (await listSchemas()).listQuery,
+    answers: [
+      {
+        status: 200,
+        description: 'One page',
+        schema: async () => (await listSchemas()).pageSchema,
+        headers: ['Link'],
+      },
+    ],
+    problems: [412],
+    handle: async ({ ctx, query, request }) => {
+      const { listUsers } = await listing()
+      const page = await listUsers(ctx, query)
+      const headers: Record<string, string> = { ...jsonHeaders }
+      if (page.next_cursor !== null) {
+        const next = new URLSearchParams(request.query)
+        next.set('cursor', page.next_cursor)
+        headers.Link = `</user?${next}>; rel="next"`
+      }
+      return { headers, body: JSON.stringify(page) }
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/user/{id}',
+    operationId: 'getUser',
+    summary: 'One user',
+    description: 'Answered from the cache when it can be; never older than the last acknowledged write.',
+    action: 'user.read',
+    answers: [
+      { status: 200, description: 'The user', schema: userSchema, headers: ['ETag', 'X-Cache'] },
+      { status: 304, description: 'Not modified since the version in If-None-Match' },
+    ],
+    problems: [404, 412],
+    handle: async ({ reader, id, precondition, log }) => {
+      const { version, json, cache } = await reader.get(id)
+      log.cache = cache
+      const headers = {
+        'Cache-Control': jsonHeaders['Cache-Control'],
+        ETag: `"${version}"`,
+        'X-Cache': cache,
+      }
+      if (precondition?.(version) === 'If-None-Match') return { status: 304, headers }
+      checkPrecondition(precondition, version)
+      return { headers: { ...headers, 'Content-Type': jsonHeaders['Content-Type'] }, body: json }
+    },
+  }),
+
+  endpoint({
+    method: 'PUT',
+    path: '/user/{id}',
+    operationId: 'replaceUser',
+    summary: "Replace a user's data",
+    description:
+      'A missing optional field is cleared; a missing password or status is kept. Contacts keep their id when it is sent back.',
+    action: 'user.replace',
+    body: {
+      schema: async () => (await schemas()).replaceUserBody,
+      mediaTypes: ['application/json'],
+      bytesMax,
+    },
+    answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
+    problems: [404, 409, 412, 413, 415, 422],
+    handle: async ({ ctx, caller, id, precondition, body }) => {
+      const { replaceUser } = await writing()
+      return userReply(200, await replaceUser(ctx, caller, id, precondition, body))
+    },
+  }),
+
+  endpoint({
+    method: 'PATCH',
+    path: '/user/{id}',
+    operationId: 'patchUser',
+    summary: 'Change the named fields only',
+    description: 'A JSON merge patch (RFC 7396): null removes.',
+    action: 'user.patch',
+    body: {
+      schema: async () => (await schemas()).patchUserBody,
+      mediaTypes: ['application/merge-patch+json', 'application/json'],
+      bytesMax,
+    },
+    answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
+    problems: [404, 409, 412, 413, 415, 422],
+    handle: async ({ ctx, caller, id, precondition, body }) => {
+      const { patchUser } = await writing()
+      return userReply(200, await patchUser(ctx, caller, id, precondition, body))
+    },
+  }),
+
+  endpoint({
+    method: 'DELETE',
+    path: '/user/{id}',
+    operationId: 'eraseUser',
+    summary: 'Erase a user, with contacts, avatar and cache entry',
+    action: 'user.erase',
+    answers: [{ status: 204, description: 'Erased' }],
+    problems: [404, 412],
+    handle: async ({ ctx, caller, id, precondition }) => {
+      const { eraseUser } = await writing()
+      await eraseUser(ctx, caller, id, precondition)
+      return { status: 204 }
+    },
+  }),
+]

@@ -1,0 +1,198 @@
+// Events of API Gateway, as requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+
+import type { HttpRequest, Reply } from '../http/endpoint.ts'
+import { basePathOf } from './base-path.ts'
+
+export type GatewayRequest = HttpRequest & {
+  /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
+  claims: Record<string, unknown> | undefined
+  /** The prefix that clients write before our paths: the stage on the gateway's own address, the base path on a custom domain. */
+  prefix: string
+}
+
+export type GatewayAnswer = {
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+  isBase64Encoded: false
+}
+
+type Texts = Record<string, string | undefined>
+type Lists = Record<string, string[] | undefined>
+type RestEvent = {
+  httpMethod: string
+  /** On a custom domain it begins with the base path. */
+  path: string
+  resource?: string
+  pathParameters?: Texts | null
+  headers?: Texts | null
+  multiValueHeaders?: Lists | null
+  queryStringParameters?: Texts | null
+  multiValueQueryStringParameters?: Lists | null
+  body?: string | null
+  isBase64Encoded?: boolean
+  requestContext: {
+    requestId?: string
+    /** As the client sent it. */
+    path?: string
+    stage?: string
+    authorizer?: { claims?: Record<string, unknown> } | null
+  }
+}
+type HttpEvent = {
+  /** Begins with the stage, or on a custom domain with the API mapping key. */
+  rawPath: string
+  routeKey?: string
+  pathParameters?: Texts | null
+  rawQueryString?: string
+  headers?: Texts | null
+  body?: string | null
+  isBase64Encoded?: boolean
+  requestContext: {
+    requestId?: string
+    stage?: string
+    http: { method: string }
+    authorizer?: { jwt?: { claims?: Record<string, unknown> } } | null
+  }
+}
+
+/** @throws Error for an event that is neither; it names what came */
+export function readEvent(event: unknown): GatewayRequest {
+  if (isRest(event)) {
+    const claims = event.requestContext.authorizer?.claims
+    const base = restBase(event)
+    const path = event.path.slice(base.length)
+    const sent = event.requestContext.path ?? event.path
+    // A list arrives as text, its members parted by commas.
+    return {
+      ...restRequest(event, path),
+      claims: claims && withGroups(claims, (text) => text.split(',')),
+      prefix: sent.endsWith(path) ? sent.slice(0, sent.length - path.length) : base,
+    }
+  }
+  if (isHttp(event)) {
+    const claims = event.requestContext.authorizer?.jwt?.claims
+    const base = httpBase(event)
+    // A list arrives as text: [one two].
+    return {
+      ...httpRequest(event, event.rawPath.slice(base.length)),
+      claims: claims && withGroups(claims, (text) => text.replace(/^\[|\]$/g, '').split(' ')),
+      prefix: base,
+    }
+  }
+  const { source, 'detail-type': type } = Object(event) as Record<string, unknown>
+  throw new Error(
+    `This function answers API Gateway's proxy events (payload 1.0 and 2.0) only, not ${JSON.stringify(source ?? type ?? typeof event)}.`,
+  )
+}
+
+export function toAnswer(
+  { method, prefix }: GatewayRequest,
+  { status = 200, headers = {}, body = '' }: Reply,
+): GatewayAnswer {
+  // RFC 9110, section 10.2.2, and RFC 8288: a path is one of the whole host.
+  const asSeen = (name: string, value: string): string =>
+    name === 'location' ? prefix + value : name === 'link' ? value.replace('<', `<${prefix}`) : value
+  return {
+    statusCode: status,
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([given, value]) => {
+        const name = given.toLowerCase()
+        return [name, asSeen(name, value)]
+      }),
+    ),
+    // The API's answers are text, all of them.
+    body: method === 'HEAD' ? '' : typeof body === 'string' ? body : Buffer.from(body).toString(),
+    isBase64Encoded: false,
+  }
+}
+
+function isRest(event: unknown): event is RestEvent {
+  const { httpMethod, path, requestContext } = Object(event) as Partial<RestEvent>
+  return typeof httpMethod === 'string' && typeof path === 'string' && typeof requestContext === 'object'
+}
+
+function isHttp(event: unknown): event is HttpEvent {
+  const { rawPath, requestContext } = Object(event) as Partial<HttpEvent>
+  return typeof rawPath === 'string' && typeof requestContext?.http?.method === 'string'
+}
+
+function withGroups(claims: Record<string, unknown>, split: (text: string) => string[]) {
+  const groups = claims['cognito:groups']
+  return typeof groups === 'string' ? { ...claims, 'cognito:groups': split(groups) } : claims
+}
+
+function restRequest(event: RestEvent, path: string): HttpRequest {
+  const query = new URLSearchParams()
+  for (const [name, values] of Object.entries(
+    event.multiValueQueryStringParameters ?? toLists(event.queryStringParameters),
+  ))
+    for (const value of values ?? []) query.append(name, value)
+  const headers = readHeaders(
+    event.multiValueHeaders ?? toLists(event.headers),
+    event.requestContext.requestId,
+  )
+  return makeRequest(event.httpMethod, path, String(query), headers, event)
+}
+
+function httpRequest(event: HttpEvent, path: string): HttpRequest {
+  const { http, requestId } = event.requestContext
+  const headers = readHeaders(toLists(event.headers), requestId)
+  return makeRequest(http.method, path, event.rawQueryString ?? '', headers, event)
+}
+
+function restBase({ path, resource, pathParameters, requestContext: { stage } }: RestEvent): string {
+  return basePathOf({ path, route: resource, parameters: pathParameters, stage })
+}
+
+function httpBase({ rawPath, routeKey, pathParameters, requestContext: { stage } }: HttpEvent): string {
+  // `GET /user/{id}` or `$default`.
+  const route = routeKey?.split(' ').at(-1) ?? '$default'
+  return basePathOf({ path: rawPath, route, parameters: pathParameters, stage })
+}
+
+function toLists(values: Texts | null | undefined): Lists {
+  return Object.fromEntries(
+    Object.entries(values ?? {}).map(([name, value]) => [name, value === undefined ? undefined : [value]]),
+  )
+}
+
+/** Values by lower-case name. */
+type Headers = Map<string, string>
+
+function readHeaders(lists: Lists, requestId: string | undefined): Headers {
+  const headers: Headers = new Map()
+  for (const [name, values] of Object.entries(lists))
+    for (const value of values ?? []) {
+      const known = headers.get(name.toLowerCase())
+      // As on a socket, where a header is bytes.
+      const text = Buffer.from(value).toString('latin1')
+      headers.set(name.toLowerCase(), known === undefined ? text : `${known}, ${text}`)
+    }
+  // The gateway's own id, so that its access log and our lines name a request alike.
+  if (!headers.has('x-request-id') && requestId !== undefined) headers.set('x-request-id', requestId)
+  // Where the gateway traces nothing the function may.
+  const trace = process.env._X_AMZN_TRACE_ID
+  if (!headers.has('x-amzn-trace-id') && trace !== undefined) headers.set('x-amzn-trace-id', trace)
+  return headers
+}
+
+function makeRequest(
+  method: string,
+  path: string,
+  query: string,
+  headers: Headers,
+  { body, isBase64Encoded }: { body?: string | null; isBase64Encoded?: boolean },
+): HttpRequest {
+  return {
+    method,
+    path,
+    query,
+    header: (name) => headers.get(name),
+    body: async (bytesMax) => {
+      const bytes = Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8')
+      return bytes.length > bytesMax ? undefined : bytes
+    },
+  }
+}

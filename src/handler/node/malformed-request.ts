@@ -1,0 +1,106 @@
+// Requests that Node's parser refuses, or waits for in vain: they get a problem document and a log line too, on a
+// connection that is closed after it.
+import { type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { ServiceError } from '../../model/errors.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { readRequestId, withCommonHeaders } from '../http/app.ts'
+import { problemReply } from '../http/problem.ts'
+
+export const headerBytesMax = 16 * 1024
+// Time for a client to read its answer while it is still sending.
+const lingerMs = 500
+
+type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer }
+
+const reading = new WeakMap<Duplex, (error: ServiceError) => void>()
+
+/**
+ * Registers who answers when the rest of the connection's request is malformed or late. Without one, a problem document
+ * is sent at once.
+ */
+export function onMalformed(connection: Duplex, handle: (error: ServiceError) => void): void {
+  reading.set(connection, handle)
+}
+
+export function ignoreMalformed(connection: Duplex): void {
+  reading.delete(connection)
+}
+
+export function answerMalformedRequests(server: Server, logger: Logger): void {
+  const answered = new WeakSet<Duplex>()
+  const refuse = (connection: Duplex, error: ServiceError, reason: string): void => {
+    answered.add(connection)
+    const requestId = readRequestId(undefined)
+    const { status = 500, headers, body = '' } = withCommonHeaders(problemReply(error, requestId), requestId)
+    const lines = Object.entries({
+      ...headers,
+      Date: new Date().toUTCString(),
+      'Content-Length': String(Buffer.byteLength(body)),
+      Connection: 'close',
+    }).map(([name, value]) => `${name}: ${value}\r\n`)
+    connection.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body.toString()}`,
+    )
+    const timer = setTimeout(() => connection.destroy(), lingerMs)
+    connection.once('close', () => clearTimeout(timer))
+    logger.info('request', { request_id: requestId, route: 'none', status, reason })
+  }
+
+  server.on('clientError', (error: ParserError, connection: Socket) => {
+    // Opened ahead of a request that has not come: browsers and load balancers do so.
+    if (connection.bytesRead === 0) return void connection.destroy()
+    // Gone, or closed after an answer, which may still be on its way.
+    if (!connection.writable || answered.has(connection)) return
+    const problem = toServiceError(error)
+    const handle = reading.get(connection)
+    if (handle) handle(problem)
+    else refuse(connection, problem, error.code ?? '')
+  })
+  // Without a listener Node closes the connection and says nothing.
+  server.on('connect', (_incoming, connection: Duplex) => {
+    connection.on('error', () => connection.destroy()).resume()
+    refuse(connection, methodUnknown(), 'CONNECT')
+  })
+}
+
+/** https://github.com/nodejs/llhttp/blob/main/src/llhttp/constants.ts lists the codes. */
+function toServiceError({ code, rawPacket }: ParserError): ServiceError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return isRequestLineTooLong(rawPacket)
+        ? new ServiceError('uri_too_long', 'The URL and the headers have more than 16 KB. Shorten the URL.')
+        : new ServiceError('headers_too_large', 'The URL and the headers have more than 16 KB. Send less.')
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new ServiceError('too_large', 'The chunk extensions have more than 16 KB. Send none.')
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ServiceError('timed_out', 'The request did not come in time. Send it again.')
+    case 'HPE_INVALID_METHOD':
+      return requestLine.test(textOf(rawPacket)) ? methodUnknown() : malformed()
+    case 'HPE_INVALID_URL':
+      return malformed('Percent-encode every character of the URL that is not ASCII (RFC 3986, section 2.1).')
+    default:
+      return malformed()
+  }
+}
+
+const requestLine = /^[\w!#$%&'*+.^`|~-]+ \S/
+
+function methodUnknown(): ServiceError {
+  return new ServiceError('not_implemented', 'This server does not know the method.')
+}
+
+function malformed(advice = 'Send a request as RFC 9112 has it.'): ServiceError {
+  return new ServiceError('invalid', `The request is not well-formed HTTP/1.1. ${advice}`)
+}
+
+/** Can be told where the packet begins with the request: no line of it ends within the bound. */
+function isRequestLineTooLong(packet: Buffer | undefined): boolean {
+  const text = textOf(packet)
+  return text.length === headerBytesMax && requestLine.test(text) && !text.includes('\n')
+}
+
+function textOf(packet: Buffer | undefined): string {
+  return packet?.toString('latin1', 0, headerBytesMax) ?? ''
+}

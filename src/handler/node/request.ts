@@ -1,0 +1,136 @@
+// Node's own HTTP messages as the app's requests and replies.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServiceError } from '../../model/errors.ts'
+import type { HttpRequest, Reply } from '../http/endpoint.ts'
+import { readBody, tooManyBodies } from './body.ts'
+import { type Reservation, reserve } from './body-memory.ts'
+import type { Addressed } from './host.ts'
+import { ignoreMalformed, onMalformed } from './malformed-request.ts'
+
+export class NodeRequest implements HttpRequest, Addressed {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly source: string | undefined
+  holder: string
+  /** The connection cannot take another request after this one. */
+  isLast = false
+  readonly #incoming: IncomingMessage
+  #reservation: Reservation | undefined
+
+  constructor(incoming: IncomingMessage) {
+    this.#incoming = incoming
+    this.method = incoming.method ?? ''
+    this.source = incoming.socket.remoteAddress
+    this.holder = this.source ?? ''
+    const target = targetOf(incoming.url ?? '')
+    const end = target.indexOf('?')
+    this.path = end === -1 ? target : target.slice(0, end)
+    this.query = end === -1 ? '' : target.slice(end + 1)
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#incoming.headers[name]
+    return typeof value === 'string' ? value : undefined
+  }
+
+  get httpVersion(): string {
+    return this.#incoming.httpVersion
+  }
+
+  get host(): string | undefined {
+    return this.#incoming.headers.host
+  }
+
+  get authority(): string | undefined {
+    const { url = '' } = this.#incoming
+    return url.startsWith('/') ? undefined : absoluteForm.exec(url)?.[1]
+  }
+
+  async body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {
+    const incoming = this.#incoming
+    const declared = Number(incoming.headers['content-length'] ?? 0)
+    if (declared > bytesMax) return undefined
+    this.#reservation = reserve(this.holder, declared)
+    if (!this.#reservation) throw tooManyBodies()
+    try {
+      const bytes = await readBody(incoming, bytesMax, this.#reservation)
+      onMalformed(incoming.socket, () => {
+        this.isLast = true
+      })
+      return bytes
+    } catch (error) {
+      this.isLast = !(error instanceof ServiceError && error.code === 'overloaded')
+      throw error
+    }
+  }
+
+  /** The request has been answered, and its body is needed no more. */
+  release(): void {
+    if (!this.#reservation) return
+    this.#reservation.release()
+    this.#reservation = undefined
+    ignoreMalformed(this.#incoming.socket)
+  }
+}
+
+// RFC 9112, section 3.2.2: a request may name the whole URL.
+const absoluteForm = /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)(.*)$/is
+
+function targetOf(url: string): string {
+  return url.startsWith('/') ? url : (absoluteForm.exec(url)?.[2] ?? '')
+}
+
+/** @param isLast the connection is closed after this answer */
+export function sendReply(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { status = 200, headers, body = '' }: Reply,
+  isLast: boolean,
+): void {
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+  const list: string[] = []
+  for (const name in headers) list.push(name, headers[name] ?? '')
+  if (status !== 204 && status !== 304) list.push('Content-Length', String(length))
+  if (isLast) list.push('Connection', 'close')
+  if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))
+  outgoing.writeHead(status, list)
+  // Text goes out in one piece with the headers. Latin-1 has a character for every byte: none is changed.
+  if (typeof body === 'string') outgoing.end(body)
+  else if (body.length <= textBytesMax) outgoing.end(latin1(body), 'latin1')
+  else outgoing.end(body)
+}
+
+const textBytesMax = 16 * 1024
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+}
+
+// Time for a client to read its answer while it is still sending; longer, or more than this, and it is cut off.
+const discardMsMax = 500
+const discardBytesMax = 64 * 1024 * 1024
+
+/** Closing at once would reset the connection, and the client might never see its answer. */
+function discardRest(incoming: IncomingMessage): void {
+  if (incoming.complete || incoming.destroyed) return
+  let length = 0
+  const { socket } = incoming
+  const cut = (): void => {
+    stop()
+    socket.destroySoon()
+  }
+  const take = (chunk: Buffer): void => {
+    length += chunk.length
+    if (length > discardBytesMax) cut()
+  }
+  const stop = (): void => {
+    clearTimeout(timer)
+    ignoreMalformed(socket)
+    incoming.off('data', take).off('end', stop).off('error', stop).off('close', stop)
+  }
+  const timer = setTimeout(cut, discardMsMax)
+  onMalformed(socket, cut)
+  incoming.on('data', take).on('end', stop).on('error', stop).on('close', stop)
+  incoming.resume()
+}

@@ -1,0 +1,120 @@
+// The entry of the Node server: opens everything, listens, and closes it all again on a signal.
+import { resolve } from 'node:path'
+import { UnsupportedCacheServer } from '../../connection/cache/redis-cache.ts'
+import { openConnections } from '../../connection/open.ts'
+import { tokenRules } from '../../connection/tokens/claims.ts'
+import { openLocalIssuer } from '../../connection/tokens/local-issuer.ts'
+import { openTokenVerifier } from '../../connection/tokens/token-verifier.ts'
+import { type Prepared, prepareDatabase } from '../../dev/prepare-database.ts'
+import { seedSamples } from '../../dev/samples.ts'
+import { openLogger } from '../../platform/logger.ts'
+import { readSettings, type Settings } from '../../platform/settings.ts'
+import { runDelivery } from '../../services/outbox/relay.ts'
+import { type NodeServer, startNodeServer } from './http-server.ts'
+
+const sampleUsers = 100
+
+async function main(): Promise<void> {
+  const settings = readSettings(process.env, resolve('.data'))
+  const logger = openLogger(settings.logLevel)
+  const prepared = await prepareDatabase(settings, logger)
+  const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
+
+  let server: NodeServer | undefined
+  let delivery: Promise<void> | undefined
+  const deliveryStop = new AbortController()
+  let stopping: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopping ??= stopAll()
+    return stopping
+  }
+  const stopAll = async (): Promise<void> => {
+    await server?.close()
+    deliveryStop.abort()
+    await delivery
+    await connections.close()
+    await prepared.close()
+    logger.info('stopped')
+    await logger.flush()
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      // Whoever asks twice does not want to wait.
+      if (stopping !== undefined) process.exit(1)
+      logger.info('stopping', { signal })
+      stop().then(
+        () => process.exit(0),
+        (error: unknown) => fail(error),
+      )
+    })
+
+  try {
+    if (prepared.isNew) {
+      process.stdout.write(`First start: making ${sampleUsers} sample users …\n`)
+      await seedSamples(connections, sampleUsers, '')
+    }
+    const { tokens } = settings
+    const issuer =
+      tokens.kind === 'local' ? await openLocalIssuer(settings.dataDirectory, settings.port) : undefined
+    const verifier = openTokenVerifier(issuer?.rules ?? tokenRules(tokens))
+    // The local issuer's key is this checkout's: nobody else on the network has business with it.
+    const host = issuer ? '127.0.0.1' : undefined
+    // Before the first request: a write that is answered while this process does not use the cache yet is
+    // removed from it by the others a little later only. Without a cache it starts all the same.
+    await connections.cache.check().catch((error: unknown) => {
+      if (error instanceof UnsupportedCacheServer) throw error
+      logger.warn('the cache cannot be reached', { error })
+    })
+    server = await startNodeServer(connections, verifier, {
+      port: settings.port,
+      ...(host && { host }),
+      localIssuer: issuer,
+      corsOrigins: settings.corsOrigins,
+    })
+    const { pool, bus } = connections.outbox
+    if (pool || bus) delivery = runDelivery(connections, deliveryStop.signal)
+    const token = await issuer?.token({ username: 'admin', groups: ['admins'] })
+    process.stdout.write(greeting(settings, prepared, token))
+    logger.info('started', { port: settings.port })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function greeting(settings: Settings, prepared: Prepared, token: string | undefined): string {
+  const url = `http://localhost:${settings.port}`
+  const lines = [
+    '',
+    `  User directory   ${url}`,
+    `  Documentation    ${url}/docs`,
+    `  Database         ${settings.databaseUrl ? 'from DATABASE_URL' : `embedded PostgreSQL, ${prepared.databaseUrl.replace(/:[^:@]*@/, '@')}`}`,
+    `  Cache            ${settings.redisUrl ? 'from REDIS_URL' : 'in this process'}`,
+    `  Avatars          ${settings.avatarBucket ? `bucket ${settings.avatarBucket}` : 'in .data/avatars'}`,
+  ]
+  if (token)
+    lines.push(
+      '',
+      `  An administrator's token, for a day (${settings.port === 3000 ? '' : `PORT=${settings.port} `}npm run token makes others):`,
+      '',
+      `TOKEN=${token}`,
+      '',
+      '  and a call to paste:',
+      '',
+      `curl -s -H "Authorization: Bearer $TOKEN" '${url}/user?limit=3'`,
+    )
+  return `${lines.join('\n')}\n\n`
+}
+
+function fail(error: unknown): never {
+  const { code, message } = error as NodeJS.ErrnoException
+  const { PORT = '3000' } = process.env
+  process.stderr.write(
+    code === 'EADDRINUSE'
+      ? `Port ${PORT} is taken by another program. Set PORT to a free one: PORT=3001 npm start\n`
+      : `${message}\n`,
+  )
+  process.exit(1)
+}
+
+await main().catch(fail)

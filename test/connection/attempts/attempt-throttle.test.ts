@@ -1,0 +1,97 @@
+// The counter of tries at passwords: the same rules in the process and in Redis.
+import { describe, expect, inject, it } from 'vitest'
+import { type GuessCounter, openProcessGuesses } from '../../../src/connection/attempts/attempt-throttle.ts'
+import { openRedisGuesses } from '../../../src/connection/attempts/redis-attempt-throttle.ts'
+import { atEnd } from '../../support/cleanup.ts'
+import { freePort } from '../../support/port.ts'
+import { startRedis } from '../../support/redis.ts'
+import { uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+const warnings: string[] = []
+const logger = {
+  debug: () => {},
+  info: () => {},
+  warn: (message: string) => void warnings.push(message),
+  error: () => {},
+}
+const closing = (guesses: GuessCounter): GuessCounter => {
+  atEnd(async () => guesses.close())
+  return guesses
+}
+const lane = () => ({ name: uniqueName('lane'), free: 3, pauseMsMin: 10_000, pauseMsMax: 40_000 })
+
+describe.each([
+  ['in the process', () => openProcessGuesses()],
+  ['in Redis', () => openRedisGuesses(inject('redisUrl'), logger)],
+])('%s', (_, open) => {
+  const guesses = closing(open())
+
+  it('the first tries are free, then each waits for a pause that doubles up to the longest', async () => {
+    const one = lane()
+    const waits: (number | undefined)[] = []
+    for (let turn = 0; turn < 8; turn++) waits.push(await guesses.enter(one, 1_000_000))
+    const about = [0, 0, 0, 0, 10_000, 30_000, 70_000, 110_000]
+    for (const [at, wait] of waits.entries()) {
+      expect(wait).toBeLessThanOrEqual(about[at] as number)
+      expect(wait).toBeGreaterThan((about[at] as number) - 5_000)
+    }
+  })
+
+  it('what would wait too long is refused and not counted', async () => {
+    const one = lane()
+    for (let turn = 0; turn < 4; turn++) expect(await guesses.enter(one, 0)).toBe(0)
+    for (let turn = 0; turn < 100; turn++) expect(await guesses.enter(one, 0)).toBeUndefined()
+    expect(await guesses.enter(one, 10_000)).toBeGreaterThan(5_000)
+  })
+
+  it('a thousand tries at once are counted', async () => {
+    const one = lane()
+    const waits = await Promise.all(Array.from({ length: 1_000 }, () => guesses.enter(one, 0)))
+    expect(waits.filter((wait) => wait === 0)).toHaveLength(4)
+  })
+
+  it('tries that were right do not count', async () => {
+    const one = lane()
+    for (let turn = 0; turn < 20; turn++) {
+      expect(await guesses.enter(one, 0)).toBe(0)
+      await guesses.succeeded(one)
+    }
+    await guesses.succeeded(lane())
+  })
+
+  it('lanes and marks are apart', async () => {
+    const [one, other] = [lane(), lane()]
+    while ((await guesses.enter(one, 0)) !== undefined);
+    expect(await guesses.enter(other, 0)).toBe(0)
+    await guesses.remember(one.name)
+    expect(await guesses.isRemembered(one.name)).toBe(true)
+    expect(await guesses.isRemembered(other.name)).toBe(false)
+  })
+})
+
+it('in Redis all processes count together', async () => {
+  const [first, second] = [1, 2].map(() => closing(openRedisGuesses(inject('redisUrl'), logger)))
+  if (!first || !second) throw new Error('there are two')
+  const one = lane()
+  await first.enter(one, 0)
+  await second.enter(one, 0)
+  await first.enter(one, 0)
+  await second.enter(one, 0)
+  expect(await first.enter(one, 0)).toBeUndefined()
+  await first.remember(one.name)
+  expect(await second.isRemembered(one.name)).toBe(true)
+})
+
+it('without Redis each process counts for itself, and goes back to Redis when it answers', async () => {
+  const port = await freePort()
+  const guesses = closing(openRedisGuesses(`redis://127.0.0.1:${port}`, logger))
+  const one = lane()
+  for (let turn = 0; turn < 4; turn++) expect(await guesses.enter(one, 0)).toBe(0)
+  expect(await guesses.enter(one, 0)).toBeUndefined()
+  expect(warnings).toEqual(['tries at passwords are counted by each process for itself'])
+
+  const redis = await startRedis({ port })
+  atEnd(redis.kill)
+  await until('Redis to count', async () => (await guesses.enter(one, 0)) !== undefined)
+})

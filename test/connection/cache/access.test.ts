@@ -1,0 +1,43 @@
+// What the functions' user may do in Valkey on AWS is enough for the service, and not more than it needs.
+import { Redis } from 'ioredis'
+import { expect, it, onTestFinished } from 'vitest'
+import { cacheAccess } from '../../../infra/cache-access.ts'
+import { startRedis } from '../../support/redis.ts'
+import { startService } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+it('lets the cache, the counting of guesses and the walk of the daily job work, on their own keys only', async () => {
+  const server = await startRedis()
+  onTestFinished(server.kill)
+  const owner = new Redis(server.url)
+  onTestFinished(() => owner.disconnect())
+  await owner.acl('SETUSER', 'service', '>secret', ...cacheAccess.split(' '))
+  const url = `redis://service:secret@127.0.0.1:${server.port}`
+  const { call, makeUser, connections } = await startService({ env: { REDIS_URL: url } })
+  const { id } = await makeUser()
+  await until('a hit', async () => (await call('GET', `/user/${id}`)).headers.get('x-cache') === 'hit')
+  await call('PATCH', `/user/${id}`, { json: { name: 'Ada' } })
+  expect((await call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('miss')
+  expect(await connections.cache.size()).toBeGreaterThan(0)
+  const { places } = await connections.cache.scan(undefined)
+  expect((await connections.cache.versions(places)).users).toEqual([{ id, version: 2 }])
+  expect(await connections.cache.remove([{ place: id, begin: '2\n' }])).toEqual([id])
+  const { guesses } = connections
+  const lane = { name: 'a-lane', free: 1, pauseMsMin: 10, pauseMsMax: 10 }
+  await guesses.enter(lane, 1_000)
+  await guesses.succeeded(lane)
+  await guesses.remember('a-mark')
+  expect(await guesses.isRemembered('a-mark')).toBe(true)
+
+  // Where it is denied something it does without: ACL LOG tells of it.
+  expect(await owner.acl('LOG')).toEqual([])
+  const service = new Redis(url)
+  onTestFinished(() => service.disconnect())
+  for (const [name = '', ...parameters] of [
+    ['FLUSHALL'],
+    ['CONFIG', 'GET', '*'],
+    ['KEYS', '*'],
+    ['GET', 'another:key'],
+  ])
+    await expect(service.call(name, ...parameters), name).rejects.toThrow(/NOPERM/)
+})

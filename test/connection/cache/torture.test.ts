@@ -1,0 +1,156 @@
+// Real servers, PostgreSQL and Redis that are killed, paused and cut off while clients write and read, and the
+// judge of it all: `npm run torture` for twenty seconds.
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { atEnd } from '../../support/cleanup.ts'
+import { createJudge, isKept } from '../../support/judge.ts'
+import { boundMs, type Fault, faults, startTorture, type Torture } from '../../support/torture.ts'
+import { until } from '../../support/wait.ts'
+
+/** Waits until so much more has been written, and read from the cache. */
+async function more({ judge: { ruling } }: Torture, writes: number, hits: number): Promise<void> {
+  const goal = { writes: ruling.writes + writes, hits: ruling.hits + hits }
+  await until('the clients to get on', () => ruling.writes >= goal.writes && ruling.hits >= goal.hits, 60_000)
+}
+
+it('nothing stale, lost or wrong, and recovery by itself, while each part fails in turn', async () => {
+  const torture = await startTorture({ processes: 2, users: 30 }, atEnd)
+  const { ruling, complaints } = torture.judge
+  // Many writers and readers of few users, while nothing fails: here nothing may be late either.
+  await more(torture, 500, 500)
+  expect([complaints, ruling.late, ruling.refused, ruling.broken]).toEqual([[], 0, 0, 0])
+  for (const fault of faults) {
+    await torture.inflict(fault)
+    // Both are used again: that is the recovery.
+    await more(torture, 50, 50)
+  }
+  await torture.finish()
+  expect(complaints).toEqual([])
+  expect(isKept(ruling)).toBe(true)
+}, 300_000)
+
+describe('the judge', () => {
+  it('finds an old entry that somebody puts into the cache, and a write that is undone', async () => {
+    const torture = await startTorture({ processes: 1, users: 12 }, atEnd)
+    const { judge } = torture
+    await more(torture, 10, 10)
+    const forge: Fault = {
+      what: 'old entries are put into the cache',
+      isTrouble: false,
+      inflict: async ({ redisUrl }) => {
+        const redis = new Redis(redisUrl)
+        onTestFinished(() => redis.disconnect())
+        const key = await until('an entry', async () => (await redis.keys('*:user:*'))[0])
+        await until('the judge to see it', async () => {
+          await redis.set(key, `1\n{"version":1,"name":null}`)
+          return judge.ruling.stale > 0
+        })
+        await redis.del(key)
+      },
+    }
+    await torture.inflict(forge)
+    expect(judge.ruling.late).toBe(0)
+
+    const undo: Fault = {
+      what: 'a write is undone',
+      isTrouble: false,
+      inflict: async ({ databaseUrl }) => {
+        const client = new pg.Client({ connectionString: databaseUrl })
+        await client.connect()
+        onTestFinished(() => client.end())
+        await client.query('UPDATE users SET version = version - 1 WHERE version > 1')
+      },
+    }
+    await torture.inflict(undo)
+    await torture.finish()
+    expect(judge.ruling.lost).toBeGreaterThan(0)
+    expect(isKept(judge.ruling)).toBe(false)
+  }, 180_000)
+
+  const id = 'someone'
+  const read = (version: number, name: string | null = null) => ({
+    status: 200,
+    version,
+    name,
+    isHit: true,
+  })
+  const gone = { status: 404, isHit: false }
+  /** A judge with a hand on its clock, who knows of one user. */
+  const appoint = () => {
+    let now = 1_000
+    const judge = createJudge(boundMs, () => now)
+    judge.add(id, 1)
+    const pass = (ms: number): void => {
+      now += ms
+    }
+    return { judge, pass }
+  }
+
+  it('lets a read be as old as what had been acknowledged when it was sent, and no older', () => {
+    const { judge, pass } = appoint()
+    const before = judge.read(id)
+    judge.rename(id, 'b')({ status: 200, version: 2, name: 'b' })
+    pass(1)
+    before(read(1))
+    expect(judge.ruling).toMatchObject({ reads: 1, stale: 0 })
+    judge.read(id)(read(1))
+    expect(judge.ruling).toMatchObject({ reads: 2, stale: 1, late: 0 })
+  })
+
+  it('calls a read late only for writes made in trouble, and only within the bound', () => {
+    const { judge, pass } = appoint()
+    const over = judge.trouble()
+    judge.rename(id, 'b')({ status: 200, version: 2, name: 'b' })
+    pass(boundMs - 1)
+    judge.read(id)(read(1))
+    expect(judge.ruling).toMatchObject({ late: 1, stale: 0 })
+    pass(2)
+    judge.read(id)(read(1))
+    expect(judge.ruling).toMatchObject({ late: 1, stale: 1 })
+    over()
+    pass(boundMs + 1)
+    judge.rename(id, 'c')({ status: 200, version: 3, name: 'c' })
+    pass(1)
+    judge.read(id)(read(2, 'b'))
+    expect(judge.ruling).toMatchObject({ late: 1, stale: 2 })
+  })
+
+  it('takes an erased user for gone from the acknowledgement on, and one that is there for wrongly gone', () => {
+    const { judge, pass } = appoint()
+    judge.read(id)(gone)
+    expect(judge.ruling).toMatchObject({ wrong: 1 })
+    const erased = judge.erase(id)
+    judge.read(id)(gone)
+    judge.read(id)(read(1))
+    expect(judge.ruling).toMatchObject({ wrong: 1, stale: 0 })
+    erased({ status: 204 })
+    pass(1)
+    judge.read(id)(read(1))
+    expect(judge.ruling).toMatchObject({ wrong: 1, stale: 1 })
+    judge.final(id, gone)
+    expect(judge.ruling.lost).toBe(0)
+    judge.final(id, { status: 200, version: 1 })
+    expect(judge.ruling.lost).toBe(1)
+  })
+
+  it('finds versions that are mixed, and writes that are not there at the end', () => {
+    const { judge } = appoint()
+    judge.rename(id, 'b')({ status: 200, version: 2, name: 'b' })
+    judge.read(id)(read(2, 'a'))
+    judge.rename(id, 'c')({ status: 200, version: 2, name: 'x' })
+    expect(judge.ruling.wrong).toBe(2)
+    // Two changes and one version more.
+    judge.final(id, { status: 200, version: 2, name: 'c' })
+    expect(judge.ruling.lost).toBe(1)
+  })
+
+  it('holds every status but 429 and 503 against the service', () => {
+    const { judge } = appoint()
+    judge.read(id)({ status: 503, isHit: false })
+    judge.read(id)(undefined)
+    expect([judge.ruling.refused, judge.ruling.broken, isKept(judge.ruling)]).toEqual([1, 1, true])
+    judge.rename(id, 'b')({ status: 500 })
+    expect([judge.ruling.otherStatuses, isKept(judge.ruling)]).toEqual([1, false])
+  })
+})

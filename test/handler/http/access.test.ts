@@ -1,0 +1,302 @@
+// Who may do what: every endpoint of the API against every kind of caller. An endpoint or a route without
+// a row here fails the suite.
+import { randomUUID } from 'node:crypto'
+import { afterAll, describe, expect, it } from 'vitest'
+import { endpoints } from '../../../src/handler/http/app.ts'
+import { nodeRoutes } from '../../../src/handler/http/routes/node.ts'
+import type { User } from '../../../src/model/user.ts'
+import { checkPassword } from '../../../src/services/identity/sign-in.ts'
+import { startIssuer } from '../../support/issuer.ts'
+import { png } from '../../support/picture.ts'
+import { type Answer, type CallOptions, startService, uniqueName } from '../../support/service.ts'
+
+const service = await startService()
+const { call, issuer, makeUser } = service
+// Another key pair under the names of the real one.
+const forger = await startIssuer()
+afterAll(forger.close)
+const picture = await png()
+
+type Problem = { request_id?: string; errors?: { pointer: string }[] }
+
+const block = ({ id }: User) => call('PATCH', `/user/${id}`, { json: { status: 'BLOCKED' } })
+
+/** Each caller of the table, as the token that a request on `target` is made with. */
+const callers = {
+  'nobody (no token)': async () => null,
+  'what is no token': async () => 'nonsense',
+  'a forged token': () =>
+    forger.token(
+      { iss: issuer.rules.issuer, username: uniqueName(), 'cognito:groups': ['admins'] },
+      { kid: issuer.publicJwk.kid ?? '' },
+    ),
+  'a blocked administrator': async () => {
+    const { username } = await makeUser({ status: 'BLOCKED' })
+    return issuer.token({ username, 'cognito:groups': ['admins'] })
+  },
+  'the user, blocked': async (target: User) => {
+    await block(target)
+    return issuer.token({ username: target.username })
+  },
+  'the user, blocked, in other letters': async (target: User) => {
+    await block(target)
+    return issuer.token({ username: target.username.toUpperCase() })
+  },
+  'an administrator': async () => issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] }),
+  'a machine with users/write': async () => issuer.machineToken('other users/write'),
+  'a reader': async () => issuer.token({ username: uniqueName(), 'cognito:groups': ['x', 'readers'] }),
+  'a machine with users/read': async () => issuer.machineToken('users/read'),
+  'the user': async (target: User) => issuer.token({ username: target.username }),
+  'the user, by an identity token': async ({ username }: User) =>
+    issuer.token({ 'cognito:username': username, token_use: 'id', aud: 'test-client', client_id: undefined }),
+  'the user, who is a reader too': async ({ username }: User) =>
+    issuer.token({ username, 'cognito:groups': ['readers'] }),
+  'another user': async () => issuer.token({ username: (await makeUser()).username }),
+  'the user’s namesake in other letters': async ({ username }: User) =>
+    issuer.token({ username: username.toUpperCase() }),
+  'a person without a record': async () => issuer.token({ username: uniqueName() }),
+  'a person whose app asked for users/write': async () =>
+    issuer.token({ username: uniqueName(), scope: 'users/write users/read' }),
+  'a machine without a scope of ours': async () => issuer.machineToken('users/writer users users/write2'),
+  'a nameless person whose app asked for users/write': async () => issuer.token({ scope: 'users/write' }),
+  'a nameless person who says to be a machine': async () => issuer.token({ sub: '', scope: 'users/write' }),
+  'a member of groups with like names': async () =>
+    issuer.token({
+      username: uniqueName(),
+      'cognito:groups': ['admin', 'Admins', 'admins!', 'readers-admins'],
+    }),
+  'a person named NUL': async () => issuer.token({ username: '\0' }),
+} satisfies Record<string, (target: User) => Promise<string | null>>
+type Caller = keyof typeof callers
+const tokenOf = (caller: Caller, target: User) =>
+  (callers as Record<Caller, (target: User) => Promise<string | null>>)[caller](target)
+
+const unauthenticated: Caller[] = [
+  'nobody (no token)',
+  'what is no token',
+  'a forged token',
+  'a blocked administrator',
+  'the user, blocked',
+  'the user, blocked, in other letters',
+]
+const administrators: Caller[] = ['an administrator', 'a machine with users/write']
+const readers: Caller[] = ['a reader', 'a machine with users/read']
+const owners: Caller[] = ['the user', 'the user, by an identity token', 'the user, who is a reader too']
+
+type Row = {
+  /** Who is let through; everybody else who is somebody is refused. */
+  allowed: Caller[]
+  done: number
+  request(target: User): [method: string, path: string, options: CallOptions]
+}
+
+const rows: Record<string, Row> = {
+  createUser: {
+    allowed: administrators,
+    done: 201,
+    request: () => ['POST', '/user', { json: { username: uniqueName(), password: 'a-good-password' } }],
+  },
+  listUsers: {
+    allowed: [...administrators, ...readers, 'the user, who is a reader too'],
+    done: 200,
+    request: () => ['GET', '/user?limit=1', {}],
+  },
+  getUser: {
+    allowed: [...administrators, ...readers, ...owners],
+    done: 200,
+    request: ({ id }) => ['GET', `/user/${id}`, {}],
+  },
+  replaceUser: {
+    allowed: [...administrators, ...owners],
+    done: 200,
+    request: ({ id, username }) => ['PUT', `/user/${id}`, { json: { username, name: 'Replaced' } }],
+  },
+  patchUser: {
+    allowed: [...administrators, ...owners],
+    done: 200,
+    request: ({ id }) => ['PATCH', `/user/${id}`, { json: { name: 'Patched' } }],
+  },
+  eraseUser: {
+    allowed: administrators,
+    done: 204,
+    request: ({ id }) => ['DELETE', `/user/${id}`, {}],
+  },
+  uploadAvatar: {
+    allowed: [...administrators, ...owners],
+    done: 200,
+    request: ({ id }) => [
+      'POST',
+      `/upload/${id}`,
+      { body: picture, headers: { 'content-type': 'image/png' } },
+    ],
+  },
+}
+
+/** Routes that answer without a token: nothing of a user's but the avatar, whose path holds its hash. */
+const openRoutes = [
+  'GET /avatars/{user}/{file}',
+  'GET /docs',
+  'GET /docs/{file}',
+  'GET /health',
+  'GET /openapi.json',
+  'GET /ready',
+]
+
+it('every endpoint has its row, and every route that is no endpoint is one of the open ones', () => {
+  expect(Object.keys(rows).sort()).toEqual(endpoints.map(({ operationId }) => operationId).sort())
+  const routes = nodeRoutes(service.connections, undefined).map(({ method, path }) => `${method} ${path}`)
+  expect(routes.sort()).toEqual(openRoutes)
+})
+
+describe.each(Object.entries(rows))('%s', (_operation, { allowed, done, request }) => {
+  it.each(Object.keys(callers) as Caller[])('for %s', async (caller) => {
+    const target = await makeUser()
+    const token = await tokenOf(caller, target)
+    const before = await stored(target.id)
+    const [method, path, options] = request(target)
+    const answer = await call<Problem>(method, path, { ...options, token })
+    const expected = unauthenticated.includes(caller) ? 401 : allowed.includes(caller) ? done : 403
+    expect(answer.status).toBe(expected)
+    if (expected === done) return
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    const error = expected === 403 ? 'insufficient_scope' : token ? 'invalid_token' : undefined
+    expect(answer.headers.get('www-authenticate')).toBe(
+      `Bearer realm="user-directory"${error ? `, error="${error}"` : ''}`,
+    )
+    expect(await stored(target.id)).toEqual(before)
+  })
+})
+
+function stored(id: string) {
+  return service.connections.db
+    .query((queries) => queries.execute(`SELECT * FROM users WHERE id = '${id}'`))
+    .then(({ rows }) => rows)
+}
+
+/** An answer without what differs from request to request. */
+function shape({ status, headers, body }: Answer<Problem>) {
+  const { request_id: _, ...rest } = body
+  const { date: _date, 'x-request-id': _id, ...kept } = Object.fromEntries(headers)
+  return { status, kept, rest }
+}
+
+it('a caller who may not is answered the same for ids that exist, that do not, and that are none', async () => {
+  const target = await makeUser()
+  const ids = [target.id, target.id.toUpperCase(), randomUUID(), 'x', '%00', "';--", '%FF']
+  for (const caller of ['another user', 'a person without a record', 'what is no token'] as const) {
+    const token = await tokenOf(caller, target)
+    for (const [operation, { request }] of Object.entries(rows)) {
+      const [method, path, options] = request(target)
+      if (!path.includes(target.id)) continue
+      const answers: ReturnType<typeof shape>[] = []
+      for (const id of ids)
+        answers.push(shape(await call<Problem>(method, path.replace(target.id, id), { ...options, token })))
+      for (const [at, answer] of answers.entries())
+        expect(answer, `${caller} ${operation} ${ids[at]}`).toEqual(answers[0])
+    }
+  }
+})
+
+it('a caller who may not is refused before the body is looked at', async () => {
+  const target = await makeUser()
+  const token = await tokenOf('another user', target)
+  for (const [method, path] of [
+    ['POST', '/user'],
+    ['PUT', `/user/${target.id}`],
+    ['PATCH', `/user/${target.id}`],
+    ['POST', `/upload/${target.id}`],
+  ] as const)
+    expect((await call(method, path, { token, body: '{', headers: { 'if-match': 'x' } })).status).toBe(403)
+})
+
+describe('a user', () => {
+  it('changes everything of the own record but username and status', async () => {
+    const me = await makeUser({ name: 'Before', status: 'ACTIVE' })
+    const token = await tokenOf('the user', me)
+    const url = `/user/${me.id}`
+    const own = (method: string, json: unknown) => call(method, url, { token, json })
+
+    expect((await own('PATCH', { name: 'Mine' })).body.name).toBe('Mine')
+    expect((await own('PUT', { ...me, name: 'Whole' })).status).toBe(200)
+    // Sent back unchanged they are no change.
+    expect((await own('PATCH', { username: me.username, status: 'ACTIVE', name: 'Same' })).status).toBe(200)
+    for (const change of [
+      { status: 'BLOCKED' },
+      { username: uniqueName() },
+      { username: me.username.toUpperCase() },
+    ]) {
+      expect((await own('PATCH', { ...change, name: 'No' })).status, JSON.stringify(change)).toBe(403)
+      expect((await own('PUT', { ...me, ...change, name: 'No' })).status, JSON.stringify(change)).toBe(403)
+    }
+    expect((await call('GET', url)).body).toMatchObject({
+      username: me.username,
+      status: 'ACTIVE',
+      name: 'Same',
+    })
+  })
+
+  it('changes the own password by giving the present one', async () => {
+    const [present, next] = ['a-good-password', 'another-good-one']
+    for (const [method, more] of [
+      ['PATCH', () => ({})],
+      ['PUT', ({ username }: User) => ({ username })],
+    ] as const) {
+      const me = await makeUser({ password: present })
+      const before = await stored(me.id)
+      const token = await tokenOf('the user', me)
+      const own = (json: object) =>
+        call<Problem>(method, `/user/${me.id}`, { token, json: { ...more(me), ...json } })
+      const refused = { status: 400, body: { errors: [{ pointer: '/current_password' }] } }
+
+      expect(await own({ password: next })).toMatchObject(refused)
+      expect(await own({ password: next, current_password: next })).toMatchObject(refused)
+      expect(await own({ name: 'No', current_password: present })).toMatchObject(refused)
+      expect(await own({ password: next, current_password: '' })).toMatchObject(refused)
+      expect(await own({ password: next, current_password: present, status: 'BLOCKED' })).toMatchObject({
+        status: 403,
+      })
+      expect(await stored(me.id)).toEqual(before)
+
+      const answer = await own({ password: next, current_password: present })
+      expect(answer.status).toBe(200)
+      expect(answer.text).not.toMatch(/password/)
+      const check = (password: string) =>
+        checkPassword(service.connections, { username: me.username, password })
+      expect(await check(present)).toBeUndefined()
+      expect(await check(next)).toMatchObject({ id: me.id })
+    }
+  })
+
+  it('whose password an administrator changes need not have given it', async () => {
+    const me = await makeUser()
+    const json = { password: 'another-good-one' }
+    expect((await call('PATCH', `/user/${me.id}`, { json })).status).toBe(200)
+    const wrong = { ...json, current_password: 'wrong' }
+    expect((await call('PATCH', `/user/${me.id}`, { json: wrong })).status).toBe(400)
+  })
+
+  it('whose password is changed twice at once, by the same present one, has one of the two', async () => {
+    const me = await makeUser()
+    const token = await tokenOf('the user', me)
+    const answers = await Promise.all(
+      ['first-password', 'second-password'].map((password) =>
+        call('PATCH', `/user/${me.id}`, {
+          token,
+          json: { password, current_password: 'a-good-password' },
+        }),
+      ),
+    )
+    // The first change ends the session of the second.
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401])
+  })
+
+  it('whose password is changed twice at once by administrators who prove it has one of the two', async () => {
+    const me = await makeUser()
+    const answers = await Promise.all(
+      ['first-password', 'second-password'].map((password) =>
+        call('PATCH', `/user/${me.id}`, { json: { password, current_password: 'a-good-password' } }),
+      ),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
+  })
+})

@@ -1,0 +1,113 @@
+// Signing in on a laptop, at the local issuer.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import { openLocalIssuer } from '../../../src/connection/tokens/local-issuer.ts'
+import { openTokenVerifier } from '../../../src/connection/tokens/token-verifier.ts'
+import { startNodeServer } from '../../../src/handler/node/http-server.ts'
+import { freePort } from '../../support/port.ts'
+import { startService, uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+const service = await startService()
+const folder = await mkdtemp(join(tmpdir(), 'user-directory-issuer-'))
+afterAll(() => rm(folder, { recursive: true, force: true }))
+const port = await freePort()
+const issuer = await openLocalIssuer(folder, port)
+const server = await startNodeServer(service.connections, openTokenVerifier(issuer.rules), {
+  port,
+  host: '127.0.0.1',
+  localIssuer: issuer,
+})
+afterAll(server.close)
+const url = `http://127.0.0.1:${port}`
+
+async function post(body: string | URLSearchParams, headers: Record<string, string> = {}) {
+  const response = await fetch(`${url}/local-issuer/oauth2/token`, { method: 'POST', body, headers })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
+}
+const signIn = (username: string, password: string) =>
+  post(new URLSearchParams({ grant_type: 'password', username, password }))
+const read = async (path: string, token: unknown) =>
+  (await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })).status
+
+it('a created user signs in, calls the API, and is refused once blocked', async () => {
+  const { id, username } = await service.makeUser({
+    username: uniqueName('Ada'),
+    password: 'a-good-password',
+  })
+  const path = `/user/${id}`
+  const { status, headers, body } = await signIn(username.toLowerCase(), 'a-good-password')
+  expect([status, headers.get('cache-control'), body.token_type]).toEqual([200, 'no-store', 'Bearer'])
+  expect(await read(path, body.access_token)).toBe(200)
+  expect(await read('/user', body.access_token)).toBe(403)
+
+  const json = { status: 'BLOCKED' }
+  expect((await service.call('PATCH', path, { json })).status).toBe(200)
+  await until('the token to be refused', async () => (await read(path, body.access_token)) === 401, 1_000)
+  const refusals = await Promise.all([
+    signIn(username, 'a-good-password'),
+    signIn(username, 'a-wrong-password'),
+    signIn(uniqueName(), 'a-good-password'),
+    signIn('no\u0000body', 'a-good-password'),
+  ])
+  for (const refusal of refusals)
+    expect([refusal.status, refusal.body]).toEqual([
+      400,
+      { error: 'invalid_grant', error_description: 'Incorrect username or password.' },
+    ])
+})
+
+it('a token that is asked for right after a change of password is good', async () => {
+  const { id, username } = await service.makeUser()
+  await service.call('PATCH', `/user/${id}`, { json: { password: 'another-password' } })
+  const { body } = await signIn(username, 'another-password')
+  expect(await read(`/user/${id}`, body.access_token)).toBe(200)
+  expect((await signIn(username, 'a-good-password')).status).toBe(400)
+})
+
+it('a storm of sign-ins keeps nobody from reading, and is answered by no or by not now', async () => {
+  const { id, username } = await service.makeUser()
+  const { body } = await signIn(username, 'a-good-password')
+  let open = 300
+  const tries = Array.from({ length: open }, async (_, at) => {
+    const { status } = await signIn(at % 2 === 0 ? username : `nobody.${at}`, 'a-wrong-password')
+    open--
+    return status
+  })
+  let reads = 0
+  while (open > 0) {
+    expect(await read(`/user/${id}`, body.access_token)).toBe(200)
+    reads++
+  }
+  expect(reads).toBeGreaterThan(20)
+  expect(new Set(await Promise.all(tries))).toEqual(new Set([400, 429]))
+})
+
+it.each([
+  ['another grant', new URLSearchParams({ grant_type: 'client_credentials' }), 'unsupported_grant_type'],
+  ['no password', new URLSearchParams({ grant_type: 'password', username: 'ada' }), 'invalid_request'],
+  ['no grant', new URLSearchParams({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
+  [
+    'a second name',
+    new URLSearchParams('grant_type=password&username=ada&username=bob&password=a-good-password'),
+    'invalid_request',
+  ],
+  ['no form', JSON.stringify({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
+])('%s is refused by name', async (_what, body, error) => {
+  expect(await post(body)).toMatchObject({ status: 400, body: { error } })
+})
+
+it('a form without end is refused', async () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  expect((await post('x'.repeat(9_000), form)).status).toBe(413)
+})
+
+it('there is no such route where tokens come from elsewhere', async () => {
+  expect((await service.call('POST', '/local-issuer/oauth2/token', { token: null })).status).toBe(404)
+})

@@ -1,0 +1,193 @@
+// Request bodies: how slow they may be, and what one caller can hold of the memory for them. On a real server process.
+
+import { connect, type Socket } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { User } from '../../../src/model/user.ts'
+import { startLoadedServer } from '../../support/loaded-server.ts'
+import { uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+const { issuer, server, admin } = await startLoadedServer()
+
+async function send(method: string, path: string, token: string, body?: unknown): Promise<Response> {
+  return fetch(server.url + path, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+}
+
+/** A user with a token of its own, both new. */
+async function makeUser(): Promise<User & { path: string; token: string }> {
+  const username = uniqueName()
+  const made = await send('POST', '/user', admin, { username, password: 'a-good-password' })
+  expect(made.status).toBe(201)
+  const user = (await made.json()) as User
+  return { ...user, path: `/user/${user.id}`, token: await issuer.token({ username }) }
+}
+
+const bodyBytesMax = 8 * 1024 * 1024
+const whiteSpace = Buffer.alloc(bodyBytesMax, ' ')
+
+type Upload = {
+  socket: Socket
+  /** White space. */
+  write(bytes: number): void
+  sent(): number
+  /** The bytes received so far. */
+  answer(): string
+  status(): number | undefined
+  /** In milliseconds from its beginning; undefined while it is open. */
+  closedAfter(): number | undefined
+}
+
+/** Begins a PATCH of the user's own record, and sends none of its body. */
+function beginPatch(user: { path: string; token: string }, length: number | 'chunked'): Upload {
+  const socket = connect(server.port, '127.0.0.1').setEncoding('latin1')
+  let answer = ''
+  const startedAt = performance.now()
+  let closedAfter: number | undefined
+  let sent = 0
+  socket.on('data', (text: string) => (answer += text)).on('error', () => {})
+  socket.on('close', () => {
+    closedAfter = performance.now() - startedAt
+  })
+  afterAll(() => void socket.destroy())
+  const framing = length === 'chunked' ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`
+  socket.write(
+    `PATCH ${user.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user.token}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`,
+  )
+  return {
+    socket,
+    sent: () => sent,
+    write: (bytes) => {
+      sent += bytes
+      if (length === 'chunked') socket.write(`${bytes.toString(16)}\r\n${' '.repeat(bytes)}\r\n`)
+      else socket.write(whiteSpace.subarray(0, bytes))
+    },
+    answer: () => answer,
+    status: () => (answer === '' ? undefined : Number(answer.slice(9, 12))),
+    closedAfter: () => closedAfter,
+  }
+}
+
+// They come while callers attack: each is decided after ten or twenty seconds.
+const slow: Record<string, Upload> = {}
+let fast: Upload
+let user: Awaited<ReturnType<typeof makeUser>>
+let dripping: NodeJS.Timeout
+beforeAll(async () => {
+  user = await makeUser()
+  const begin = (length: number | 'chunked') => beginPatch(user, length)
+  slow['that does not begin'] = begin(1_000)
+  slow['whose last byte is withheld'] = begin(4_000_000)
+  slow['whose last byte is withheld'].write(3_999_999)
+  slow['that drips'] = begin(1_000_000)
+  slow['that drips in chunks'] = begin('chunked')
+  fast = beginPatch(user, 4_000_000)
+  dripping = setInterval(() => {
+    slow['that drips']?.write(1)
+    slow['that drips in chunks']?.write(1)
+    // 100 KB/s.
+    fast.write(20_000)
+  }, 200)
+})
+afterAll(() => clearInterval(dripping))
+
+describe('callers with more and larger bodies under way than may be', () => {
+  it('take only their shares: others write on at more than half their rate, and probes are quick', async () => {
+    const [attacker, dripper] = [await makeUser(), await makeUser()]
+    const others = await Promise.all(Array.from({ length: 4 }, makeUser))
+    const longName = 'x'.repeat(4 * 1024 * 1024)
+    /** Writes of others for a while, and one of several megabytes. */
+    const measure = async (ms: number) => {
+      let done = 0
+      const probesMs: number[] = []
+      const endsAt = performance.now() + ms
+      const writers = others.map(async ({ path, token }) => {
+        while (performance.now() < endsAt) {
+          const answer = await send('PATCH', path, token, { name: `write ${done}` })
+          expect(answer.status).toBe(200)
+          await answer.body?.cancel()
+          done++
+        }
+      })
+      const prober = (async () => {
+        while (performance.now() < endsAt) {
+          const startedAt = performance.now()
+          expect((await fetch(`${server.url}/health`)).status).toBe(200)
+          probesMs.push(performance.now() - startedAt)
+        }
+      })()
+      await Promise.all([...writers, prober])
+      // Read whole, and refused only for what it says.
+      const [other] = others
+      const large = await send('PATCH', other?.path ?? '', other?.token ?? '', { name: longName })
+      expect(large.status).toBe(400)
+      const probeMs = probesMs.sort((a, b) => a - b)[Math.floor(probesMs.length / 2)]
+      return { done, probeMs }
+    }
+    await measure(500)
+    const calm = await measure(1_500)
+
+    const uploads = Array.from({ length: 16 }, () => beginPatch(attacker, bodyBytesMax))
+    for (const upload of uploads) upload.write(bodyBytesMax - 1)
+    await until(
+      'the excess to be refused',
+      () => uploads.filter(({ status }) => status() === 429).length >= 8,
+    )
+    // Another caller has many small ones, in chunks that never end.
+    const drips: Upload[] = []
+    const undecided = () => drips.filter(({ status }) => status() === undefined)
+    // Load shedding refuses some of a burst.
+    await until('two hundred small bodies to be under way', async () => {
+      for (let missing = 200 - undecided().length; missing > 0; missing--) {
+        const drip = beginPatch(dripper, 'chunked')
+        drip.write(1)
+        drips.push(drip)
+      }
+      await fetch(`${server.url}/health`)
+      return undecided().length === 200
+    })
+    const held = () => uploads.filter(({ status }) => status() === undefined)
+    await until('the bodies to be there', () => held().every(({ socket }) => socket.writableLength === 0))
+    const attacked = await measure(1_500)
+    expect(held().map(({ closedAfter }) => closedAfter())).toEqual(held().map(() => undefined))
+    expect([7, 8]).toContain(held().length)
+    expect(new Set(drips.map(({ status }) => status() ?? 429))).toEqual(new Set([429]))
+    expect(undecided().length).toBeGreaterThan(150)
+
+    // Memory that an ended connection held is free again.
+    for (const { socket } of [...uploads, ...drips]) socket.destroy()
+    await until('the attacker to be served again', async () => {
+      const answer = await send('PATCH', attacker.path, attacker.token, { name: 'well' })
+      return answer.status === 200
+    })
+    // Other work on the machine may have begun or ended meanwhile.
+    const after = await measure(1_500)
+    expect(attacked.done).toBeGreaterThan(Math.min(calm.done, after.done) / 2)
+    expect(attacked.probeMs).toBeLessThan(200)
+  })
+})
+
+describe('a body', () => {
+  it.each(['that does not begin', 'whose last byte is withheld', 'that drips', 'that drips in chunks'])(
+    '%s is 408 within twenty seconds, and its connection is closed',
+    async (name) => {
+      const { status, answer, closedAfter } = slow[name] as Upload
+      await until('its end', closedAfter, 25_000)
+      expect(status()).toBe(408)
+      expect(answer()).toMatch(/\r\nContent-Type: application\/problem\+json\r\n.*\r\nConnection: close\r\n/s)
+      expect(answer()).toContain('"type":"urn:problem:timed-out"')
+      expect(closedAfter()).toBeLessThan(22_000)
+    },
+  )
+
+  it('that comes at the speed of a poor phone is taken', async () => {
+    clearInterval(dripping)
+    expect(fast.status()).toBeUndefined()
+    fast.socket.write('{"name":"slow"}'.padEnd(4_000_000 - fast.sent()))
+    await until('the answer', () => fast.status() !== undefined)
+    expect(fast.status()).toBe(200)
+  })
+})

@@ -1,0 +1,153 @@
+// One caller at full strength, and what is left to the others.
+import { Socket } from 'node:net'
+import pg from 'pg'
+import { describe, expect, it } from 'vitest'
+import { openLoadShedding } from '../../../src/handler/node/load-shedding.ts'
+import { atEnd } from '../../support/cleanup.ts'
+import { freshDatabase } from '../../support/database.ts'
+import { startService, uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+describe('database connections', () => {
+  it('one caller whose writes wait for one row leaves connections to the others', async () => {
+    const databaseUrl = await freshDatabase()
+    const { call, makeUser, issuer, tokens } = await startService({ databaseUrl })
+    const [hot, own] = [await makeUser(), await makeUser()]
+    const attacker = await issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] })
+    const connect = async () => {
+      const client = new pg.Client({ connectionString: databaseUrl })
+      await client.connect()
+      atEnd(() => client.end())
+      return client
+    }
+    const [holder, watcher] = [await connect(), await connect()]
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [hot.id])
+
+    let isOver = false
+    const attack = Promise.all(
+      Array.from({ length: 50 }, async () => {
+        while (!isOver) {
+          const answer = await call('PATCH', `/user/${hot.id}`, {
+            token: attacker,
+            json: { name: 'x' },
+            isLast: true,
+          })
+          expect(answer.status).toBeOneOf([200, 429, 503])
+        }
+      }),
+    )
+    const waiting = async () => {
+      const { rowCount } = await watcher.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      )
+      return rowCount ?? 0
+    }
+    await until('the writes to wait for the row', async () => (await waiting()) === 3)
+    // Each of these needs a connection, for which it must not have to wait until a statement times out.
+    const others = [
+      tokens.admin,
+      await issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] }),
+    ]
+    for (const token of others) {
+      const ask = (method: string, path: string, json?: object) =>
+        call(method, path, { token, isLast: true, ...(json && { json }) })
+      expect((await ask('PATCH', `/user/${own.id}`, { name: 'y' })).status).toBe(200)
+      expect((await ask('GET', `/user/${own.id}`)).status).toBe(200)
+      expect((await ask('GET', '/user?count=exact')).status).toBe(200)
+      expect((await ask('GET', '/ready')).status).toBe(200)
+      expect(await waiting()).toBeLessThanOrEqual(3)
+    }
+    isOver = true
+    await holder.query('COMMIT')
+    await attack
+  })
+
+  it('one caller with slow statements leaves connections to the others', async () => {
+    const { connections, call } = await startService()
+    const { db } = connections
+    const sleep = () => db.of('attacker').query((queries) => queries.planned('SELECT pg_sleep(1)', []))
+    let isOver = false
+    const attack = Promise.allSettled(Array.from({ length: 50 }, sleep)).then(() => {
+      isOver = true
+    })
+    for (let n = 0; n < 10; n++) expect((await call('GET', '/user?count=exact')).status).toBe(200)
+    expect(isOver).toBe(false)
+    await attack
+  })
+})
+
+describe('the event loop', () => {
+  type Arrival = { connection: Socket; caller: string }
+  /** Load shedding that has noticed an overload; `arrive` hands it one request of each caller named. */
+  async function overloaded() {
+    const served: string[] = []
+    const refused: string[] = []
+    const answers: (() => void)[] = []
+    const shedding = openLoadShedding<Arrival>({
+      logger: silent,
+      callerOf: ({ caller }) => caller,
+      serve: ({ caller }) => {
+        served.push(caller)
+        return new Promise((answered) => answers.push(answered))
+      },
+      refuse: ({ caller }) => refused.push(caller),
+    })
+    atEnd(async () => shedding.close())
+    const arrive = (callers: string[], connection = new Socket()) => {
+      for (const caller of callers) shedding.decide({ connection, caller })
+    }
+    const answerAll = () => {
+      for (const answer of answers.splice(0)) answer()
+    }
+    await until('an overload', () => {
+      for (const end = performance.now() + 150; performance.now() < end; );
+      served.length = 0
+      arrive(['only'])
+      return served.length === 0
+    })
+    await turn()
+    answerAll()
+    served.length = 0
+    return { served, refused, arrive, answerAll }
+  }
+  const turn = () => new Promise((next) => setImmediate(next))
+  const crowd = (caller: string, count: number) => Array<string>(count).fill(caller)
+  const of = (caller: string, callers: string[]) => callers.filter((each) => each === caller).length
+
+  it('in an overload gives callers equal shares: hundreds of requests of one do not delay those of others', async () => {
+    const { served, refused, arrive, answerAll } = await overloaded()
+    arrive(['other', ...crowd('attacker', 200), 'other', 'third', 'other', 'other'])
+    await turn()
+    expect([of('other', served), of('third', served), of('attacker', served)]).toEqual([4, 1, 4])
+    expect([of('other', refused), of('third', refused)]).toEqual([0, 0])
+    expect(of('attacker', refused)).toBe(200 - 55)
+    // Those under way count, so nothing more is served of the attacker before one is answered.
+    arrive(['third'])
+    await turn()
+    expect([of('third', served), of('attacker', served)]).toEqual([2, 4])
+    answerAll()
+    await until('the next to be served', () => of('attacker', served) === 8)
+  })
+
+  it('serves one caller alone at full speed, and all that wait in the end', async () => {
+    const { served, refused, arrive } = await overloaded()
+    arrive(crowd('only', 120))
+    await turn()
+    expect(served).toHaveLength(50)
+    await until('all to be served', () => served.length === 60)
+    expect(refused).toHaveLength(60)
+  })
+
+  it('does not serve a request whose client has gone while it waited', async () => {
+    const { served, arrive } = await overloaded()
+    const connection = new Socket()
+    arrive(['gone'], connection)
+    arrive(['other'])
+    connection.destroy()
+    await turn()
+    expect(served).toEqual(['other'])
+  })
+})

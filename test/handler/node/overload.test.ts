@@ -1,0 +1,156 @@
+// More load than can be served, on a real server process: what is refused, and what goes on.
+import { execFile } from 'node:child_process'
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { promisify } from 'node:util'
+import { afterAll, describe, expect, it } from 'vitest'
+import { avatarBytesMax } from '../../../src/model/user.ts'
+import { startLoadedServer } from '../../support/loaded-server.ts'
+import { png } from '../../support/picture.ts'
+import { uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+const { server, admin: token } = await startLoadedServer({ CORS_ORIGINS: 'https://office.example' })
+
+type Answer = { status: number; headers: IncomingHttpHeaders; text: string }
+type Client = (method: string, path: string, body?: string | Uint8Array, type?: string) => Promise<Answer>
+
+/** A client with one connection, which it keeps. */
+function openClient(): Client {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  afterAll(() => agent.destroy())
+  return (method, path, body, type = 'application/json') =>
+    new Promise((resolve, reject) => {
+      const headers = {
+        authorization: `Bearer ${token}`,
+        origin: 'https://office.example',
+        ...(body !== undefined && { 'content-type': type }),
+      }
+      const outgoing = request({ port: server.port, method, path, headers, agent }, (incoming) => {
+        let text = ''
+        incoming.setEncoding('utf8')
+        incoming.on('data', (chunk: string) => (text += chunk))
+        incoming.on('error', reject)
+        incoming.on('end', () =>
+          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text }),
+        )
+      })
+      outgoing.on('error', reject)
+      outgoing.end(body)
+    })
+}
+
+const newUser = () => JSON.stringify({ username: uniqueName(), password: 'a-good-password' })
+
+async function makeUser(): Promise<string> {
+  const { status, text } = await openClient()('POST', '/user', newUser())
+  expect(status).toBe(201)
+  return `/user/${(JSON.parse(text) as { id: string }).id}`
+}
+
+/** Answered with one of these statuses, or told when to come again. */
+function expectServedOrRefused({ status, headers, text }: Answer, served: number[]): 'served' | 'refused' {
+  if (served.includes(status)) return 'served'
+  // 503 where a machine is so slow that a new connection to the database does not come in time.
+  expect(status, text).toBeOneOf([429, 503])
+  expect(headers['content-type']).toBe('application/problem+json')
+  expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+  // A page on another origin can tell that it should wait.
+  expect(headers['access-control-allow-origin']).toBe('https://office.example')
+  expect(headers['access-control-expose-headers']).toContain('Retry-After')
+  expect(JSON.parse(text)).toMatchObject({ status, request_id: headers['x-request-id'] })
+  return 'refused'
+}
+
+async function residentMegabytes(): Promise<number> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(server.pid)])
+  return Number(stdout) / 1_024
+}
+
+describe('requests by hundreds of clients, none of which waits', () => {
+  it('are answered or refused with 429 and Retry-After; probes always, and everybody again when they stop', async () => {
+    const user = await makeUser()
+    const ask = openClient()
+    const seen = { served: 0, refused: 0 }
+    let isOver = false
+    const clients = Array.from({ length: 300 }, openClient)
+    const before = await residentMegabytes()
+    // It costs the server much, and its clients little.
+    const crowd = Promise.all(
+      clients.map(async (client) => {
+        while (!isOver) seen[expectServedOrRefused(await client('GET', '/openapi.json'), [200])]++
+      }),
+    )
+    const health = openClient()
+    await until(
+      'many to be refused',
+      async () => {
+        expect((await health('GET', '/health')).status).toBe(200)
+        expect((await health('GET', '/ready')).status).toBe(200)
+        expectServedOrRefused(await ask('GET', user), [200])
+        return seen.refused > 1_000
+      },
+      60_000,
+    )
+    const during = await residentMegabytes()
+    isOver = true
+    await crowd
+    expect(seen.served).toBeGreaterThan(0)
+    expect(during - before).toBeLessThan(200)
+
+    // On a connection of its own, which nobody has told to wait.
+    expect((await openClient()('GET', user)).status).toBe(200)
+    await Promise.all(
+      clients.map((client) =>
+        until('each to be served again', async () => (await client('GET', user)).status === 200),
+      ),
+    )
+  }, 90_000)
+})
+
+describe('more passwords and images than can be worked off in seconds', () => {
+  it('are refused at once for what is too much, while reads are answered and others wait', async () => {
+    const user = await makeUser()
+    const picture = await png()
+    const reader = openClient()
+    let pending = 0
+    let refusedWhilePending = 0
+    const send = async (served: number[], ...what: Parameters<Client>) => {
+      pending++
+      const outcome = expectServedOrRefused(await openClient()(...what), served)
+      pending--
+      if (outcome === 'refused' && pending > 0) refusedWhilePending++
+      return outcome
+    }
+    const work = [
+      ...Array.from({ length: 1_200 }, () => send([201], 'POST', '/user', newUser())),
+      ...Array.from({ length: 80 }, () =>
+        send([200], 'POST', user.replace('user', 'upload'), picture, 'image/png'),
+      ),
+    ]
+    await until('the first to be refused', () => refusedWhilePending > 0)
+    for (let read = 0; read < 100; read++)
+      await until('a read to be answered', async () => {
+        const answer = await reader('GET', user)
+        return expectServedOrRefused(answer, [200]) === 'served'
+      })
+    expect(pending).toBeGreaterThan(0)
+    const outcomes = await Promise.all(work)
+    expect(outcomes.filter((outcome) => outcome === 'served').length).toBeGreaterThan(0)
+    expect((await openClient()('POST', '/user', newUser())).status).toBe(201)
+  }, 60_000)
+
+  it('of more bytes than fit are refused, and taken again when the others are answered', async () => {
+    const [user, image] = [await makeUser(), await png()]
+    const upload = user.replace('user', 'upload')
+    const large = new Uint8Array(avatarBytesMax)
+    large.set(image)
+    const before = await residentMegabytes()
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, () => openClient()('POST', upload, large, 'image/png')),
+    )
+    const outcomes = answers.map((answer) => expectServedOrRefused(answer, [200]))
+    expect(new Set(outcomes)).toEqual(new Set(['served', 'refused']))
+    expect((await residentMegabytes()) - before).toBeLessThan(500)
+    expect((await openClient()('POST', upload, large, 'image/png')).status).toBe(200)
+  }, 60_000)
+})

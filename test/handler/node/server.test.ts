@@ -1,0 +1,342 @@
+// The Node server as a process: started, used and stopped as a person or a supervisor would.
+import { randomBytes } from 'node:crypto'
+import { stat, symlink } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { decodeJwt } from 'jose'
+import pg from 'pg'
+import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
+import type { User } from '../../../src/model/user.ts'
+import { buildServer } from '../../../tools/build-server.ts'
+import { freshDatabase } from '../../support/database.ts'
+import { startIssuer } from '../../support/issuer.ts'
+import { png } from '../../support/picture.ts'
+import { privateFolder, type Run, run, started } from '../../support/server-process.ts'
+import { realServices, uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
+
+function get(server: Run, path: string, token: string): Promise<Response> {
+  return fetch(server.url + path, { headers: { authorization: `Bearer ${token}` } })
+}
+
+async function totalOf(server: Run, token: string): Promise<number> {
+  const list = await get(server, '/user?limit=1&count=exact', token)
+  return ((await list.json()) as { total: number }).total
+}
+
+/** For tests that leave it running: each start takes seconds. */
+let running: { folder: string; server: Run; token: string }
+
+beforeAll(async () => {
+  const folder = await privateFolder()
+  const server = await run(folder)
+  running = { folder, server, token: await started(server) }
+})
+
+describe('the server with nothing configured', () => {
+  it('makes sample users with avatars, prints a token that works, and keeps its data over a restart', async () => {
+    const folder = await privateFolder()
+    const first = await run(folder)
+    const token = await started(first)
+    expect(first.output()).toContain(`/user?limit=3'`)
+    const list = await get(first, '/user?count=exact&limit=200', token)
+    const { items, total } = (await list.json()) as { items: { avatar_url: string | null }[]; total: number }
+    expect(total).toBe(100)
+    const pictured = items.filter(({ avatar_url }) => avatar_url)
+    expect(pictured).toHaveLength(100)
+    const avatar = await fetch(pictured[0]?.avatar_url ?? '')
+    expect(Object.fromEntries(avatar.headers)).toMatchObject({
+      'content-type': 'image/webp',
+      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; sandbox",
+    })
+    const created = await fetch(`${first.url}/user`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ username: 'kept', password: 'a-good-password' }),
+    })
+    expect(created.status).toBe(201)
+    first.process.kill('SIGTERM')
+    expect(await first.exit).toBe(0)
+
+    const second = await run(folder, { PORT: String(first.port) })
+    await started(second)
+    // The first start's token too: the issuer's key is kept.
+    const found = (await (await get(second, '/user?username=KEPT&count=exact', token)).json()) as {
+      total: number
+    }
+    expect(found.total).toBe(1)
+  })
+
+  it('refuses to start beside a running one, says so, and leaves that one alone', async () => {
+    const { folder, server, token } = running
+    const second = await run(folder)
+    expect(await second.exit).toBe(1)
+    expect(second.output()).toMatch(/already running/)
+    expect((await get(server, '/user?limit=1', token)).status).toBe(200)
+  })
+
+  it('of two that start at the same moment exactly one wins', async () => {
+    const folder = await privateFolder()
+    const both = await Promise.all([run(folder), run(folder)])
+    const loser = await Promise.race(both.map((server) => server.exit.then(() => server)))
+    expect(loser.output()).toMatch(/already running/)
+    const winner = both.find((server) => server !== loser)
+    expect(await started(winner as Run)).not.toBe('')
+  })
+
+  it('takes over what a killed server left behind', async () => {
+    const folder = await privateFolder()
+    const first = await run(folder)
+    await started(first)
+    first.process.kill('SIGKILL')
+    await first.exit
+    const second = await run(folder)
+    const token = await started(second)
+    expect((await get(second, '/user?limit=1', token)).status).toBe(200)
+  })
+
+  it('runs beside another checkout’s server', async () => {
+    const other = await run(await privateFolder())
+    const token = await started(other)
+    expect((await get(running.server, '/user?limit=1', running.token)).status).toBe(200)
+    expect((await get(other, '/user?limit=1', token)).status).toBe(200)
+    // Each has its own issuer.
+    expect((await get(running.server, '/user?limit=1', token)).status).toBe(401)
+  })
+
+  it('finishes the requests that are under way when it is told to stop', async () => {
+    const server = await run(await privateFolder())
+    const token = await started(server)
+    // As many as a slow machine too can hash before they have waited for longer than they may.
+    const requests = Array.from({ length: 12 }, (_, at) =>
+      fetch(`${server.url}/user`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ username: `late.${at}`, password: 'a-good-password' }),
+      }),
+    )
+    // Once one has been answered all of them have arrived; hashing keeps the others busy.
+    await Promise.race(requests)
+    server.process.kill('SIGTERM')
+    const answers = await Promise.all(requests)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+    expect(await server.exit).toBe(0)
+  })
+
+  it('serves the page and the document of the API', async () => {
+    const { server } = running
+    const page = await fetch(`${server.url}/docs`)
+    const html = await page.text()
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+    // Everything that the page loads comes from this server.
+    const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? '')
+    expect(parts.length).toBeGreaterThan(3)
+    for (const part of parts) expect([part, (await fetch(server.url + part)).status]).toEqual([part, 200])
+    const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+      openapi: string
+      paths: object
+    }
+    expect([document.openapi, Object.keys(document.paths)]).toEqual([
+      '3.1.0',
+      ['/user', '/user/{id}', '/upload/{id}'],
+    ])
+  })
+})
+
+describe('two servers on real PostgreSQL, Redis and S3, one of them built', () => {
+  it('share everything: what one writes, stores or blocks the other shows, serves and refuses', async () => {
+    const issuer = await startIssuer()
+    onTestFinished(issuer.close)
+    const env = {
+      DATABASE_URL: await freshDatabase(),
+      ...realServices(),
+      AVATAR_BASE_URL: 'https://cdn.example.com/',
+      JWT_ISSUER: issuer.rules.issuer,
+      JWT_JWKS_URI: issuer.rules.jwksUri,
+      JWT_AUDIENCE: issuer.rules.audience.join(),
+    }
+    const folder = await privateFolder()
+    // The second is the built one, as it is after `npm ci`.
+    const built = await privateFolder()
+    await buildServer(built)
+    await symlink(resolve('node_modules'), join(built, 'node_modules'))
+    const [one, other] = [
+      await run(folder, env),
+      await run(built, env, join(built, 'src/handler/node/server.js')),
+    ]
+    await Promise.all([started(one), started(other)])
+    const admin = await issuer.token({ username: 'admin', 'cognito:groups': ['admins'] })
+    const send = async (server: Run, method: string, path: string, body?: unknown) => {
+      const response = await fetch(server.url + path, {
+        method,
+        headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+      return { status: response.status, headers: response.headers, user: (await response.json()) as User }
+    }
+    const pixel =
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=='
+    const username = uniqueName()
+    const created = await send(one, 'POST', '/user', {
+      username,
+      password: 'a-good-password',
+      avatar: `data:image/png;base64,${pixel}`,
+    })
+    expect(created.status).toBe(201)
+    expect(created.user.avatar_url).toBe(`https://cdn.example.com/${created.user.avatar}`)
+    const path = `/user/${created.user.id}`
+    expect((await send(other, 'GET', path)).user).toEqual(created.user)
+    expect((await send(one, 'GET', path)).headers.get('x-cache')).toBe('hit')
+    const avatar = await fetch(`${other.url}/${created.user.avatar}`)
+    expect([avatar.status, avatar.headers.get('content-type')]).toEqual([200, 'image/webp'])
+    const picture = `data:image/png;base64,${Buffer.from(await png()).toString('base64')}`
+    const changed = await send(other, 'PATCH', path, { avatar: picture, password: 'another-password' })
+    expect(changed.status).toBe(200)
+    expect((await fetch(`${one.url}/${changed.user.avatar}`)).status).toBe(200)
+    expect((await fetch(`${other.url}/docs`)).status).toBe(200)
+
+    // One of the same second as the change of password might be from before it.
+    const token = await until('a token from after the change', async () => {
+      const token = await issuer.token({ username })
+      return (await get(one, path, token)).status === 200 ? token : undefined
+    })
+    expect((await get(other, path, token)).status).toBe(200)
+    expect((await send(one, 'PATCH', path, { status: 'BLOCKED' })).status).toBe(200)
+    expect((await send(other, 'GET', path)).user.status).toBe('BLOCKED')
+    for (const server of [one, other])
+      await until(
+        'the blocked token to be refused',
+        async () => (await get(server, path, token)).status === 401,
+        1_000,
+      )
+  })
+})
+
+describe('a start that cannot succeed', () => {
+  it('names a port that is taken, and stops what it had started', async () => {
+    const folder = await privateFolder()
+    const taken = createServer()
+    await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done))
+    onTestFinished(() => new Promise((done) => taken.close(() => done())))
+    const { port } = taken.address() as AddressInfo
+    const server = await run(folder, { PORT: String(port) })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain(`Port ${port} is taken`)
+    await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
+  })
+
+  it('names every setting that is wrong', async () => {
+    const server = await run(await privateFolder(), {
+      PORT: '99999',
+      DATABASE_URL: 'mysql://root:secret@x/y',
+      LOG_LEVEL: 'loud',
+    })
+    expect(await server.exit).toBe(1)
+    for (const name of ['PORT', 'DATABASE_URL', 'LOG_LEVEL']) expect(server.output()).toContain(name)
+    expect(server.output()).not.toContain('secret')
+  })
+
+  it('refuses the embedded parts in production, by name', async () => {
+    const server = await run(await privateFolder(), { NODE_ENV: 'production' })
+    expect(await server.exit).toBe(1)
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'AVATAR_BUCKET', 'COGNITO_USER_POOL_ID'])
+      expect(server.output()).toContain(name)
+  })
+
+  it('asks for a migration where the configured database has none, and never migrates it by itself', async () => {
+    const server = await run(await privateFolder(), { DATABASE_URL: inject('postgresUrl') })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain('npm run migrate')
+  })
+})
+
+describe('the commands', () => {
+  it('migrate makes the schema of a configured database, again and again, and warns where searches would be slow', async () => {
+    const admin = new pg.Client({ connectionString: inject('postgresUrl') })
+    await admin.connect()
+    const name = `test_${randomBytes(6).toString('hex')}`
+    onTestFinished(async () => {
+      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await admin.end()
+    })
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template0 LC_CTYPE 'C'`)
+    const url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
+    for (const round of [1, 2]) {
+      const migrate = await run(await privateFolder(), { DATABASE_URL: url }, resolve('src/cli/migrate.ts'))
+      expect([round, await migrate.exit]).toEqual([round, 0])
+      expect(migrate.output()).toMatch(/The schema is up to date\..*LC_CTYPE/s)
+    }
+    const usual = await run(
+      await privateFolder(),
+      { DATABASE_URL: await freshDatabase() },
+      resolve('src/cli/migrate.ts'),
+    )
+    await usual.exit
+    expect(usual.output()).toBe('The schema is up to date.\n')
+  })
+
+  it('seed and token work beside a running server and leave it alone', async () => {
+    const { folder, server } = running
+    const before = await totalOf(server, running.token)
+    const seed = await run(folder, { PORT: String(server.port) }, resolve('src/cli/seed.ts'), '250')
+    expect(await seed.exit).toBe(0)
+    expect(seed.output()).toContain('250 users')
+    const token = await run(
+      folder,
+      { PORT: String(server.port) },
+      resolve('src/cli/token.ts'),
+      '--group',
+      'readers',
+    )
+    expect(await token.exit).toBe(0)
+    expect(await totalOf(server, token.output().trim())).toBe(before + 250)
+  })
+
+  it.each([
+    ['--group', 'admin', 'admins and readers'],
+    ['--group', '', 'admins and readers'],
+    ['--scope', 'users/write users/erase', 'users/write and users/read'],
+  ])(
+    'token refuses what the directory does not know, and says what it does (%s %s)',
+    async (option, name, known) => {
+      // One that it knows does not help.
+      const more = option === '--group' ? ['--group', 'readers'] : []
+      const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), option, name, ...more)
+      expect(await token.exit).toBe(1)
+      expect(token.output()).toContain(`which the directory does not know. It knows ${known}.`)
+      expect(token.output()).not.toContain('eyJ')
+    },
+  )
+
+  it('token makes those of machine clients that hold more than one scope', async () => {
+    const scopes = 'users/read users/write'
+    const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), '--scope', scopes)
+    expect(await token.exit).toBe(0)
+    expect(decodeJwt(token.output().trim())).toMatchObject({ scope: scopes })
+  })
+
+  it('refresh works beside a running server, and says what it has found', async () => {
+    const { folder, server } = running
+    const refresh = await run(folder, { PORT: String(server.port) }, resolve('src/cli/refresh.ts'))
+    expect(await refresh.exit).toBe(0)
+    expect(JSON.parse(refresh.output().trim())).toMatchObject({
+      message: 'revalidation',
+      Finished: 1,
+      Orphans: 0,
+    })
+    const refused = await run(folder, {}, resolve('src/cli/refresh.ts'), '--minutes', 'x')
+    expect(await refused.exit).toBe(1)
+    expect(refused.output()).toContain('--minutes')
+  })
+
+  it('seed works without a server, and refuses what is no number', async () => {
+    const folder = await privateFolder()
+    const seed = await run(folder, {}, resolve('src/cli/seed.ts'), '3')
+    expect(await seed.exit).toBe(0)
+    await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
+    const wrong = await run(folder, {}, resolve('src/cli/seed.ts'), '-3')
+    expect([await wrong.exit, wrong.output()]).toEqual([1, expect.stringContaining('How many users?')])
+  })
+})

@@ -1,0 +1,158 @@
+// The settings: what may be left out, what must come together, and what a start is refused for.
+import { describe, expect, it } from 'vitest'
+import { readSettings } from '../../src/platform/settings.ts'
+
+const read = (env: Record<string, string>) => readSettings(env, '/data')
+const cognito = { COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEfGhI', COGNITO_CLIENT_ID: 'one' }
+const production = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgres://db/users',
+  REDIS_URL: 'rediss://cache:6379',
+  AVATAR_BUCKET: 'avatars.example',
+  ...cognito,
+}
+
+describe('settings', () => {
+  it('have a default for everything', () => {
+    expect(read({})).toEqual({
+      port: 3000,
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      avatarBucket: undefined,
+      avatarPathStyle: false,
+      avatarBaseUrl: 'http://localhost:3000',
+      tokens: { kind: 'local' },
+      corsOrigins: [],
+      userPoolFunction: undefined,
+      eventBus: undefined,
+      logLevel: 'info',
+      dataDirectory: '/data',
+    })
+  })
+
+  it('that are empty or blank count as not set', () => {
+    expect(read({ PORT: '', DATABASE_URL: ' ', REDIS_URL: '', JWT_ISSUER: '', LOG_LEVEL: '\t' })).toEqual(
+      read({}),
+    )
+  })
+
+  it('take all that production needs', () => {
+    expect(read({ ...production, PORT: '8080', AVATAR_BASE_URL: 'https://cdn.example/a//' })).toMatchObject({
+      port: 8080,
+      databaseUrl: 'postgres://db/users',
+      avatarBaseUrl: 'https://cdn.example/a',
+      tokens: { kind: 'cognito', userPoolId: 'eu-west-1_AbCdEfGhI', clientIds: ['one'] },
+    })
+  })
+
+  it('take several client ids by comma', () => {
+    expect(read({ ...cognito, COGNITO_CLIENT_ID: ' one, two ,' }).tokens).toMatchObject({
+      clientIds: ['one', 'two'],
+    })
+  })
+
+  it('take origins for CORS as browsers send them, and nothing else', () => {
+    const origins = ['https://app.example.com', 'http://localhost:5173', 'https://xn--bcher-kva.example:8443']
+    expect(read({ CORS_ORIGINS: origins.join(' , ') }).corsOrigins).toEqual(origins)
+    for (const wrong of [
+      '*',
+      'null',
+      'app.example.com',
+      'https://app.example.com/',
+      'https://app.example.com/x',
+      'https://*.example.com',
+      'https://App.example.com',
+      'https://app.example.com:443',
+      'https://user@app.example.com',
+      'ftp://app.example.com',
+      'https://app.example.com https://b.example.com',
+    ])
+      expect(() => read({ CORS_ORIGINS: `https://ok.example,${wrong}` }), wrong).toThrow(
+        'CORS_ORIGINS must be origins',
+      )
+  })
+
+  it('take an event bus by its name or its ARN', () => {
+    for (const bus of ['default', 'users', 'arn:aws:events:eu-west-1:123456789012:event-bus/users'])
+      expect(read({ EVENT_BUS: bus }).eventBus).toBe(bus)
+  })
+
+  it('take another issuer, and guess where its keys are', () => {
+    const issuer = { JWT_ISSUER: 'https://id.example/', JWT_AUDIENCE: 'us' }
+    expect(read(issuer).tokens).toEqual({
+      kind: 'issuer',
+      issuer: 'https://id.example/',
+      jwksUri: 'https://id.example/.well-known/jwks.json',
+      audience: ['us'],
+    })
+    expect(read({ ...issuer, JWT_JWKS_URI: 'https://keys.example/' }).tokens).toMatchObject({
+      jwksUri: 'https://keys.example/',
+    })
+  })
+
+  it('address an S3-compatible endpoint by path', () => {
+    for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3'])
+      expect(read({ AVATAR_BUCKET: 'avatars', [name]: 'http://127.0.0.1:9000' }).avatarPathStyle).toBe(true)
+  })
+})
+
+describe('a start is refused, by name, for', () => {
+  it.each([
+    ['PORT', { PORT: '0' }],
+    ['PORT', { PORT: '65536' }],
+    ['PORT', { PORT: '3000x' }],
+    ['PORT', { PORT: '-1' }],
+    ['PORT', { PORT: '0x10' }],
+    ['DATABASE_URL', { DATABASE_URL: 'mysql://x' }],
+    ['DATABASE_URL', { DATABASE_URL: 'localhost:5432' }],
+    ['REDIS_URL', { REDIS_URL: 'http://x' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://x/users' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://:p%ZZ@x' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://' }],
+    ['COGNITO_USER_POOL_ID', { USER_POOL_FUNCTION: 'user-pool' }],
+    ['AVATAR_BUCKET', { AVATAR_BUCKET: 'No Bucket' }],
+    ['AVATAR_BUCKET', { AVATAR_BUCKET: 'x/../y' }],
+    ['AVATAR_BASE_URL', { AVATAR_BASE_URL: '/avatars' }],
+    ['AVATAR_BASE_URL', { AVATAR_BASE_URL: 'javascript:alert(1)' }],
+    ['AWS_ENDPOINT_URL_S3', { AWS_ENDPOINT_URL_S3: 'minio:9000' }],
+    ['COGNITO_USER_POOL_ID', { ...cognito, COGNITO_USER_POOL_ID: 'pool' }],
+    ['COGNITO_USER_POOL_ID', { COGNITO_CLIENT_ID: 'one' }],
+    ['COGNITO_CLIENT_ID', { COGNITO_USER_POOL_ID: cognito.COGNITO_USER_POOL_ID }],
+    ['COGNITO_CLIENT_ID', { ...cognito, COGNITO_CLIENT_ID: ' , ' }],
+    ['JWT_ISSUER', { JWT_AUDIENCE: 'us' }],
+    ['JWT_ISSUER', { JWT_JWKS_URI: 'https://id.example/keys' }],
+    ['JWT_ISSUER', { JWT_ISSUER: 'id.example', JWT_AUDIENCE: 'us' }],
+    ['JWT_AUDIENCE', { JWT_ISSUER: 'https://id.example' }],
+    ['USER_POOL_FUNCTION', { ...cognito, USER_POOL_FUNCTION: 'a b' }],
+    ['JWT_AUDIENCE', { ...cognito, JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'us' }],
+    ['EVENT_BUS', { EVENT_BUS: 'https://bus.example' }],
+    ['EVENT_BUS', { EVENT_BUS: 'a bus' }],
+    ['LOG_LEVEL', { LOG_LEVEL: 'INFO' }],
+  ])('%s: %j', (name, env) => {
+    expect(() => read(env as unknown as Record<string, string>)).toThrow(new RegExp(`^  ${name} `, 'm'))
+  })
+
+  it('each thing that production cannot do without', () => {
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'AVATAR_BUCKET', 'COGNITO_USER_POOL_ID'] as const) {
+      const { [name]: _, ...rest } = production
+      expect(() => read(rest)).toThrow(new RegExp(`^  ${name} `, 'm'))
+    }
+    expect(() => read(production)).not.toThrow()
+  })
+
+  it('what is missing together with what is wrong', () => {
+    const { DATABASE_URL: _, ...rest } = production
+    expect(() => read({ ...rest, REDIS_URL: 'x' })).toThrow(/REDIS_URL must .*DATABASE_URL is required/s)
+  })
+
+  it('all faults at once, none with its value', () => {
+    let message = ''
+    try {
+      read({ PORT: 'hunter2', DATABASE_URL: 'hunter2', REDIS_URL: 'hunter2', JWT_AUDIENCE: 'hunter2' })
+    } catch (error) {
+      message = (error as Error).message
+    }
+    for (const name of ['PORT', 'DATABASE_URL', 'REDIS_URL', 'JWT_ISSUER']) expect(message).toContain(name)
+    expect(message).not.toContain('hunter2')
+  })
+})

@@ -1,0 +1,299 @@
+// Passwords: every kind of hash that may be stored, checked against other implementations' own; and what may not
+// be stored.
+import { describe, expect, it } from 'vitest'
+import { preparePassword } from '../../../src/model/password.ts'
+import { parsePasswordHash } from '../../../src/model/password-hash.ts'
+import type { User } from '../../../src/model/user.ts'
+import {
+  hashPassword,
+  shouldRenew,
+  unknownUsersHash,
+  verifyPassword,
+} from '../../../src/services/identity/passwords.ts'
+import { startService, uniqueName } from '../../support/service.ts'
+
+const password = 'correct horse Straße 電池'
+const verify = (hash: string, tried: string = password) =>
+  verifyPassword(hash, tried, { share: 'test', beginUntil: Number.POSITIVE_INFINITY })
+// Made by argon2-cffi 25.1.0, bcrypt 4.0.1, passlib 1.7.4 and Python's hashlib.
+const others = [
+  [
+    'Argon2id',
+    '$argon2id$v=19$m=4096,t=3,p=2$MDEyMzQ1Njc4OWFiY2RlZg$S82NeMOCoX4Cv9t9Nnv+2V9xPsulnapsg/KkvBIfWYs',
+  ],
+  [
+    'Argon2i',
+    '$argon2i$v=19$m=4096,t=3,p=2$MDEyMzQ1Njc4OWFiY2RlZg$j/wDUczhIJ1m4cBFEMT/rdzouPMsMPaZ0Oocbyz+3LE',
+  ],
+  [
+    'Argon2d',
+    '$argon2d$v=19$m=4096,t=3,p=2$MDEyMzQ1Njc4OWFiY2RlZg$YySeUN62tXApk6eiHh79A3r2MVJ0wwPIm8p1TWeQoNM',
+  ],
+  [
+    'Argon2i, version 16',
+    '$argon2i$v=16$m=4096,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$zFk4iB5wdhwIns4jDCD9Q2sCru5W9t00J+UWQ1pa2zY',
+  ],
+  [
+    'Argon2id as Keycloak sets it',
+    '$argon2id$v=19$m=7168,t=5,p=1$ZmVkY2JhOTg3NjU0MzIxMA$vjxSCq7NUX0U57MIqK/Tb5mEK/oBaEgOvXYRV4l3RtY',
+  ],
+  ['bcrypt, $2b$', '$2b$05$.9PgVH2zLKMwIhbcOSVEaeqk.Wyx4vdvPRN8U5a/oTlOxu7kDkIr2'],
+  ['bcrypt, $2a$', '$2a$04$jJBVkihldkZKI547CtNqIu8l/j0.q8ICFAfBs6BPdiJm2ib9DVQeq'],
+  ['bcrypt, $2y$', '$2y$04$JVDOC2yG8GupVRN3Qj9EnOtXpBIYKQcAQozFqttbw9ll8SpDe7Dh2'],
+  ['scrypt', '$scrypt$ln=10,r=8,p=1$HMOYk5JyrnWuFSLE2HuPkQ$UQQU9r3/rymA2Yf+p53dQQiCw/5p0WKOTikcV0rLG5c'],
+  [
+    'scrypt, other parameters',
+    '$scrypt$ln=8,r=4,p=3$a00JIaT03puTshZijHHOuQ$n+7Nc5hhSdLVsbcgC0MzXkl9sjt84Oe1vxLUVCJKF70',
+  ],
+  [
+    'PBKDF2-SHA256 in passlib’s form',
+    '$pbkdf2-sha256$1000$C0HofS/F.P8/h7AWonROCQ$lWmIEvf8sv.XXuRaCxnEszkiwqFnMM7YCXgYkR9f5Qs',
+  ],
+  [
+    'PBKDF2-SHA512 in passlib’s form',
+    '$pbkdf2-sha512$1000$eo.xVmqtFeJ8z7k3ZmxtzQ$Lpbol2gkunjIvSu4B8MkGbAyXNZ.M3R1MO5xEBRUndcGZbiH69RxuRiUICjTxrfd3wyxMM68vxqYi6yoB11RjQ',
+  ],
+  [
+    'PBKDF2-SHA256 in PHC form',
+    '$pbkdf2-sha256$i=1500$+//+AHNhbHQtb2YtMTYtYiE$1pJ4YXT/9fkJSqlZj7uNEF/rkmPGtO7inZiRxP8R5S4',
+  ],
+  [
+    'PBKDF2-SHA256 of 64 bytes',
+    '$pbkdf2-sha256$i=1500,l=64$+//+AHNhbHQtb2YtMTYtYiE$1pJ4YXT/9fkJSqlZj7uNEF/rkmPGtO7inZiRxP8R5S5a8DdIFc243JMO4xf+6klrFX5JIGikM6OYbx1Iu8AfFg',
+  ],
+  [
+    'PBKDF2-SHA512 in PHC form',
+    '$pbkdf2-sha512$i=1500,l=64$+//+AHNhbHQtb2YtMTYtYiE$YgdzxRHgr//kaA1cEU4T2HFlX/fUgsiSh6iieuTUwOepiWsQdHyNesAsymMxFymQvXKpoAq4Ixd2vsRrs++zBw',
+  ],
+] as const
+
+describe.each(others)('%s', (_, hash) => {
+  it('is taken, lets the right password in and no other, and is to be renewed', async () => {
+    expect(parsePasswordHash(hash)).toBeTypeOf('object')
+    expect(await verify(hash)).toBe(password)
+    for (const wrong of ['', 'correct horse', `${password} `, password.toUpperCase()])
+      expect(await verify(hash, wrong), wrong).toBeUndefined()
+    expect(shouldRenew(hash, password)).toBe(true)
+  })
+})
+
+describe('our own hashes', () => {
+  it('are of today’s parameters, are checked, and need no renewal', async () => {
+    const hash = await hashPassword('test', password)
+    expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    expect(parsePasswordHash(hash)).toBeTypeOf('object')
+    expect(shouldRenew(hash, password)).toBe(false)
+    expect(await verify(hash)).toBe(password)
+    expect(await verify(hash, `${password}.`)).toBeUndefined()
+  })
+})
+
+describe('the hash that stands for unknown users’', () => {
+  it('is of today’s parameters, and no password is right', async () => {
+    expect(shouldRenew(unknownUsersHash, password)).toBe(false)
+    for (const guess of ['', password]) expect(await verify(unknownUsersHash, guess)).toBeUndefined()
+  })
+})
+
+const salt = 'MDEyMzQ1Njc4OWFiY2RlZg'
+const digest = 'S82NeMOCoX4Cv9t9Nnv+2V9xPsulnapsg/KkvBIfWYs'
+const argon2 = (m: number | string, t: number | string, p: number | string, rest = `$${salt}$${digest}`) =>
+  `$argon2id$v=19$m=${m},t=${t},p=${p}${rest}`
+const scrypt = (ln: number | string, r: number | string, p: number | string, rest = `$${salt}$${digest}`) =>
+  `$scrypt$ln=${ln},r=${r},p=${p}${rest}`
+const pbkdf2 = (i: number | string, rest = `$${salt}$${digest}`) => `$pbkdf2-sha256$${i}${rest}`
+const bcrypt = (cost: string, rest = '.9PgVH2zLKMwIhbcOSVEaeqk.Wyx4vdvPRN8U5a/oTlOxu7kDkIr2') =>
+  `$2b$${cost}$${rest}`
+
+// What is taken can be checked, at every corner of what is taken: else its user's sign-in would be a fault of ours.
+it.each([
+  argon2(8, 1, 1),
+  argon2(131_072, 3, 16),
+  argon2(19_660, 20, 1),
+  bcrypt('04'),
+  bcrypt('13'),
+  scrypt(1, 1, 1),
+  scrypt(15, 1, 16),
+  scrypt(17, 8, 1),
+  scrypt(10, 32, 16),
+  pbkdf2(1),
+  pbkdf2(2_000_000),
+  pbkdf2(800_000).replace('256', '512'),
+])('%s is taken, and can be checked', async (hash) => {
+  expect(parsePasswordHash(hash)).toBeTypeOf('object')
+  expect(await verify(hash)).toBeUndefined()
+})
+
+describe('bits that the base64 of a hash has to spare', () => {
+  const [, hash] = others.find(([name]) => name === 'bcrypt, $2b$') ?? others[0]
+
+  it('change nothing in a bcrypt hash, whatever its writer left in them', async () => {
+    // The salt ends with `e`, whose four last bits are clear, and the digest with `2`, whose two last are.
+    expect([hash.charAt(28), hash.at(-1)]).toEqual(['e', '2'])
+    const spelled = (salt: string, digest: string) => hash.slice(0, 28) + salt + hash.slice(29, 59) + digest
+    for (const [salt, digest] of [
+      ['f', '2'],
+      ['t', '5'],
+      ['e', '3'],
+    ] as const) {
+      expect(await verify(spelled(salt, digest)), `${salt} ${digest}`).toBe(password)
+      expect(await verify(spelled(salt, digest), 'wrong'), `${salt} ${digest}`).toBeUndefined()
+    }
+    expect(await verify(spelled('u', '2'))).toBeUndefined()
+    expect(await verify(spelled('e', '6'))).toBeUndefined()
+  })
+
+  it.each([
+    ['Argon2', argon2(4096, 3, 1, `$${salt.slice(0, -1)}h$${digest}`), 'salt'],
+    ['Argon2', argon2(4096, 3, 1, `$${salt}$${digest.slice(0, -1)}t`), 'digest'],
+    ['scrypt', scrypt(10, 8, 1, `$${salt.slice(0, -1)}h$${digest}`), 'salt'],
+    ['PBKDF2', pbkdf2(1000, `$${salt}$${digest.slice(0, -1)}t`), 'digest'],
+  ])('must be clear in a PHC string: %s, %s', (_, phc, part) => {
+    expect(parsePasswordHash(phc)).toMatch(new RegExp(`${part} in base64`))
+  })
+})
+
+describe('a password is prepared as RFC 8265’s OpaqueString', () => {
+  it.each([
+    // The examples of section 4.3.
+    ['correct horse battery staple', 'correct horse battery staple'],
+    ['Correct Horse Battery Staple', 'Correct Horse Battery Staple'],
+    ['πßå', 'πßå'],
+    ['Jack of ♦s', 'Jack of ♦s'],
+    ['foo\u1680bar', 'foo bar'],
+    // Every other kind of space, a decomposed letter, marks out of order, and what NFKC would change.
+    ['a\u00a0b\u2000c\u202fd\u205fe\u3000f', 'a b c d e f'],
+    ['Zoe\u0308', 'Zo\u00eb'],
+    ['q\u0307\u0323', 'q\u0323\u0307'],
+    ['ﬁ①Å', 'ﬁ①\u00c5'],
+    ['\u1112\u1161\u11ab', '\ud55c'],
+    ['\u{1f469}\u200d\u{1f4bb}\u2764\ufe0f', '\u{1f469}\u200d\u{1f4bb}\u2764\ufe0f'],
+  ])('%s', (typed, prepared) => {
+    expect(preparePassword(typed)).toBe(prepared)
+    expect(preparePassword(prepared)).toBe(prepared)
+  })
+
+  it('before its characters are counted, and is refused with control characters', async () => {
+    const { makeUser, call } = await startService()
+    const { id, username } = await makeUser()
+    const answers = async (given: string) => [
+      (await call('POST', '/user', { json: { username: uniqueName(), password: given } })).status,
+      (await call('PUT', `/user/${id}`, { json: { username, password: given } })).status,
+      (await call('PATCH', `/user/${id}`, { json: { password: given } })).status,
+    ]
+    const [taken, refused] = [
+      [201, 200, 200],
+      [400, 400, 400],
+    ]
+    expect(await answers('e\u0301'.repeat(128))).toEqual(taken)
+    expect(await answers('e\u0301'.repeat(129))).toEqual(refused)
+    expect(await answers('e\u0301'.repeat(4))).toEqual(refused)
+    for (const character of ['\t', '\n', '\u007f', '\u0085'])
+      expect(await answers(`a-good${character}password`)).toEqual(refused)
+  })
+})
+
+describe('a hash is not taken', () => {
+  it.each([
+    ['of no kind', 'hunter2-hunter2', /must be an Argon2/],
+    ['empty', '', /must be an Argon2/],
+    ['of an unknown kind', '$1$saltsalt$5f4dcc3b5aa765d61d8327deb882cf99', /must be an Argon2/],
+    [
+      'of PBKDF2 with SHA-1',
+      '$pbkdf2$1000$C0HofS/F.P8/h7AWonROCQ$lWmIEvf8sv.XXuRaCxnEszkiwqE',
+      /must be an Argon2/,
+    ],
+    ['behind a space', ` ${argon2(4096, 3, 1)}`, /must be an Argon2/],
+    ['with a line after it', `${argon2(4096, 3, 1)}\n`, /digest/],
+    ['without end', argon2(4096, 3, 1) + 'A'.repeat(100_000), /at most 512/],
+    ['of too much memory', argon2(4_194_304, 1, 1), /m from/],
+    ['of memory beyond any number', argon2('9'.repeat(10), 1, 1), /m from/],
+    ['of memory in eleven digits', argon2('9'.repeat(11), 1, 1), /must be \$argon2/],
+    ['of too little memory for its lanes', argon2(16, 1, 4), /m from 32/],
+    ['of too many passes', argon2(19_456, 1_000_000, 1), /t from/],
+    ['of many passes over much memory', argon2(131_072, 4, 1), /m times t/],
+    ['of too many lanes', argon2(131_072, 1, 255), /m from|p from/],
+    ['of no lane', argon2(4096, 1, 0), /p from/],
+    ['of numbers that begin with a zero', argon2('04096', 3, 1), /must be \$argon2/],
+    ['of Argon2 with passlib’s dots', argon2(4096, 3, 1, `$${salt.slice(0, -2)}.A$${digest}`), /base64/],
+    ['of scrypt with more N than its blocks allow', scrypt(16, 1, 1), /ln from 1 to 15/],
+    ['of PBKDF2-SHA512 for seconds', pbkdf2(900_000).replace('256', '512'), /i from 1 to 800000/],
+    ['of negative passes', argon2(4096, -1, 1), /must be \$argon2/],
+    ['without a version', `$argon2id$m=4096,t=3,p=1$${salt}$${digest}`, /version/],
+    ['of another version', `$argon2id$v=18$m=4096,t=3,p=1$${salt}$${digest}`, /version/],
+    ['with a key’s name', `$argon2id$v=19$m=4096,t=3,p=1,keyid=abc$${salt}$${digest}`, /must be \$argon2/],
+    ['with a short digest', argon2(4096, 3, 1, `$${salt}$AAAA`), /digest of 16 to 64 bytes/],
+    ['with a long digest', argon2(4096, 3, 1, `$${salt}$${'A'.repeat(88)}`), /digest of 16 to 64 bytes/],
+    ['without a digest', argon2(4096, 3, 1, `$${salt}`), /digest/],
+    ['with a short salt', argon2(4096, 3, 1, `$MDEyMw$${digest}`), /salt of 8 to 64 bytes/],
+    ['of lanes that begin with a zero', argon2(4096, 3, '01'), /must be \$argon2/],
+    ['with padding', argon2(4096, 3, 1, `$${salt}==$${digest}`), /salt in base64 without padding/],
+    ['not in base64', argon2(4096, 3, 1, `$${salt}$${'é'.repeat(43)}`), /digest in base64/],
+    ['with one part more', `${argon2(4096, 3, 1)}$x`, /must be \$argon2/],
+    ['of a bcrypt cost for hours', bcrypt('31'), /cost from 4 to 13/],
+    ['of a bcrypt cost that is none', bcrypt('+4'), /two digits/],
+    ['of the bcrypt with the fault', bcrypt('05').replace('$2b$', '$2x$'), /must be an Argon2/],
+    ['with half a bcrypt digest', bcrypt('05', '.9PgVH2zLKMwIhbcOSVEae'), /22 characters/],
+    ['of scrypt with N beyond memory', scrypt(30, 8, 1), /ln from/],
+    ['of scrypt with much of each', scrypt(17, 32, 16), /N times r times p/],
+    ['of scrypt with a large block', scrypt(10, 1_000_000, 1), /r from/],
+    ['of scrypt with N for log2 N', scrypt(16384, 8, 1), /ln from/],
+    ['of scrypt without p', `$scrypt$ln=10,r=8$${salt}$${digest}`, /must be \$scrypt/],
+    ['of PBKDF2 for hours', pbkdf2(4_000_000_000), /i from/],
+    ['of PBKDF2 without iterations', pbkdf2(0), /i from/],
+    ['of PBKDF2 with a long digest for longer', pbkdf2(1_500_000, `$${salt}$${'A'.repeat(84)}`), /blocks/],
+    ['of PBKDF2 whose length is another', pbkdf2('i=1000,l=64'), /l bytes/],
+    ['of PBKDF2 with exponents', pbkdf2('1e3'), /must be \$pbkdf2/],
+  ])('%s', (_, hash, fault) => {
+    expect(parsePasswordHash(hash)).toMatch(fault)
+  })
+})
+
+describe('POST /user', () => {
+  type Problem = { errors?: { pointer: string; message: string }[] }
+  it('takes a hash for a password from an administrator, and never shows it', async () => {
+    const { makeUser, call, log, tokens } = await startService()
+    for (const [, hash] of others) {
+      const user = await makeUser({ password: undefined, password_hash: hash })
+      const seen = [user, (await call<User>('GET', `/user/${user.id}`)).body, log]
+      expect(JSON.stringify(seen)).not.toContain(hash)
+    }
+    const json = { username: uniqueName(), password_hash: others[0][1] }
+    expect((await call('POST', '/user', { token: tokens.reader, json })).status).toBe(403)
+  })
+
+  it('takes a password or a hash, not both, and says what is wrong with a hash', async () => {
+    const { call } = await startService()
+    const faults = async (fields: object) => {
+      const { status, body, text } = await call<Problem>('POST', '/user', {
+        json: { username: uniqueName(), ...fields },
+      })
+      expect(status).toBe(400)
+      expect(text).not.toContain('hunter2')
+      return body.errors
+    }
+    expect(await faults({})).toEqual([{ pointer: '/password', message: 'is required' }])
+    expect(await faults({ password: 'hunter2-hunter2', password_hash: others[0][1] })).toEqual([
+      { pointer: '/password_hash', message: 'must not be given beside password' },
+    ])
+    expect(await faults({ password_hash: 'hunter2' })).toEqual([
+      { pointer: '/password_hash', message: expect.stringContaining('must be an Argon2') },
+    ])
+    expect(await faults({ username: 'a b', nick: 1 })).toHaveLength(3)
+    for (const password_hash of [null, 7, {}])
+      expect(await faults({ password_hash })).toContainEqual({
+        pointer: '/password_hash',
+        message: 'must be a string',
+      })
+  })
+
+  it('takes no hash in PUT or PATCH', async () => {
+    const { makeUser, call } = await startService()
+    const { id, username } = await makeUser()
+    for (const method of ['PUT', 'PATCH'])
+      expect(
+        (await call<Problem>(method, `/user/${id}`, { json: { username, password_hash: others[0][1] } })).body
+          .errors,
+      ).toEqual([{ pointer: '/password_hash', message: 'unknown field' }])
+  })
+})

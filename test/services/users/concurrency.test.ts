@@ -1,0 +1,328 @@
+// Many at once: every acknowledged write is there, none is mixed with another, and nobody reads backwards.
+// Two servers on one PostgreSQL, Redis and S3.
+import { tmpdir } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { User } from '../../../src/model/user.ts'
+import { hashPassword } from '../../../src/services/identity/passwords.ts'
+import { png } from '../../support/picture.ts'
+import {
+  type Answer,
+  type CallOptions,
+  realServices,
+  startService,
+  uniqueName,
+} from '../../support/service.ts'
+import { startServer } from '../../support/torture.ts'
+
+const env = realServices()
+const first = await startService({ env })
+const second = await startService({ env, beside: first })
+const services = [first, second] as const
+const { makeUser, call } = first
+const { rules } = first.issuer
+const serverEnv = {
+  ...env,
+  PATH: process.env.PATH ?? '',
+  DATABASE_URL: first.databaseUrl,
+  JWT_ISSUER: rules.issuer,
+  JWT_JWKS_URI: rules.jwksUri,
+  JWT_AUDIENCE: rules.audience.join(),
+  LOG_LEVEL: 'error',
+}
+const password = 'a-good-password'
+
+const at = (turn: number) => services[turn % 2] as (typeof services)[number]
+/** Runs `count` pieces of work, `width` at a time. */
+async function crowd(count: number, width: number, work: (turn: number) => Promise<void>): Promise<void> {
+  let next = 0
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      while (next < count) await work(next++)
+    }),
+  )
+}
+const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
+
+it('ten thousand mixed requests: every acknowledged write is there, no username is double, nothing is 5xx', async () => {
+  /** What the last acknowledged write of each user said; one writer a user, so that it is known. */
+  const known = new Map<string, User>()
+  const erased = new Set<string>()
+  const seen = new Map<number, number>()
+  // Processes of their own: clients in the same one would take the time that they wait for.
+  const servers = await Promise.all([startServer(tmpdir(), serverEnv), startServer(tmpdir(), serverEnv)])
+  for (const { stop } of servers) onTestFinished(stop)
+  const call = async (turn: number, method: string, path: string, { json, headers }: CallOptions = {}) => {
+    const response = await fetch(`${servers[turn % 2]?.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${first.tokens.admin}`,
+        ...(json !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+    })
+    const text = await response.text()
+    const body = (text === '' ? undefined : JSON.parse(text)) as User
+    return { status: response.status, headers: response.headers, body, text }
+  }
+  const send = async (turn: number, method: string, path: string, options?: CallOptions) => {
+    // What is too much at once has had no effect, and may be asked for again: not by all at the same moment.
+    for (;;) {
+      const answer = await call(turn, method, path, options)
+      seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
+      expect(answer.status, `${method} ${path} ${answer.text}`).toBeLessThan(500)
+      if (answer.status !== 429) return answer
+      await pause(Math.random() * 1_000)
+    }
+  }
+  const password_hash = await hashPassword('test', password)
+  const contested = Array.from({ length: 20 }, () => uniqueName('Straße'))
+  const winners = new Map<string, number>()
+
+  // Each client has one user of its own after another, and reads those of all.
+  const clients = 500
+  await crowd(clients, clients, async (client) => {
+    let mine: User | undefined
+    for (let turn = client; turn < 10_000; turn += clients) {
+      const step = Math.floor(turn / clients)
+      const others = [...known.keys()]
+      const other = others[(turn * 31) % Math.max(1, others.length)]
+      if (!mine) {
+        mine = (
+          await send(turn, 'POST', '/user', {
+            json: {
+              username: uniqueName(),
+              // Most bring a hash along: hashing a thousand passwords takes longer than all else.
+              ...(client % 10 === 0 ? { password } : { password_hash }),
+              contacts: [{ contact_type: 'WORK', value: `c ${turn}` }],
+            },
+          })
+        ).body
+        known.set(mine.id, mine)
+      } else if (step % 10 === 3) {
+        const contacts = Array.from({ length: step % 5 }, (_, n) => ({
+          contact_type: 'PHONE' as const,
+          value: `${turn}-${n}`,
+        }))
+        const { status, body } = await send(turn, 'PUT', `/user/${mine.id}`, {
+          json: { ...mine, contacts, name: `name ${turn}` },
+          headers: { 'if-match': `"${mine.version}"` },
+        })
+        expect(status).toBe(200)
+        mine = body
+        known.set(mine.id, mine)
+      } else if (step % 10 === 5) {
+        const { status, body } = await send(turn, 'PATCH', `/user/${mine.id}`, {
+          json: { name: `patched ${turn}` },
+        })
+        expect(status).toBe(200)
+        mine = body
+        known.set(mine.id, mine)
+      } else if (step % 10 === 7) {
+        const name = contested[turn % contested.length] as string
+        const { status } = await send(turn, 'POST', '/user', {
+          json: {
+            username: turn % 3 === 0 ? name.toUpperCase() : turn % 3 === 1 ? name.toLowerCase() : name,
+            password_hash,
+          },
+        })
+        expect([201, 409]).toContain(status)
+        if (status === 201) winners.set(name, (winners.get(name) ?? 0) + 1)
+      } else if (step % 20 === 9) {
+        const gone: User = mine
+        expect((await send(turn, 'DELETE', `/user/${gone.id}`)).status).toBe(204)
+        known.delete(gone.id)
+        erased.add(gone.id)
+        mine = undefined
+      } else if (step % 10 === 1) {
+        expect((await send(turn, 'GET', `/user?limit=5&sort=-updated_at`)).status).toBe(200)
+      } else {
+        const { status, body } = await send(turn, 'GET', `/user/${mine.id}`)
+        // On either server, whoever filled the cache: what was acknowledged, and nothing older.
+        expect(status).toBe(200)
+        expect(body).toEqual(mine)
+        if (other) expect([200, 404]).toContain((await send(turn, 'GET', `/user/${other}`)).status)
+      }
+    }
+  })
+
+  expect([...seen.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(10_000)
+  for (const [id, user] of known)
+    for (const service of services) expect((await service.call('GET', `/user/${id}`)).body).toEqual(user)
+  for (const id of erased) expect((await second.call('GET', `/user/${id}`)).status).toBe(404)
+  for (const name of contested) expect([name, winners.get(name)]).toEqual([name, 1])
+}, 300_000)
+
+describe('of writes at the same moment', () => {
+  it('two PUTs with the same If-Match: exactly one wins, the other is 412', async () => {
+    for (let round = 0; round < 20; round++) {
+      const user = await makeUser()
+      const answers = await Promise.all(
+        services.map((service, n) =>
+          service.call('PUT', `/user/${user.id}`, {
+            json: { username: user.username, name: `writer ${n}` },
+            headers: { 'if-match': '"1"' },
+          }),
+        ),
+      )
+      expect(statuses(answers)).toEqual([200, 412])
+      const winner = answers.find(({ status }) => status === 200)?.body
+      for (const { call } of services) expect((await call('GET', `/user/${user.id}`)).body).toEqual(winner)
+    }
+  })
+
+  it('fifty creations of one name in any case and form: exactly one wins, the others are 409', async () => {
+    const name = uniqueName('Ångström.ﬁ')
+    const forms = [
+      name,
+      name.toUpperCase(),
+      name.toLowerCase(),
+      name.normalize('NFD'),
+      name.normalize('NFKD'),
+    ]
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, n) =>
+        at(n).call('POST', '/user', { json: { username: forms[n % forms.length], password } }),
+      ),
+    )
+    expect(statuses(answers)).toEqual([201, ...Array<number>(49).fill(409)])
+  })
+
+  it('twenty renamings to one name: exactly one wins, the others keep theirs', async () => {
+    const users = await Promise.all(Array.from({ length: 20 }, () => makeUser()))
+    const username = uniqueName('wanted')
+    const answers = await Promise.all(
+      users.map(({ id }, n) => at(n).call('PATCH', `/user/${id}`, { json: { username } })),
+    )
+    expect(statuses(answers)).toEqual([200, ...Array<number>(19).fill(409)])
+    for (const [n, { id, username: old }] of users.entries())
+      expect((await call('GET', `/user/${id}`)).body.username).toBe(
+        answers[n]?.status === 200 ? username : old,
+      )
+  })
+
+  it('two that swap their names never end with one name twice', async () => {
+    const [one, other] = [await makeUser(), await makeUser()]
+    const answers = await Promise.all([
+      first.call('PATCH', `/user/${one.id}`, { json: { username: other.username } }),
+      second.call('PATCH', `/user/${other.id}`, { json: { username: one.username } }),
+    ])
+    for (const { status } of answers) expect([409, 200]).toContain(status)
+    const names = [one, other].map(async ({ id }) => (await call('GET', `/user/${id}`)).body.username)
+    expect(new Set(await Promise.all(names)).size).toBe(2)
+  })
+
+  it('forty PUTs of contacts: what is left is one writer’s, whole, and the versions count them all', async () => {
+    const user = await makeUser()
+    const contactsOf = (writer: number) =>
+      Array.from({ length: (writer % 7) + 1 }, (_, n) => ({ contact_type: 'WORK', value: `${writer}/${n}` }))
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        at(n).call('PUT', `/user/${user.id}`, {
+          json: { username: user.username, name: `writer ${n}`, contacts: contactsOf(n) },
+        }),
+      ),
+    )
+    expect(answers.map(({ body }) => body.version).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 40 }, (_, n) => n + 2),
+    )
+    const left = (await call('GET', `/user/${user.id}`)).body
+    expect(left.version).toBe(41)
+    expect(answers.find(({ body }) => body.version === 41)?.body).toEqual(left)
+    const writer = Number(left.name?.slice('writer '.length))
+    expect(left.contacts.map(({ contact_type, value }) => ({ contact_type, value }))).toEqual(
+      contactsOf(writer),
+    )
+  })
+
+  it('patches of different fields are all kept', async () => {
+    const user = await makeUser({ name: 'Before' })
+    const contacts = [{ contact_type: 'PHONE', value: '+1' }]
+    const answers = await Promise.all([
+      first.call('PATCH', `/user/${user.id}`, { json: { name: 'After' } }),
+      second.call('PATCH', `/user/${user.id}`, { json: { contacts } }),
+      first.call('PATCH', `/user/${user.id}`, { json: { status: 'BLOCKED' } }),
+      second.call('PATCH', `/user/${user.id}`, { json: { password: 'another-password' } }),
+    ])
+    expect(statuses(answers)).toEqual([200, 200, 200, 200])
+    expect((await call('GET', `/user/${user.id}`)).body).toMatchObject({
+      name: 'After',
+      status: 'BLOCKED',
+      contacts,
+      version: 5,
+    })
+  })
+
+  it('an erasure among changes: what is acknowledged after it is nothing, and nothing is left', async () => {
+    for (let round = 0; round < 10; round++) {
+      const user = await makeUser({ contacts: [{ contact_type: 'WORK', value: 'x' }] })
+      const answers = await Promise.all([
+        ...Array.from({ length: 6 }, (_, n) =>
+          at(n).call('PATCH', `/user/${user.id}`, { json: { name: `${n}`, contacts: [] } }),
+        ),
+        second.call('DELETE', `/user/${user.id}`),
+        first.call('DELETE', `/user/${user.id}`),
+      ])
+      for (const { status } of answers.slice(0, 6)) expect([200, 404]).toContain(status)
+      expect(statuses(answers.slice(6))).toEqual([204, 404])
+      for (const { call } of services) expect((await call('GET', `/user/${user.id}`)).status).toBe(404)
+    }
+  })
+
+  it('uploads: the user’s path is one of theirs, its object is there, and the others are gone', async () => {
+    const user = await makeUser()
+    const images = await Promise.all(['#f00', '#0f0', '#00f', '#ff0', '#0ff', '#f0f'].map(png))
+    const answers = await Promise.all(
+      images.map((body, n) =>
+        at(n).call<{ file_path: string }>('POST', `/upload/${user.id}`, {
+          body,
+          headers: { 'content-type': 'image/png' },
+        }),
+      ),
+    )
+    for (const { status } of answers) expect(status).toBe(200)
+    const { avatar } = (await call('GET', `/user/${user.id}`)).body
+    for (const { body } of answers) {
+      const object = await call('GET', `/${body.file_path}`, { token: null })
+      expect(object.status).toBe(body.file_path === avatar ? 200 : 404)
+    }
+    expect(answers.map(({ body }) => body.file_path)).toContain(avatar)
+  })
+
+  it('uploads of the same image and its removal: the path and the object agree', async () => {
+    const body = await png('#123')
+    for (let round = 0; round < 8; round++) {
+      const user = await makeUser()
+      await Promise.all(
+        Array.from({ length: 6 }, (_, n) =>
+          n % 3 === 2
+            ? at(n).call('PATCH', `/user/${user.id}`, { json: { avatar: null } })
+            : at(n).call('POST', `/upload/${user.id}`, { body, headers: { 'content-type': 'image/png' } }),
+        ),
+      )
+      const { avatar } = (await call('GET', `/user/${user.id}`)).body
+      if (avatar) expect((await call('GET', `/${avatar}`, { token: null })).status).toBe(200)
+    }
+  })
+})
+
+it('nobody ever reads an older version than was acknowledged before the read began, on either server', async () => {
+  const user = await makeUser()
+  let acknowledged = 1
+  let isOver = false
+  const readers = Array.from({ length: 24 }, async (_, n) => {
+    while (!isOver) {
+      const before = acknowledged
+      const { body } = await at(n).call('GET', `/user/${user.id}`)
+      expect(body.version).toBeGreaterThanOrEqual(before)
+    }
+  })
+  for (let write = 0; write < 150; write++) {
+    const { body } = await at(write).call('PATCH', `/user/${user.id}`, { json: { name: `write ${write}` } })
+    acknowledged = body.version
+  }
+  isOver = true
+  await Promise.all(readers)
+  expect(acknowledged).toBe(151)
+})

@@ -1,0 +1,245 @@
+// How PostgreSQL answers each filter, sort and search: no plan walks the table, even when the matches sit at the far
+// end of the sort.
+
+import type { SQL } from 'drizzle-orm'
+import { PgDialect } from 'drizzle-orm/pg-core'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import * as z from 'zod/mini'
+import type { Queries } from '../../../src/connection/postgres/database.ts'
+import { seedSamples } from '../../../src/dev/samples.ts'
+import { listQuery } from '../../../src/model/listing.ts'
+import type { ServiceContext } from '../../../src/services/context.ts'
+import { listUsers } from '../../../src/services/users/list.ts'
+import { startService } from '../../support/service.ts'
+
+const users = 100_000
+// The rows a statement may look at: the bounds in page.ts on matches collected and rows walked, far below all rows.
+const rowsMax = 65_000
+
+const service = await startService()
+const client = new pg.Client({ connectionString: service.databaseUrl })
+
+beforeAll(async () => {
+  await client.connect()
+  await seedSamples(service.connections, users, '-plans')
+  // The newest users alone have these words: few of them, as many as are collected, and more than that.
+  await client.query(`
+    WITH numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM users)
+    UPDATE users SET
+      created_at = timestamptz '2024-01-01Z' + n * interval '1 minute',
+      updated_at = timestamptz '2024-01-01Z' + (hashint8(n) & 65535) * interval '1 minute',
+      status = CASE WHEN n > ${users * 0.95} THEN 'BLOCKED' ELSE 'ACTIVE' END,
+      search_text = search_text
+        || CASE WHEN n > ${users - 40} THEN ' rareword' ELSE '' END
+        || CASE WHEN n > ${users - 9_000} THEN ' someword' ELSE '' END
+        || CASE WHEN n > ${users - 12_000} THEN ' manyword' ELSE '' END
+        || CASE WHEN hashint8(n) & 15 = 0 THEN ' commonword' ELSE '' END
+    FROM numbered WHERE numbered.id = users.id`)
+  await client.query(`
+    UPDATE contacts SET contact_type = CASE WHEN user_id IN
+        (SELECT id FROM users WHERE search_text LIKE '%someword%') THEN 'WHATSAPP' ELSE 'PHONE' END,
+      value = CASE WHEN position = 2 THEN 'the same' ELSE value END`)
+  await client.query('VACUUM (FULL, ANALYZE) users, contacts')
+  await client.query('VACUUM users, contacts')
+}, 300_000)
+afterAll(() => client.end())
+
+const halfway = '2024-02-05T00:00:00Z'
+/** Each parameter that chooses users, alone and with others. */
+const filters: Record<string, string>[] = [
+  {},
+  { status: 'ACTIVE' },
+  { status: 'BLOCKED' },
+  { username: 'ada.lovelace-plans' },
+  { username: 'nobody' },
+  { ids: Array.from({ length: 100 }, () => crypto.randomUUID()).join() },
+  { contact: '+44 20 7946 0003' },
+  { contact: 'the same' },
+  { contact: 'nobody has it' },
+  { contact_type: 'PHONE' },
+  { contact_type: 'WHATSAPP' },
+  { contact_type: 'WORK' },
+  { contact_type: 'WHATSAPP', contact: 'the same' },
+  { contact_type: 'WHATSAPP', status: 'ACTIVE' },
+  { created_after: halfway },
+  { created_before: halfway },
+  { created_after: '2024-01-20T00:00:00Z', created_before: '2024-01-20T01:00:00Z' },
+  { updated_after: halfway },
+  { updated_before: halfway },
+  { updated_after: halfway, created_before: '2024-01-03T00:00:00Z' },
+  { search: 'rareword' },
+  { search: 'someword' },
+  { search: 'manyword' },
+  { search: 'rareword lovelace' },
+  { search: 'lovelace ada' },
+  { search: 'ada' },
+  { search: 'zzz' },
+  { search: 'a' },
+  { search: 'zy' },
+  { search: 'commonword' },
+  { search: 'lukasz' },
+  { search: '高' },
+  { search: '橋' },
+  { search: '高橋' },
+  { search: '鑫' },
+  { search: '+44 20 7946 0123' },
+  { search: '(020) 7946-0123 desk' },
+  { search: 'перл' },
+  { search: '...' },
+  { search: '%_%' },
+  { search: '+44' },
+  { search: 'someword', status: 'ACTIVE' },
+  { search: 'someword', created_before: halfway },
+]
+const sorts = Object.values(listQuery.shape.sort.def.innerType.def.entries)
+
+type Node = {
+  'Node Type': string
+  'Relation Name'?: string
+  'Index Name'?: string
+  'Actual Rows': number
+  'Actual Loops': number
+  'Heap Fetches'?: number
+  'Rows Removed by Filter'?: number
+  'Rows Removed by Index Recheck'?: number
+  Plans?: Node[]
+}
+
+type Named = { name: string; text: string }
+
+/** The service's connections, which also give the plan of each statement that a list executes. */
+function explaining(plans: Node[], named: Named[]): ServiceContext {
+  const { db, ...others } = service.connections
+  const explain = async (text: string, values: unknown[]): Promise<void> => {
+    const { rows } = await client.query(
+      `EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) ${text}`,
+      values,
+    )
+    plans.push(rows[0]['QUERY PLAN'][0].Plan)
+  }
+  const explained = (queries: Queries): Queries =>
+    Object.assign(Object.create(queries), {
+      execute: async (statement: SQL) => {
+        const { sql, params } = new PgDialect().sqlToQuery(statement)
+        await explain(sql, params)
+        return queries.execute(statement)
+      },
+      named: async (name: string, text: string, values: unknown[]) => {
+        named.push({ name, text })
+        await explain(text, values)
+        return queries.named(name, text, values)
+      },
+    })
+  return { ...others, db: { ...db, query: (work) => db.query((queries) => work(explained(queries))) } }
+}
+
+/** How many statements a page took, and the most rows of a table that a scan of one of them looked at. */
+async function cost(
+  query: Record<string, unknown>,
+  named: Named[] = [],
+): Promise<{ statements: number; rows: number; told: string }> {
+  const plans: Node[] = []
+  await listUsers(explaining(plans, named), z.parse(listQuery, query))
+  const looked = plans.flatMap(scans)
+  expect(looked.length).toBeGreaterThan(0)
+  return {
+    statements: plans.length,
+    rows: Math.max(...looked.map(({ rows }) => rows)),
+    told: JSON.stringify(looked),
+  }
+}
+
+function scans(node: Node): { what: string; rows: number }[] {
+  const below = (node.Plans ?? []).flatMap(scans)
+  const what = node['Index Name'] ?? node['Relation Name']
+  if (what === undefined) return below
+  // A narrow index may be read whole where that costs less than ten thousand look-ups: 80 ms for a million.
+  const rows =
+    node['Node Type'] === 'Index Only Scan'
+      ? (node['Heap Fetches'] ?? 0)
+      : node['Actual Rows'] +
+        (node['Rows Removed by Filter'] ?? 0) +
+        (node['Rows Removed by Index Recheck'] ?? 0)
+  return [...below, { what: `${node['Node Type']} ${what}`, rows: rows * node['Actual Loops'] }]
+}
+
+it.each(filters.map((filter) => [new URLSearchParams(filter).toString().slice(0, 80), filter] as const))(
+  '?%s walks the table under no sort',
+  async (_name, filter) => {
+    for (const sort of sorts) {
+      const { rows, told } = await cost({ ...filter, sort })
+      expect(rows, `${sort}: ${told}`).toBeLessThan(rowsMax)
+    }
+  },
+)
+
+it('a page far in costs what the first does', async () => {
+  for (const sort of sorts) {
+    let cursor: string | undefined
+    for (let page = 0; page < 20; page++) {
+      const { rows, told } = await cost({ sort, limit: '200', ...(cursor !== undefined && { cursor }) })
+      expect(rows, `${sort}: ${told}`).toBeLessThan(1_000)
+      const path = `/user?sort=${sort}&limit=200${cursor === undefined ? '' : `&cursor=${cursor}`}`
+      cursor = (await service.call<{ next_cursor: string }>('GET', path)).body.next_cursor
+    }
+  }
+})
+
+it('a search that many users match is answered on a short walk, also far in', async () => {
+  for (const sort of sorts) {
+    const { next_cursor } = (
+      await service.call<{ next_cursor: string }>('GET', `/user?search=commonword&sort=${sort}&limit=200`)
+    ).body
+    for (const page of [{ limit: '20' }, { limit: '50', cursor: next_cursor }]) {
+      const { statements, rows, told } = await cost({ search: 'commonword', sort, ...page })
+      expect(statements, `${sort}: ${told}`).toBe(1)
+      expect(rows, `${sort}: ${told}`).toBeLessThan(2_001)
+    }
+  }
+})
+
+it('a search beside filters that the index of the sort serves is answered on a walk of their rows', async () => {
+  for (const sort of sorts)
+    for (const filter of [
+      { status: 'BLOCKED' },
+      ...(sort.endsWith('created_at')
+        ? [{ created_after: '2024-02-20T00:00Z', created_before: '2024-03-01T00:00Z' }]
+        : []),
+      ...(sort.endsWith('updated_at')
+        ? [{ updated_after: halfway, updated_before: '2024-02-10T00:00Z', status: 'ACTIVE' }]
+        : []),
+    ]) {
+      const { statements, rows, told } = await cost({ search: 'commonword', sort, limit: '20', ...filter })
+      expect([statements, rows < 2_001], `${sort} ${JSON.stringify(filter)}: ${told}`).toEqual([1, true])
+    }
+})
+
+it('a search is prepared only where a generic plan can but walk the index of the sort', async () => {
+  const named = new Map<string, string>()
+  const prepared: Named[] = []
+  for (const sort of sorts)
+    for (const search of ['ada', 'ada love zz', 'a b c d e', '020 7946 0123', '고']) {
+      await cost({ search, sort, limit: '1' }, prepared)
+      await cost({ search, sort, limit: '200', status: 'ACTIVE' }, prepared)
+    }
+  for (const { name, text } of prepared) named.set(name, text)
+  expect(named.size).toBe(2 * sorts.length)
+  for (const [name, text] of named) {
+    const { rows } = await client.query(`EXPLAIN (GENERIC_PLAN) ${text}`)
+    const lines = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(lines, name).not.toMatch(/Seq Scan|> {2}Sort /)
+  }
+})
+
+it('a search that nobody matches looks at some hundred users', async () => {
+  for (const search of ['zzzqq', 'zy', '鑫', '+44 20 9999 9999']) {
+    const { rows, told } = await cost({ search })
+    expect(rows, `${search}: ${told}`).toBeLessThan(500)
+  }
+})
+
+it('every parameter has its row here', () => {
+  const { sort: _, limit: __, cursor: ___, count: ____, ...choosing } = listQuery.shape
+  expect(new Set(filters.flatMap((filter) => Object.keys(filter)))).toEqual(new Set(Object.keys(choosing)))
+})
