@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import type { Logger } from '../platform/logger.ts'
 import type { Settings } from '../platform/settings.ts'
-import { type GuessCounter, openProcessGuesses } from './attempts/attempt-throttle.ts'
-import { openRedisGuesses } from './attempts/redis-attempt-throttle.ts'
+import { type AttemptThrottle, openProcessAttemptThrottle } from './attempts/attempt-throttle.ts'
+import { openRedisAttemptThrottle } from './attempts/redis-attempt-throttle.ts'
 import { openAvatarBucket } from './avatars/avatar-bucket.ts'
 import { openAvatarDirectory } from './avatars/avatar-directory.ts'
 import type { AvatarStore } from './avatars/avatar-store.ts'
@@ -18,7 +18,7 @@ import { openPostgres } from './postgres/postgres.ts'
 export type Connections = {
   db: Database
   cache: Cache
-  guesses: GuessCounter
+  attempts: AttemptThrottle
   avatars: AvatarStore
   avatarBaseUrl: string
   /** Who must be told of changes. */
@@ -40,7 +40,9 @@ export function openConnections(
   const cache = settings.redisUrl
     ? openRedisCache(settings.redisUrl, { db, logger, isFunction })
     : openProcessCache()
-  const guesses = settings.redisUrl ? openRedisGuesses(settings.redisUrl, logger) : openProcessGuesses()
+  const attempts = settings.redisUrl
+    ? openRedisAttemptThrottle(settings.redisUrl, logger)
+    : openProcessAttemptThrottle()
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
@@ -49,7 +51,7 @@ export function openConnections(
   return {
     db,
     cache,
-    guesses,
+    attempts,
     avatars,
     avatarBaseUrl: settings.avatarBaseUrl,
     outbox: { pool, bus },
@@ -57,7 +59,7 @@ export function openConnections(
     close: async () => {
       // The cache takes its last records back first.
       await Promise.allSettled([cache.close(), avatars.close(), pool?.close(), bus?.close()])
-      guesses.close()
+      attempts.close()
       await db.close()
     },
   }

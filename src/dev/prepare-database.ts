@@ -1,5 +1,4 @@
-// What has to run beside the service before it can be opened: the embedded PostgreSQL when no database
-// is configured, and the schema.
+// Provides the database: the configured one, or the embedded PostgreSQL with its schema up to date.
 import { join } from 'node:path'
 import { migrate, schemaState } from '../connection/postgres/migrations.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -7,16 +6,16 @@ import type { Settings } from '../platform/settings.ts'
 
 export type Prepared = {
   databaseUrl: string
-  /** The schema was made just now: nobody has stored anything yet. */
+  /** The schema was just created, so there are no users yet. */
   isNew: boolean
-  /** Stops what was started, unless another process of this checkout uses it too. */
+  /** Stops the embedded PostgreSQL, unless another process of this checkout uses it. */
   close(): Promise<void>
 }
 
 /**
- * @param serverLogger given when this process is the checkout's one server
- * @throws Error that says what to do: when a server is running already, or the configured database's
- *   schema is not up to date (a server never migrates a database that it does not own)
+ * A configured database is never migrated here, because it may serve other processes.
+ * @param serverLogger given by the checkout's one server
+ * @throws Error that says what to do, when a server is already running, or when the schema is not up to date
  */
 export async function prepareDatabase(settings: Settings, serverLogger?: Logger): Promise<Prepared> {
   if (settings.databaseUrl) {
@@ -30,9 +29,13 @@ export async function prepareDatabase(settings: Settings, serverLogger?: Logger)
     ...(serverLogger && { log: (message) => serverLogger.warn(message) }),
   })
   try {
-    const isNew = (await schemaState(embedded.url)) === 'none'
+    const state = await schemaState(embedded.url)
+    if (state === 'unknown')
+      throw new Error(
+        `The data in ${settings.dataDirectory} was created by an earlier development version. Move that folder away, or delete it, and start again.`,
+      )
     await migrate(embedded.url)
-    return { databaseUrl: embedded.url, isNew, close: embedded.stop }
+    return { databaseUrl: embedded.url, isNew: state === 'none', close: embedded.stop }
   } catch (error) {
     await embedded.stop()
     throw error

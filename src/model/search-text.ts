@@ -1,10 +1,10 @@
 // The derived columns by which users are found and sorted, and the patterns that a search looks for in them.
 import { baseLetters } from './base-letters.ts'
 import { nationalDigitsMin, type PhoneNumber, readPhoneNumber } from './phone-number.ts'
-import { characters, fold } from './text.ts'
+import { codePointCount, fold } from './text.ts'
 
 /** Changes with the rules of this file and those below it: rows that an older version wrote are derived anew. */
-export const searchRulesVersion = 3
+export const searchRulesVersion = 1
 
 /** The columns of `users` that are derived from what a user is called and reached by. */
 export function derivedColumns(user: {
@@ -121,7 +121,7 @@ export function searchClauses(search: string): SearchClause[] {
 }
 
 function wordPart(word: string): string {
-  const isAnywhere = characters(word) >= 3 || hasCjk.test(word)
+  const isAnywhere = codePointCount(word) >= 3 || hasCjk.test(word)
   return (isAnywhere ? '' : ' ') + encodeWord(word)
 }
 

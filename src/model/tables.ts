@@ -1,5 +1,4 @@
-// The tables. PostgreSQL is the truth: what must hold is a constraint here, and every filter, sort and
-// search that the API accepts has an index here.
+// The database schema. Invariants are constraints; every filter, sort and search of the API has an index.
 import { sql } from 'drizzle-orm'
 import {
   bigint,
@@ -17,13 +16,12 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 
-// Folded text is compared by code point, whatever the database's locale: keyset paging needs an order
-// that is total and the same on every server.
+// Keyset paging needs an order that is total and the same on every server, so the locale must not matter.
 const folded = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
-// Milliseconds, as the API shows them: a cursor made from an answer must name the row exactly.
+// Milliseconds, as in API responses: a cursor made from a response must identify the row exactly.
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
 
 export const eventTypes = [
@@ -35,10 +33,10 @@ export const eventTypes = [
 ] as const
 
 /**
- * `standing`: enabled or not, as the status says; each after it includes what those before it do. `groups` are put
- * back where the user has come back, which is no change of the user and no event.
+ * Tasks for the user pool. `status` enables or disables the user, and each later task includes the earlier ones.
+ * `groups` restores the groups of a user who was removed from the pool and came back; it is not an event.
  */
-export const poolTasks = ['groups', 'standing', 'password', 'remove'] as const
+export const poolTasks = ['groups', 'status', 'password', 'remove'] as const
 
 export const users = pgTable(
   'users',
@@ -57,7 +55,7 @@ export const users = pgTable(
     updatedAt: instant('updated_at').notNull(),
     /** Username, name and contact values, see `searchText` in search-text.ts. */
     searchText: text('search_text').notNull(),
-    /** The last block or change of password: who signed in before it must do so again. */
+    /** The last block or password change. Earlier sessions are rejected. */
     sessionsValidFrom: instant('sessions_valid_from'),
   },
   (users) => [
@@ -69,10 +67,9 @@ export const users = pgTable(
     index('users_status_updated_at').on(users.status, users.updatedAt, users.id),
     index('users_status_username').on(users.status, users.usernameFolded),
     index('users_status_name').on(users.status, users.nameFolded, users.id),
-    // The daily revalidation compares versions by the million, from this index alone.
+    // Serves the daily revalidation, which compares millions of versions, as an index-only scan.
     index('users_version').on(users.id, users.version),
-    // Entries that are not merged into the index yet are read by every search: at 256 kB that costs it 0.15 ms instead of 1.7 ms at
-    // PostgreSQL's 4 MB, and a creation no more than before.
+    // Every search reads the pending list: 0.15 ms at 256 kB, 1.7 ms at PostgreSQL's default of 4 MB.
     index('users_search')
       .using('gin', users.searchText.op('gin_trgm_ops'))
       .with({ gin_pending_list_limit: 256 }),
@@ -99,7 +96,7 @@ export const contacts = pgTable(
     value: text('value').notNull(),
   },
   (contacts) => [
-    // Two writers that mixed their contacts would collide here.
+    // Detects two concurrent writers that would mix their contacts.
     uniqueIndex('contacts_user_position').on(contacts.userId, contacts.position),
     index('contacts_value').on(contacts.value, contacts.contactType, contacts.userId),
     index('contacts_type').on(contacts.contactType, contacts.userId),
@@ -110,20 +107,20 @@ export const contacts = pgTable(
 )
 
 /**
- * What a write must have removed from the cache, recorded in the write's own transaction, so that it is
- * done also when the writer dies or cannot reach the cache. Rows live for moments.
+ * Cache invalidations that are still to be done. A write records them in its own transaction, so that they survive
+ * a crash of the writer and an outage of the cache. Rows are short-lived.
  */
 export const cacheInvalidations = pgTable('cache_invalidations', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   userId: uuid('user_id').notNull(),
-  /** The folded usernames whose entries go too. */
+  /** The folded usernames whose entries are invalidated too. */
   names: text('names').array(),
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
 })
 
 /**
- * The cache server that all processes share, and the era of the entries in it. Whoever finds another server behind
- * the same name begins a new era: entries and invalidations of different servers never mix. One row.
+ * The cache server that all processes share, and the era of its entries, in one row. A process that finds another
+ * server behind the same name begins a new era, so that entries of different servers never mix.
  */
 export const cacheServers = pgTable(
   'cache_servers',
@@ -137,64 +134,61 @@ export const cacheServers = pgTable(
 )
 
 /**
- * Usernames that were given up, by a rename or an erasure: tokens from before that are nobody's, and not those
- * of whoever takes the name next. A hash, since the person behind an erased name must not be kept.
+ * Usernames released by a rename or an erasure. Tokens issued before the release must not identify the next owner
+ * of the name. Stored as a hash, because personal data of an erased user must not be kept.
  */
-export const formerUsernames = pgTable(
-  'former_usernames',
+export const releasedUsernames = pgTable(
+  'released_usernames',
   {
-    /** Of the folded username, as UTF-8. */
+    /** SHA-256 of the folded username in UTF-8. */
     usernameSha256: bytea('username_sha256').primaryKey(),
-    freedAt: instant('freed_at').notNull(),
+    releasedAt: instant('released_at').notNull(),
   },
-  (former) => [index('former_usernames_freed_at').on(former.freedAt)],
+  (released) => [index('released_usernames_released_at').on(released.releasedAt)],
 )
 
 /**
- * What others must be told of a change: the user pool and the event bus. Written in the change's own
- * transaction, worked off after it; a row goes when nothing of it is left to do.
+ * Changes to deliver to the user pool and the event bus (transactional outbox). A row is written in the change's
+ * transaction and deleted once both targets have it.
  */
 export const outbox = pgTable(
   'outbox',
   {
-    /** Per user, and per username, the order of the commits. */
+    /** Increases in the order of the commits of one user and of one username. */
     id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-    /** What consumers recognise a repeated event by. */
+    /** Lets consumers detect duplicates. */
     eventId: uuid('event_id').notNull(),
-    /** No reference: an erased user's row has gone. */
+    /** No foreign key: events of erased users remain. */
     userId: uuid('user_id').notNull(),
     type: text('type', { enum: eventTypes }).notNull(),
-    /** `{ user, changed }`: the user as it is answered, and the names of the fields that changed. */
+    /** `{ user, changed }`: the user as the API returns it, and the names of the changed fields. */
     data: jsonb('data').notNull(),
-    /** What the pool needs, the strongest of what this change asks for. */
+    /** The strongest of the tasks that this change needs. */
     poolTask: text('pool_task', { enum: poolTasks }),
-    /** Whom the pool knows by this name: the one from before the change. */
+    /** The username in the pool, from before the change. */
     poolUsername: text('pool_username'),
     poolUsernameFolded: folded('pool_username_folded'),
     poolPending: boolean('pool_pending').notNull(),
     busPending: boolean('bus_pending').notNull(),
-    /** Of the pool; the bus has its own: what one must be told does not wait for the other. */
-    attempts: integer('attempts').notNull().default(0),
-    dueAt: instant('due_at').notNull().default(sql`clock_timestamp()`),
+    // Each target has its own retries, so that a failing one does not delay the other.
+    poolAttempts: integer('pool_attempts').notNull().default(0),
+    poolDueAt: instant('pool_due_at').notNull().default(sql`clock_timestamp()`),
     busAttempts: integer('bus_attempts').notNull().default(0),
-    busDueAt: instant('bus_due_at').notNull().default(sql`now()`),
+    busDueAt: instant('bus_due_at').notNull().default(sql`clock_timestamp()`),
     createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
   },
   (outbox) => [
-    index('outbox_pool_due').on(outbox.dueAt, outbox.id).where(sql`${outbox.poolPending}`),
+    index('outbox_pool_due').on(outbox.poolDueAt, outbox.id).where(sql`${outbox.poolPending}`),
     index('outbox_bus_due').on(outbox.busDueAt, outbox.id).where(sql`${outbox.busPending}`),
-    // A row waits for earlier ones of its user and of its username.
+    // A row waits for earlier rows of its user and of its username.
     index('outbox_pool_user').on(outbox.userId, outbox.id).where(sql`${outbox.poolPending}`),
     index('outbox_bus_user').on(outbox.userId, outbox.id).where(sql`${outbox.busPending}`),
     index('outbox_pool_username').on(outbox.poolUsernameFolded, outbox.id),
-    // For the version before migration 0008. To be dropped when it has gone.
-    index('outbox_user').on(outbox.userId, outbox.id),
-    index('outbox_due').on(outbox.dueAt, outbox.id),
     check(
       'outbox_type_known',
       sql`${outbox.type} IN ('user.created', 'user.updated', 'user.blocked', 'user.unblocked', 'user.erased')`,
     ),
-    check('outbox_pool_task_known', sql`${outbox.poolTask} IN ('groups', 'standing', 'password', 'remove')`),
+    check('outbox_pool_task_known', sql`${outbox.poolTask} IN ('groups', 'status', 'password', 'remove')`),
     check(
       'outbox_pool_task_whole',
       sql`num_nulls(${outbox.poolTask}, ${outbox.poolUsername}, ${outbox.poolUsernameFolded}) IN (0, 3)`,
@@ -203,7 +197,7 @@ export const outbox = pgTable(
   ],
 )
 
-/** The groups of a user who was taken out of the pool and comes back with the next sign-in. */
+/** The groups of a user who was removed from the pool and returns with the next sign-in. */
 export const poolGroups = pgTable('pool_groups', {
   userId: uuid('user_id')
     .primaryKey()
@@ -213,19 +207,19 @@ export const poolGroups = pgTable('pool_groups', {
 })
 
 /**
- * Who is about to come into the pool: the directory has said yes to a password, and the pool makes the user after that.
- * A change in between reaches the pool too early; the next token for that name finds out by this. A hash of the name,
- * as in `former_usernames`.
+ * Users whom the directory has let in and the pool is about to create. A change in between reaches the pool before
+ * the user exists there; the first token for the name detects that by this row. The name is hashed as in
+ * `released_usernames`.
  */
-export const poolArrivals = pgTable('pool_arrivals', {
+export const pendingUserMigrations = pgTable('pending_user_migrations', {
   usernameSha256: bytea('username_sha256').primaryKey(),
-  /** No reference: the user may be erased before. */
+  /** No foreign key: the user may be erased before that. */
   userId: uuid('user_id').notNull(),
-  /** As it was when the password was checked. */
+  /** The value when the password was checked. */
   sessionsValidFrom: instant('sessions_valid_from'),
 })
 
-/** Where a job that walks much stopped, so that its next run goes on there. */
+/** The position where a long job stopped, from which its next run continues. */
 export const jobCheckpoints = pgTable('job_checkpoints', {
   job: text('job').primaryKey(),
   state: jsonb('state').notNull(),

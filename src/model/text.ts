@@ -11,7 +11,7 @@ export function fold(text: string): string {
 }
 
 /** Length in characters (Unicode code points), as people and JSON Schema count it. */
-export function characters(text: string): number {
+export function codePointCount(text: string): number {
   let count = 0
   for (const _ of text) count++
   return count
@@ -21,6 +21,6 @@ export function characters(text: string): number {
  * Whether a user pool that does not regard case, as ours must not, takes two usernames for one. That is less than
  * what is the same to us: it knows nothing of ß and ss.
  */
-export function isPoolName(username: string, other: string): boolean {
+export function isSamePoolUsername(username: string, other: string): boolean {
   return username.toLowerCase() === other.toLowerCase()
 }

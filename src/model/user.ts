@@ -3,7 +3,7 @@
 import * as z from 'zod/mini'
 import { hasControlCharacter, passwordCharacters, passwordUnitsMax, preparePassword } from './password.ts'
 import { hashCharactersMax, parsePasswordHash } from './password-hash.ts'
-import { characters } from './text.ts'
+import { codePointCount } from './text.ts'
 import { usernameMax, usernameUnitsMax } from './username.ts'
 import { uuidPattern } from './uuid.ts'
 
@@ -40,7 +40,7 @@ function atMostUnits(max: number, message: string) {
 
 function ofCharacters(min: number, max: number) {
   return (context: Text): void => {
-    const length = characters(context.value)
+    const length = codePointCount(context.value)
     if (length < min || length > max) refuse(context, lengthFault(min, max))
   }
 }

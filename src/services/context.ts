@@ -4,7 +4,7 @@ import type { CallerLookup } from './identity/callers.ts'
 
 export type ServiceContext = Pick<
   Connections,
-  'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'guesses' | 'logger'
+  'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'attempts' | 'logger'
 >
 
 /** A change looks its caller up again before it is committed (docs/adr/0001). */

@@ -10,7 +10,7 @@ import {
   searchText,
   sortKey,
 } from '../../src/model/search-text.ts'
-import { characters, fold } from '../../src/model/text.ts'
+import { codePointCount, fold } from '../../src/model/text.ts'
 
 const text = fc.string({ unit: 'binary', maxLength: 40 })
 const word = fc
@@ -104,10 +104,10 @@ describe('the search column', () => {
             .slice(from % letters.length)
             .slice(0, 3 + length)
             .join('')
-          if (characters(part) >= 3 && base(part) === part) expect(isFound(words, part)).toBe(true)
+          if (codePointCount(part) >= 3 && base(part) === part) expect(isFound(words, part)).toBe(true)
           const sought = base(other)
           const isAnywhere =
-            characters(sought) >= 3 || /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}]/u.test(sought)
+            codePointCount(sought) >= 3 || /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}]/u.test(sought)
           expect(isFound(words, sought)).toBe(
             words.some((word) => (isAnywhere ? base(word).includes(sought) : base(word).startsWith(sought))),
           )
@@ -219,8 +219,8 @@ describe('names', () => {
   })
 
   it('have a bounded key, whatever NFKC makes of them', () => {
-    expect(characters(sortKey('\ufdfa'.repeat(200)))).toBe(200)
-    expect(characters(sortKey('é\ufdfa'.repeat(100)))).toBe(401)
+    expect(codePointCount(sortKey('\ufdfa'.repeat(200)))).toBe(200)
+    expect(codePointCount(sortKey('é\ufdfa'.repeat(100)))).toBe(401)
     expect(sortKey(null)).toBe('')
   })
 })
@@ -245,5 +245,5 @@ it('the rules have a version, from which stored users are known to be out of dat
     derivedColumns({ username: `${name}.1`, name, contacts: values.map((value) => ({ value })) }),
   )
   const hash = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 16)
-  expect([searchRulesVersion, hash]).toEqual([3, '41e877d444525a6d'])
+  expect([searchRulesVersion, hash]).toEqual([1, '41e877d444525a6d'])
 })

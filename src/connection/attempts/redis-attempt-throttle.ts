@@ -6,19 +6,24 @@ import type { Logger } from '../../platform/logger.ts'
 import { addressOf } from '../redis/address.ts'
 import { openRedis, type RedisClient, script } from '../redis/client.ts'
 import type { Reply } from '../redis/protocol.ts'
-import { type GuessCounter, markTtlMs, openProcessGuesses, triesTtlMs } from './attempt-throttle.ts'
+import {
+  type AttemptThrottle,
+  markTtlMs,
+  openProcessAttemptThrottle,
+  triesTtlMs,
+} from './attempt-throttle.ts'
 
-const prefix = 'user-directory:guesses:1'
+const prefix = 'user-directory:attempts:1'
 /** How long the first try waits for its connection. */
 const readyMsMax = 500
 
 // Redis's own clock: the processes' may differ.
-const enterScript = script(`
+const reserveScript = script(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lane = redis.call('HMGET', KEYS[1], 'tries', 'next_at')
-local tries = tonumber(lane[1] or 0)
-local start = math.max(now, tonumber(lane[2] or 0))
+local bucket = redis.call('HMGET', KEYS[1], 'tries', 'next_at')
+local tries = tonumber(bucket[1] or 0)
+local start = math.max(now, tonumber(bucket[2] or 0))
 local wait = start - now
 if wait > tonumber(ARGV[4]) then return -1 end
 local pause = 0
@@ -33,11 +38,11 @@ const succeededScript = script(`
 if tonumber(redis.call('HGET', KEYS[1], 'tries') or 0) > 0 then redis.call('HINCRBY', KEYS[1], 'tries', -1) end
 return 0`)
 
-export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
+export function openRedisAttemptThrottle(url: string, logger: Logger): AttemptThrottle {
   // Opened by the first try that needs it: its room for names takes longer to make than the rest of a function's start.
-  let twin: GuessCounter | undefined
-  const ownCount = (): GuessCounter => {
-    twin ??= openProcessGuesses()
+  let twin: AttemptThrottle | undefined
+  const ownCount = (): AttemptThrottle => {
+    twin ??= openProcessAttemptThrottle()
     return twin
   }
   let client: { redis: RedisClient; ready: Promise<void> } | undefined
@@ -73,23 +78,23 @@ export function openRedisGuesses(url: string, logger: Logger): GuessCounter {
     }
   }
 
-  const laneKey = (name: string) => `${prefix}:lane:${name}`
+  const bucketKey = (name: string) => `${prefix}:bucket:${name}`
   const markKey = (mark: string) => `${prefix}:mark:${mark}`
   return {
-    enter: (lane, waitMsMax) =>
+    reserve: (bucket, waitMsMax) =>
       attempt(
         async (redis) => {
-          const { name, free, pauseMsMin, pauseMsMax } = lane
-          const values = [free, pauseMsMin, pauseMsMax, waitMsMax, triesTtlMs]
-          const waitMs = numberOf(await redis.run(enterScript, [laneKey(name)], values))
+          const { name, burst, pauseMsMin, pauseMsMax } = bucket
+          const values = [burst, pauseMsMin, pauseMsMax, waitMsMax, triesTtlMs]
+          const waitMs = numberOf(await redis.run(reserveScript, [bucketKey(name)], values))
           return waitMs < 0 ? undefined : waitMs
         },
-        () => ownCount().enter(lane, waitMsMax),
+        () => ownCount().reserve(bucket, waitMsMax),
       ),
-    succeeded: (lane) =>
+    succeeded: (bucket) =>
       attempt(
-        async (redis) => void (await redis.run(succeededScript, [laneKey(lane.name)], [])),
-        () => ownCount().succeeded(lane),
+        async (redis) => void (await redis.run(succeededScript, [bucketKey(bucket.name)], [])),
+        () => ownCount().succeeded(bucket),
       ),
     remember: (mark) =>
       attempt(

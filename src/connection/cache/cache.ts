@@ -27,12 +27,12 @@ export type Lookup =
 const nameMark = 'name:'
 
 /** The place of what is known of a username, which `read` and `fill` take like a user's id. */
-export function namePlace(usernameFolded: string): string {
+export function usernameKey(usernameFolded: string): string {
   return nameMark + usernameFolded
 }
 
 /** @returns the folded username; undefined for a user's place */
-export function usernameAt(place: string): string | undefined {
+export function usernameOfKey(place: string): string | undefined {
   return place.startsWith(nameMark) ? place.slice(nameMark.length) : undefined
 }
 
@@ -48,11 +48,11 @@ export type Cache = {
   /**
    * Records, in a write's transaction, that the user must be removed. Where removing cannot fail, nothing.
    * @param names folded usernames whose places go too
-   * @returns what to hand to `forget` after the commit
+   * @returns what to hand to `invalidate` after the commit
    */
-  note(queries: Queries, id: string, names?: string[]): Promise<number | undefined>
+  recordInvalidation(queries: Queries, id: string, names?: string[]): Promise<number | undefined>
   /** Removes what is stored and ends every lease. Never throws; what could not be removed will be. */
-  forget(id: string, noted: number | undefined, names?: string[]): Promise<void>
+  invalidate(id: string, noted: number | undefined, names?: string[]): Promise<void>
   /**
    * The places that all processes share, some hundreds at a time, each at least once; nothing where they are
    * this process's alone. Bounded in memory however many there are.
@@ -83,18 +83,18 @@ export function entryTtlMs(): number {
   return 3_600_000 * (0.9 + Math.random() * 0.2)
 }
 /** How long an unknown id is remembered. */
-export const unknownTtlMs = 10_000
+export const negativeTtlMs = 10_000
 /** How long a reader has for its load. */
 export const leaseTtlMs = 5_000
 
 const unknown = Buffer.from('0\n')
 
 /** The entry that remembers that there is no such user. */
-export function unknownEntry(): Entry {
+export function negativeEntry(): Entry {
   return unknown
 }
 
-export function isUnknown(entry: Entry): boolean {
+export function isNegative(entry: Entry): boolean {
   return entry[0] === 0x30
 }
 
@@ -119,12 +119,12 @@ export function openProcessCache(): Cache {
       const place = places.get(id)
       if (place !== undefined && typeof place !== 'string') return place
       if (place !== lease) return undefined
-      places.set(id, entry, { ttl: isUnknown(entry) ? unknownTtlMs : entryTtlMs() })
+      places.set(id, entry, { ttl: isNegative(entry) ? negativeTtlMs : entryTtlMs() })
       return entry
     },
-    note: async () => undefined,
-    forget: async (id, _noted, names = []) => {
-      for (const place of [id, ...names.map(namePlace)]) places.delete(place)
+    recordInvalidation: async () => undefined,
+    invalidate: async (id, _noted, names = []) => {
+      for (const place of [id, ...names.map(usernameKey)]) places.delete(place)
     },
     scan: async () => ({ places: [], next: undefined }),
     versions: async () => ({ users: [], names: [] }),

@@ -14,11 +14,11 @@ import {
   type CachedName,
   type CachedVersion,
   entryTtlMs,
-  isUnknown,
+  isNegative,
   leaseTtlMs,
-  namePlace,
-  unknownTtlMs,
-  usernameAt,
+  negativeTtlMs,
+  usernameKey,
+  usernameOfKey,
 } from './cache.ts'
 import { openCacheRegistry, recordInvalidation } from './registry.ts'
 import { createCacheTrust, renewEveryMs } from './trust.ts'
@@ -113,7 +113,7 @@ export function openRedisCache(
 
   const keysOf = (era: string): string => `${prefix}:${era}:`
   const key = (place: string, era: string): string =>
-    `${keysOf(era)}${usernameAt(place) === undefined ? userMark : ''}${place}`
+    `${keysOf(era)}${usernameOfKey(place) === undefined ? userMark : ''}${place}`
 
   const registry = openCacheRegistry(db)
   const trust = createCacheTrust(
@@ -277,15 +277,15 @@ export function openRedisCache(
       return { kind: 'hit', entry: place }
     },
     fill: async (id, lease, entry) => {
-      const ttlMs = Math.round(isUnknown(entry) ? unknownTtlMs : entryTtlMs())
+      const ttlMs = Math.round(isNegative(entry) ? negativeTtlMs : entryTtlMs())
       const place = await attempt(async (era) =>
         bytesOf(await redis.run(fillScript, [key(id, era)], [lease, entry, ttlMs])),
       )
       return place && place[0] !== leaseMark ? place : undefined
     },
-    note: (queries, id, names = []) => recordInvalidation(queries, id, names),
-    forget: async (id, noted, names = []) => {
-      const places = [id, ...names.map(namePlace)]
+    recordInvalidation: (queries, id, names = []) => recordInvalidation(queries, id, names),
+    invalidate: async (id, noted, names = []) => {
+      const places = [id, ...names.map(usernameKey)]
       const giveUpAt = performance.now() + forgetMsMax
       for (;;) {
         const era = trust.known()
@@ -335,7 +335,7 @@ export function openRedisCache(
             const entry = bytesOf(entries[at])
             const version = versionOf(entry)
             if (entry === undefined || version === undefined) continue
-            const usernameFolded = usernameAt(place)
+            const usernameFolded = usernameOfKey(place)
             if (usernameFolded !== undefined) names.push({ usernameFolded, entry })
             else if (uuidForm.test(place)) users.push({ id: place, version })
           }

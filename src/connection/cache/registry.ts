@@ -2,7 +2,7 @@
 // recorded in their own transactions. Plain statements, so that Drizzle is not loaded for them.
 
 import type { Database, Queries } from '../postgres/database.ts'
-import { namePlace } from './cache.ts'
+import { usernameKey } from './cache.ts'
 import { type CacheRegistry, invalidationsMax } from './trust.ts'
 
 const insertion = 'INSERT INTO cache_invalidations (user_id, names) VALUES ($1, $2) RETURNING id'
@@ -40,7 +40,7 @@ export async function recordInvalidation(
   userId: string,
   names: string[],
 ): Promise<number | undefined> {
-  const [row] = await queries.named<{ id: string }>('invalidation', insertion, [userId, names])
+  const [row] = await queries.prepared<{ id: string }>('invalidation', insertion, [userId, names])
   return row && Number(row.id)
 }
 
@@ -50,7 +50,7 @@ export function openCacheRegistry(database: Database): CacheRegistry {
   return {
     look: async (upTo) => {
       const [row] = await db.query((queries) =>
-        queries.named<RegistryRow>('cache-registry', registryText, [upTo ?? null, invalidationsMax]),
+        queries.prepared<RegistryRow>('cache-registry', registryText, [upTo ?? null, invalidationsMax]),
       )
       if (!row || row.isStandby) throw new Error('PostgreSQL is a standby: it may not know the last writes')
       const { runId, era, newest, invalidations } = row
@@ -59,15 +59,15 @@ export function openCacheRegistry(database: Database): CacheRegistry {
         newest: newest ?? undefined,
         invalidations: invalidations.map(({ id, userId, names }) => ({
           id,
-          keys: [userId, ...(names ?? []).map(namePlace)],
+          keys: [userId, ...(names ?? []).map(usernameKey)],
         })),
       }
     },
     beginEra: async (runId, seen) => {
-      await db.query((queries) => queries.named('cache-era', eraBeginning, [runId, seen ?? null]))
+      await db.query((queries) => queries.prepared('cache-era', eraBeginning, [runId, seen ?? null]))
     },
     complete: async (ids, era) => {
-      await db.query((queries) => queries.named('invalidations-done', completion, [ids, era]))
+      await db.query((queries) => queries.prepared('invalidations-done', completion, [ids, era]))
     },
   }
 }

@@ -5,10 +5,10 @@ import type { Keyed } from './dataloader.ts'
 
 /** Statements on one connection: Drizzle's builder, and plain ones for the few that are hot or particular. */
 export type Queries = NodePgDatabase & {
-  /** A prepared statement. Its plan may become a generic one: not for statements whose plan depends on values. */
-  named<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
-  /** Planned anew each time: for a table that is nearly empty at one moment and very full at the next. */
-  planned<Row extends QueryResultRow>(text: string, values: unknown[]): Promise<Row[]>
+  /** A named statement, prepared once. PostgreSQL may switch to a generic plan, so plans must not depend on values. */
+  prepared<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
+  /** Planned on each call, for plans that depend on the values or on how full a table is at the moment. */
+  unprepared<Row extends QueryResultRow>(text: string, values: unknown[]): Promise<Row[]>
 }
 
 /** PostgreSQL answers, and takes no writes: it is a standby, or its operator lets nothing be written. */

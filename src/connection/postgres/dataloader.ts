@@ -23,7 +23,7 @@ const keysMax = 100
  * @returns reads one: undefined when there is none.
  *   @throws what `run` throws; ServiceError `overloaded` when too many wait, or for too long
  */
-export function batched<Row extends Keyed>(
+export function createDataloader<Row extends Keyed>(
   run: (keys: string[]) => Promise<Row[]>,
   { waiting: waitingMax, waitMsMax }: { waiting: number; waitMsMax: number },
 ): (key: string) => Promise<Row | undefined> {

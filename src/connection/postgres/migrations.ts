@@ -10,14 +10,15 @@ import { areColumnsDerived, deriveColumns } from './derived-columns.ts'
 import { prepareSession, processIdOf, roleSetting, sessionSettings } from './session.ts'
 
 const folder = findFolder()
-// Any number that nothing else in the database uses.
+// An arbitrary advisory lock key that nothing else in the database uses.
 const lockKey = 7_301_442
 
 /**
- * Safe to run from several processes at once: they take turns, and the later ones find nothing to do.
- * @param serviceRole the role that servers log in as, where it is not the tables' owner: made if it is missing,
- *   and let read and write rows and nothing else
- * @returns what its owner should know about the database, in sentences
+ * Applies the missing migrations. Several processes may run it at once: an advisory lock makes them take turns.
+ * @param serviceRole the role that servers log in as, if it is not the tables' owner. It is created if missing,
+ *   and granted access to rows only
+ * @returns warnings for the operator, as sentences
+ * @throws Error that says what to do, when the database cannot be reached or migrated
  */
 export async function migrate(databaseUrl: string, serviceRole?: string): Promise<string[]> {
   const client = new Client({
@@ -25,15 +26,19 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
     connectionTimeoutMillis: 10_000,
     application_name: 'user-directory migrate',
   })
-  // What breaks between two statements fails the next one; without a listener it would end the process.
+  // The next statement reports a lost connection; without a listener the event would end the process.
   client.on('error', () => {})
   await connect(client)
   try {
-    if (!isManaged(databaseUrl)) await refusePooler(client)
-    // A proxy's sessions have the API's time limit. A migration that waits behind a long transaction makes
-    // everybody wait behind it.
+    if (!isManaged(databaseUrl)) await rejectPooler(client)
+    // RDS Proxy applies the API's time limit. The lock limit keeps a migration that waits behind a long transaction
+    // from blocking all other statements.
     await client.query("SET statement_timeout = 0; SET lock_timeout = '30s'; SET search_path = public")
     await client.query('SELECT pg_advisory_lock($1)', [lockKey])
+    if ((await historyOf(client)) === 'unknown')
+      throw new Error(
+        'The database was created by another line of migrations, such as those of a development version. Set DATABASE_URL to an empty database.',
+      )
     await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
     if (serviceRole !== undefined) await prepareServiceRole(client, serviceRole)
     await deriveColumns(client)
@@ -43,7 +48,7 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
     return rows[0]?.isUnicode
       ? []
       : [
-          "The database's LC_CTYPE takes ASCII letters only for letters: searches for others will be slow. Make the database with one of UTF-8, such as C.UTF-8.",
+          "The database's LC_CTYPE treats only ASCII characters as letters, so searches for other scripts will be slow. Create the database with a UTF-8 locale, such as C.UTF-8.",
         ]
   } finally {
     await client.end()
@@ -54,18 +59,18 @@ async function connect(client: pg.Client): Promise<void> {
   try {
     await client.connect()
   } catch (error) {
-    // One for several addresses has no message of its own.
+    // Node's AggregateError for several addresses has an empty message.
     const { message, code } = error as NodeJS.ErrnoException
     throw new Error(`The database of DATABASE_URL cannot be reached: ${message || code}`, { cause: error })
   }
 }
 
-/** Behind a pooler, neither settings nor locks need to last from one statement to the next. */
-async function refusePooler(client: Client): Promise<void> {
+/** Behind a pooler, a session's settings and locks may not last from one statement to the next. */
+async function rejectPooler(client: Client): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   if (rows[0]?.pid !== processIdOf(client))
     throw new Error(
-      'Migrations need a connection to PostgreSQL itself, and DATABASE_URL leads through a pooler. Run them with a DATABASE_URL that leads past it.',
+      'Migrations need a direct connection to PostgreSQL, but DATABASE_URL leads through a pooler. Set DATABASE_URL to an address that bypasses it.',
     )
 }
 
@@ -74,27 +79,26 @@ async function prepareServiceRole(client: pg.Client, role: string): Promise<void
     (await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name])).rowCount === 1
   const name = client.escapeIdentifier(role)
   if (!(await exists(role))) await client.query(`CREATE ROLE ${name} LOGIN`)
-  // On RDS a member of this role logs in by IAM, and has no password.
+  // On RDS, members of this role log in by IAM and have no password.
   if (await exists('rds_iam')) await client.query(`GRANT rds_iam TO ${name}`)
-  // A pooler's sessions have these alone: it passes on none of a client's.
+  // A pooler does not pass on a client's settings, so the role must have them.
   const { rows } = await client.query<{ setting: string }>(
     'SELECT name AS setting FROM pg_settings WHERE lower(name) = ANY($1)',
     [Object.keys(sessionSettings).map((setting) => setting.toLowerCase())],
   )
   for (const { setting } of rows) await client.query(roleSetting(name, setting))
-  // The second schema tells a server whether all migrations have been made.
+  // Servers read the schema `drizzle` to see whether all migrations are applied.
   await client.query(`
     GRANT USAGE ON SCHEMA public, drizzle TO ${name};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${name};
     GRANT SELECT ON ALL TABLES IN SCHEMA drizzle TO ${name}`)
 }
 
-/**
- * Whether a database has our tables, all of this version's migrations, and columns derived by its rules.
- * @throws Error that says what to do, when it cannot be reached or its sessions cannot be used
- */
-export async function schemaState(databaseUrl: string): Promise<'none' | 'behind' | 'current'> {
-  const latest = readMigrationFiles({ migrationsFolder: folder }).at(-1)
+/** `none`: no tables yet. `behind`: run the migrations. `unknown`: created by another line of migrations. */
+export type SchemaState = 'none' | 'behind' | 'current' | 'unknown'
+
+/** @throws Error that says what to do, when the database cannot be reached or its sessions cannot be used */
+export async function schemaState(databaseUrl: string): Promise<SchemaState> {
   const client = new Client({
     ...clientConfig(databaseUrl),
     connectionTimeoutMillis: 10_000,
@@ -104,24 +108,33 @@ export async function schemaState(databaseUrl: string): Promise<'none' | 'behind
   await connect(client)
   try {
     await prepareSession(client, { isManaged: isManaged(databaseUrl), msMax: 10_000 })
-    const { rows } = await client.query<{ exists: boolean }>(
-      `SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`,
-    )
-    if (!rows[0]?.exists) return 'none'
-    const applied = await client.query('SELECT 1 FROM drizzle.__drizzle_migrations WHERE hash = $1', [
-      latest?.hash,
-    ])
-    return applied.rowCount === 1 && (await areColumnsDerived(client)) ? 'current' : 'behind'
+    const history = await historyOf(client)
+    return history === 'current' && !(await areColumnsDerived(client)) ? 'behind' : history
   } finally {
     await client.end()
   }
 }
 
-/** It lies beside or above this module, which is bundled into other places. */
+/** Compares the applied migrations with this version's files. Later migrations of a newer version are accepted. */
+async function historyOf(client: pg.Client): Promise<SchemaState> {
+  const files = readMigrationFiles({ migrationsFolder: folder })
+  const table = await client.query<{ exists: boolean }>(
+    `SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`,
+  )
+  if (!table.rows[0]?.exists) return 'none'
+  const { rows } = await client.query<{ hash: string }>('SELECT hash FROM drizzle.__drizzle_migrations')
+  if (rows.length === 0) return 'none'
+  const applied = new Set(rows.map(({ hash }) => hash))
+  const isApplied = files.map(({ hash }) => applied.has(hash))
+  if (isApplied[0] !== true) return 'unknown'
+  return isApplied.at(-1) ? 'current' : 'behind'
+}
+
+/** Searches this module's folder and its parents, because bundles place the module elsewhere. */
 function findFolder(): string {
   for (let parent = import.meta.dirname; ; parent = dirname(parent)) {
     const folder = join(parent, 'migrations')
     if (existsSync(join(folder, 'meta/_journal.json'))) return folder
-    if (parent === dirname(parent)) throw new Error('there is no folder with migrations')
+    if (parent === dirname(parent)) throw new Error('the migrations folder is missing')
   }
 }

@@ -8,7 +8,7 @@ import type { Logger } from '../../platform/logger.ts'
 import { fairQueue } from '../../platform/queue.ts'
 import { Client, clientConfig, isManaged } from './client.ts'
 import { type Database, type Queries, ReadOnlyDatabase } from './database.ts'
-import { batched, type Keyed } from './dataloader.ts'
+import { createDataloader, type Keyed } from './dataloader.ts'
 import { prepareSession, UnusableSession } from './session.ts'
 import { type FailureKind, failureOf, onWire } from './sqlstates.ts'
 
@@ -71,14 +71,14 @@ export function openPool(url: string, logger: Logger): Pool {
   const bind = (client: pg.PoolClient): Queries => {
     const known = queriesOf.get(client)
     if (known) return known
-    const planned = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
+    const unprepared = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
       (await onWire(client.query<Row>(text, values))).rows
     const queries = Object.assign(drizzle({ client }), {
-      named: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
+      prepared: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
         pooled.has(client)
-          ? planned<Row>(text, values)
+          ? unprepared<Row>(text, values)
           : (await onWire(client.query<Row>({ name, text, values }))).rows,
-      planned,
+      unprepared,
     })
     queriesOf.set(client, queries)
     return queries
@@ -181,8 +181,8 @@ export function openPool(url: string, logger: Logger): Pool {
   const readerOf = <Row extends Keyed>(name: string, text: string) => {
     const known = readers.get(name) as ((key: string) => Promise<Row | undefined>) | undefined
     if (known) return known
-    const reader = batched(
-      (keys) => withClient(`reads of ${name}`, (client) => bind(client).named<Row>(name, text, [keys])),
+    const reader = createDataloader(
+      (keys) => withClient(`reads of ${name}`, (client) => bind(client).prepared<Row>(name, text, [keys])),
       { waiting: waitingMax, waitMsMax },
     )
     readers.set(name, reader)

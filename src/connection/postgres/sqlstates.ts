@@ -74,7 +74,7 @@ function classify(cause: unknown): Failure | undefined {
 }
 
 /** The constraint that a statement broke, when it broke a unique one (SQLSTATE 23505). */
-export function brokenUniqueConstraint(error: unknown): string | undefined {
+export function violatedUniqueConstraint(error: unknown): string | undefined {
   const cause = error instanceof DrizzleQueryError ? error.cause : error
   return cause instanceof pg.DatabaseError && cause.code === '23505' ? cause.constraint : undefined
 }

@@ -2,8 +2,8 @@
 // yet, and whether a token may be made.
 
 import { setTimeout as pause } from 'node:timers/promises'
-import { poolArrivals } from '../../model/tables.ts'
-import { fold, isPoolName } from '../../model/text.ts'
+import { pendingUserMigrations } from '../../model/tables.ts'
+import { fold, isSamePoolUsername } from '../../model/text.ts'
 import { canBeUsername } from '../../model/username.ts'
 import type { ServiceContext } from '../context.ts'
 import { usernameHash } from '../identity/callers.ts'
@@ -25,14 +25,14 @@ export async function migrateUser(
 ): Promise<string | undefined> {
   const user = await checkPassword(ctx, { username: typed, password })
   // Names that are the same to us and not to the pool, as ß and ss are, would be two users there.
-  if (!user || !isPoolName(user.username, typed)) return undefined
+  if (!user || !isSamePoolUsername(user.username, typed)) return undefined
   // One that is there already stays: where two come at once, the pool may take in either.
   const arrival = {
     usernameSha256: usernameHash(fold(user.username)),
     userId: user.id,
     sessionsValidFrom: user.sessionsValidFrom,
   }
-  await ctx.db.query((queries) => queries.insert(poolArrivals).values(arrival).onConflictDoNothing())
+  await ctx.db.query((queries) => queries.insert(pendingUserMigrations).values(arrival).onConflictDoNothing())
   // Here too: whether the pool takes a token's time before or after its last trigger is not documented.
   await pause(await sessionWaitMs(ctx, user.username))
   return user.username
@@ -49,7 +49,7 @@ export async function admitUser(
 ): Promise<{ groups: string[] } | undefined> {
   const state = await readState(ctx, poolUsername)
   if (state?.arrival && !(await welcome(ctx, poolUsername, state.arrival))) return undefined
-  if (state?.status !== 'ACTIVE' || !isPoolName(state.username ?? '', poolUsername)) return undefined
+  if (state?.status !== 'ACTIVE' || !isSamePoolUsername(state.username ?? '', poolUsername)) return undefined
   // Until the pool is told, a password that is no longer the right one would do there.
   if (state.isPending) return undefined
   if (state.groups) await askForGroups(ctx, poolUsername, state)
@@ -100,18 +100,18 @@ SELECT u.id, u.username, u.status, g.groups,
       AND u.sessions_valid_from IS NOT DISTINCT FROM a.sessions_valid_from
   ) END AS arrival,
   coalesce(greatest(0, ${skewMs} + 1000 * extract(
-    epoch FROM date_trunc('second', greatest(u.sessions_valid_from, f.freed_at)) + interval '1 s' - clock_timestamp()
+    epoch FROM date_trunc('second', greatest(u.sessions_valid_from, f.released_at)) + interval '1 s' - clock_timestamp()
   )), 0)::float8 AS "waitMs"
 FROM (VALUES (sha256(convert_to($1::text, 'UTF8')))) AS name(hash)
   LEFT JOIN users u ON u.username_folded = $1
   LEFT JOIN pool_groups g ON g.user_id = u.id
-  LEFT JOIN former_usernames f ON f.username_sha256 = name.hash
-  LEFT JOIN pool_arrivals a ON a.username_sha256 = name.hash`
+  LEFT JOIN released_usernames f ON f.username_sha256 = name.hash
+  LEFT JOIN pending_user_migrations a ON a.username_sha256 = name.hash`
 
 async function readState({ db }: ServiceContext, username: string): Promise<State | undefined> {
   if (!canBeUsername(username)) return undefined
   const [state] = await db.query((queries) =>
-    queries.named<State>('pool-user-state', stateText, [fold(username)]),
+    queries.prepared<State>('pool-user-state', stateText, [fold(username)]),
   )
   return state
 }
@@ -128,9 +128,9 @@ async function welcome(
   { userId, isRight }: Arrival,
 ): Promise<boolean> {
   const folded = fold(poolUsername)
-  const gone = 'DELETE FROM pool_arrivals WHERE username_sha256 = $1'
+  const gone = 'DELETE FROM pending_user_migrations WHERE username_sha256 = $1'
   if (isRight || !outbox.pool) {
-    await db.query((queries) => queries.named('pool-arrived', gone, [usernameHash(folded)]))
+    await db.query((queries) => queries.prepared('pool-arrived', gone, [usernameHash(folded)]))
     return isRight
   }
   const text = `
@@ -139,7 +139,7 @@ async function welcome(
       (event_id, user_id, type, data, pool_task, pool_username, pool_username_folded, pool_pending, bus_pending)
     VALUES (gen_random_uuid(), $2, 'user.updated', '{}', 'remove', $3, $4, true, false)`
   const values = [usernameHash(folded), userId, poolUsername, folded]
-  await db.query((queries) => queries.named('pool-arrived-late', text, values))
+  await db.query((queries) => queries.prepared('pool-arrived-late', text, values))
   return false
 }
 
@@ -158,5 +158,7 @@ async function askForGroups(
       (event_id, user_id, type, data, pool_task, pool_username, pool_username_folded, pool_pending, bus_pending)
     SELECT gen_random_uuid(), $1, 'user.updated', '{}', 'groups', $2, $3, true, false
     WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = $1 AND pool_task = 'groups' AND pool_pending)`
-  await db.query((queries) => queries.named('pool-groups-ask', text, [id, poolUsername, fold(poolUsername)]))
+  await db.query((queries) =>
+    queries.prepared('pool-groups-ask', text, [id, poolUsername, fold(poolUsername)]),
+  )
 }

@@ -4,13 +4,13 @@
 // the database is asked when it is not there. When neither can say, no token of a person is taken: a write would
 // need the database, and a read one of the two.
 import { LRUCache } from 'lru-cache'
-import { type CachedName, type Entry, namePlace } from '../../connection/cache/cache.ts'
+import { type CachedName, type Entry, usernameKey } from '../../connection/cache/cache.ts'
 import type { Connections } from '../../connection/open.ts'
 import type { Queries } from '../../connection/postgres/database.ts'
 import type { Keyed } from '../../connection/postgres/dataloader.ts'
 import type { Claims } from '../../connection/tokens/claims.ts'
 import { invalidToken } from '../../model/errors.ts'
-import { fold, isPoolName } from '../../model/text.ts'
+import { fold, isSamePoolUsername } from '../../model/text.ts'
 import { canBeUsername } from '../../model/username.ts'
 import { metricFields } from '../../platform/metrics.ts'
 import { readEntry } from '../users/record.ts'
@@ -49,13 +49,14 @@ export type CallerLookup = {
   committed(caller: Caller): void
 }
 
-const nameColumns = 'u.id, u.username, u.status, greatest(u.sessions_valid_from, f.freed_at) AS "validFrom"'
+const nameColumns =
+  'u.id, u.username, u.status, greatest(u.sessions_valid_from, f.released_at) AS "validFrom"'
 
 const namesText = (more = '') => `
 SELECT asked.name AS key, ${nameColumns} ${more}
 FROM unnest($1::text[]) AS asked (name)
 LEFT JOIN users u ON u.username_folded = asked.name
-LEFT JOIN former_usernames f ON f.username_sha256 = sha256(convert_to(asked.name, 'UTF8'))`
+LEFT JOIN released_usernames f ON f.username_sha256 = sha256(convert_to(asked.name, 'UTF8'))`
 const callersByName = namesText()
 
 // Everything in one statement, which sees one state of the database.
@@ -99,7 +100,7 @@ export async function findDriftedNames(
 ): Promise<DriftedName[]> {
   if (names.length === 0) return []
   const rows = await db.query((queries) =>
-    queries.named<NameRow & { isBeingWritten: boolean }>('cached-names', comparison, [
+    queries.prepared<NameRow & { isBeingWritten: boolean }>('cached-names', comparison, [
       names.map(({ usernameFolded }) => usernameFolded),
     ]),
   )
@@ -143,10 +144,10 @@ export function createCallerLookup({
   }
 
   const look = async (folded: string): Promise<NameRecord> => {
-    const place = await cache.read(namePlace(folded))
+    const place = await cache.read(usernameKey(folded))
     if (place.kind === 'hit') return readRecord(place.entry)
     const record = await load(folded)
-    if (place.kind === 'miss') await cache.fill(namePlace(folded), place.lease, toNameEntry(record))
+    if (place.kind === 'miss') await cache.fill(usernameKey(folded), place.lease, toNameEntry(record))
     return record
   }
 
@@ -172,7 +173,7 @@ export function createCallerLookup({
     // … nor let one of them have the other's record. Our own pool does not: it may hold the name in any case.
     const owns =
       user !== undefined &&
-      (user.username === exact || (outbox.pool !== undefined && isPoolName(user.username, exact)))
+      (user.username === exact || (outbox.pool !== undefined && isSamePoolUsername(user.username, exact)))
     return { role: roleOf(claims, owns), userId: owns ? user.id : undefined, key, claims }
   }
 
@@ -198,7 +199,7 @@ export function createCallerLookup({
       if (claims.expiresAtMs !== undefined && claims.expiresAtMs <= Date.now()) throw invalidToken()
       const name = nameOf(claims)
       if (!('folded' in name)) return
-      const [row] = await queries.named<NameRow>('callers-by-name', callersByName, [[name.folded]])
+      const [row] = await queries.prepared<NameRow>('callers-by-name', callersByName, [[name.folded]])
       const now = judge(claims, name, row ? toRecord(row) : {})
       if (now?.role !== role || (userId !== undefined && now.userId !== userId)) throw invalidToken()
     },

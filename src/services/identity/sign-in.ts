@@ -8,10 +8,10 @@
 // Guessing is slow: tries at one name wait for one another, and tries from one source do. That must not lock
 // anybody out, so:
 // - a wait is bounded, and nothing is refused for having been guessed at: only while more tries are under way than
-//   the lane takes in its longest wait;
-// - a name's lane takes several times as many tries a second as one source may make at that name, so that no single
+//   the bucket takes in its longest wait;
+// - a name's bucket takes several times as many tries a second as one source may make at that name, so that no single
 //   source can fill it;
-// - a source from which the user has signed in has only a lane of its own with that user, which nobody else's tries
+// - a source from which the user has signed in has only a bucket of its own with that user, which nobody else's tries
 //   reach.
 // What is left to somebody with very many sources is to make a user who signs in from a new place try again, for as
 // long as the flood lasts. The user pool tells no source: there, that holds for the first sign-in of a user.
@@ -19,7 +19,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { and, eq, sql } from 'drizzle-orm'
-import type { Lane } from '../../connection/attempts/attempt-throttle.ts'
+import type { Bucket } from '../../connection/attempts/attempt-throttle.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { passwordUnitsMax } from '../../model/password.ts'
 import { users } from '../../model/tables.ts'
@@ -28,7 +28,7 @@ import { canBeUsername, usernameUnitsMax } from '../../model/username.ts'
 import type { ServiceContext } from '../context.ts'
 import { hashForRenewal, shouldRenew, unknownUsersHash, verifyPassword } from './passwords.ts'
 
-type SignInContext = Pick<ServiceContext, 'db' | 'guesses' | 'logger'>
+type SignInContext = Pick<ServiceContext, 'db' | 'attempts' | 'logger'>
 
 export type SignedIn = {
   id: string
@@ -43,9 +43,9 @@ const beginMsMax = 3_000
 /** Longer than nearly every hash that is taken needs. */
 const refusalMsMin = 400
 
-const byName = { free: 5, pauseMsMin: 50, pauseMsMax: 250 }
-const bySource = { free: 20, pauseMsMin: 50, pauseMsMax: 1_000 }
-const byPair = { free: 5, pauseMsMin: 100, pauseMsMax: 1_000 }
+const byName = { burst: 5, pauseMsMin: 50, pauseMsMax: 250 }
+const bySource = { burst: 20, pauseMsMin: 50, pauseMsMax: 1_000 }
+const byPair = { burst: 5, pauseMsMin: 100, pauseMsMax: 1_000 }
 
 /**
  * @param source what the caller can tell sources apart by, such as an address that was not made up by the client
@@ -62,8 +62,8 @@ export async function checkPassword(
   const share = source === undefined ? `name:${name}` : `source:${digest(source)}`
   const turn = { share, beginUntil }
   const ctx = { ...connections, db: connections.db.of(share) }
-  const lanes = await lanesOf(ctx, name, source)
-  await enter(ctx, lanes)
+  const buckets = await bucketsOf(ctx, name, source)
+  await reserve(ctx, buckets)
 
   const refuseAt = performance.now() + refusalMsMin
   const user = isPossible ? await findUser(ctx, username) : undefined
@@ -74,8 +74,8 @@ export async function checkPassword(
     return undefined
   }
 
-  await Promise.all(lanes.map((lane) => ctx.guesses.succeeded(lane)))
-  if (source !== undefined) await ctx.guesses.remember(pairOf(name, source))
+  await Promise.all(buckets.map((bucket) => ctx.attempts.succeeded(bucket)))
+  if (source !== undefined) await ctx.attempts.remember(pairOf(name, source))
   if (shouldRenew(user.passwordHash, right)) await renew(ctx, user, () => hashForRenewal(password, turn))
   const { id, username: ownName, sessionsValidFrom } = user
   return { id, username: ownName, sessionsValidFrom }
@@ -94,35 +94,35 @@ export async function checkOwnPassword(
 ): Promise<boolean> {
   const beginUntil = performance.now() + beginMsMax
   // Only with the user's own token can anybody get into it.
-  const lane = { name: `own:${userId}`, ...byPair }
-  await enter(ctx, [lane])
-  const right = await verifyPassword(hash, password, { share: lane.name, beginUntil })
+  const bucket = { name: `own:${userId}`, ...byPair }
+  await reserve(ctx, [bucket])
+  const right = await verifyPassword(hash, password, { share: bucket.name, beginUntil })
   const isRight = right !== undefined
-  if (isRight) await ctx.guesses.succeeded(lane)
+  if (isRight) await ctx.attempts.succeeded(bucket)
   return isRight
 }
 
-async function lanesOf(
-  { guesses }: SignInContext,
+async function bucketsOf(
+  { attempts }: SignInContext,
   name: string,
   source: string | undefined,
-): Promise<Lane[]> {
-  const lane = { name: `name:${name}`, ...byName }
-  if (source === undefined) return [lane]
+): Promise<Bucket[]> {
+  const bucket = { name: `name:${name}`, ...byName }
+  if (source === undefined) return [bucket]
   const pair = { name: pairOf(name, source), ...byPair }
-  if (await guesses.isRemembered(pair.name)) return [pair]
-  return [pair, { name: `source:${digest(source)}`, ...bySource }, lane]
+  if (await attempts.isRemembered(pair.name)) return [pair]
+  return [pair, { name: `source:${digest(source)}`, ...bySource }, bucket]
 }
 
-async function enter({ guesses }: SignInContext, lanes: Lane[]): Promise<void> {
+async function reserve({ attempts }: SignInContext, buckets: Bucket[]): Promise<void> {
   let waitMs = 0
-  for (const lane of lanes) {
-    const laneMs = await guesses.enter(lane, waitMsMax)
-    if (laneMs === undefined)
+  for (const bucket of buckets) {
+    const bucketMs = await attempts.reserve(bucket, waitMsMax)
+    if (bucketMs === undefined)
       throw new ServiceError('overloaded', 'There are too many tries at this password. Try again shortly.', {
         retryAfterSeconds: 2,
       })
-    waitMs = Math.max(waitMs, laneMs)
+    waitMs = Math.max(waitMs, bucketMs)
   }
   if (waitMs > 0) await pause(waitMs)
 }

@@ -59,7 +59,7 @@ export async function record(
       poolPending: poolTask !== undefined,
       busPending: bus !== undefined,
       // Meanwhile only the process that knows the password may tell the pool of it.
-      ...(poolTask === 'password' && { dueAt: sql`clock_timestamp() + interval '3 s'` }),
+      ...(poolTask === 'password' && { poolDueAt: sql`clock_timestamp() + interval '3 s'` }),
     })
     .returning({ id: outbox.id })
   return poolTask === 'password' ? row?.id : undefined
@@ -78,7 +78,7 @@ function poolTaskOf({ before, after }: Change, changed: ChangedField[]): PoolTas
   // A pool's usernames cannot be changed: under the new one the user comes in anew.
   if (!after || changed.includes('username')) return 'remove'
   if (changed.includes('password')) return 'password'
-  return changed.includes('status') ? 'standing' : undefined
+  return changed.includes('status') ? 'status' : undefined
 }
 
 function changedFields({ before, after, isPasswordNew }: Change): ChangedField[] {

@@ -48,7 +48,7 @@ const reportMs = 60_000
 export const lagSecondsMax = 60
 
 const columns = {
-  pool: { pending: 'pool_pending', attempts: 'attempts', due: 'due_at' },
+  pool: { pending: 'pool_pending', attempts: 'pool_attempts', due: 'pool_due_at' },
   bus: { pending: 'bus_pending', attempts: 'bus_attempts', due: 'bus_due_at' },
 }
 
@@ -80,11 +80,11 @@ RETURNING o.id, event_id AS "eventId", user_id AS "userId", type, data, pool_tas
 }
 
 const claimDue = {
-  pool: claimText('pool', dueText('pool', 'o.id'), 'o.due_at <= now()', 'SKIP LOCKED'),
+  pool: claimText('pool', dueText('pool', 'o.id'), 'o.pool_due_at <= now()', 'SKIP LOCKED'),
   bus: claimText('bus', dueText('bus', 'o.id'), 'o.bus_due_at <= now()', 'SKIP LOCKED'),
 }
 // Waits where the bus's claim of the same row is being stored: nobody else could set the password.
-const claimNew = claimText('pool', 'SELECT id FROM outbox WHERE id = $1', 'o.attempts = 0', '')
+const claimNew = claimText('pool', 'SELECT id FROM outbox WHERE id = $1', 'o.pool_attempts = 0', '')
 
 // What waits for a row that is tried again much later is not looked at before that: in a long outage it may be very
 // many. Only a failure makes a row due later than a claim does.
@@ -114,7 +114,7 @@ export async function deliverNow(ctx: DeliveryContext, outboxId: number, passwor
   try {
     const { pool } = ctx.outbox
     if (!pool) return
-    const rows = await ctx.db.query((queries) => queries.planned<Row>(claimNew, [outboxId]))
+    const rows = await ctx.db.query((queries) => queries.unprepared<Row>(claimNew, [outboxId]))
     const told = tellPool(ctx, pool, rows, AbortSignal.timeout(deliverNowMsMax), password)
     // Tokens tell their age in whole seconds: who signs in once this is answered must not seem to have before.
     await Promise.all([told, pause(1_000 - (Date.now() % 1_000))])
@@ -165,7 +165,7 @@ export async function outboxState({ db }: DeliveryContext): Promise<{ pending: n
       coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS "lagSeconds"
     FROM outbox`
   const [state] = await db.query((queries) =>
-    queries.named<{ pending: number; lagSeconds: number }>('outbox-state', text, []),
+    queries.prepared<{ pending: number; lagSeconds: number }>('outbox-state', text, []),
   )
   return state ?? { pending: 0, lagSeconds: 0 }
 }
@@ -182,8 +182,8 @@ export async function deliverDue(ctx: DeliveryContext, target: Target, signal: A
   const { db, outbox } = ctx
   const { pool, bus } = outbox
   if (!outbox[target]) return 0
-  const rows = await db.query((queries) => queries.planned<Row>(claimDue[target], []))
-  if (rows.length === 0) return (await db.query((queries) => queries.planned(defer[target], []))).length
+  const rows = await db.query((queries) => queries.unprepared<Row>(claimDue[target], []))
+  if (rows.length === 0) return (await db.query((queries) => queries.unprepared(defer[target], []))).length
   if (target === 'pool') return pool ? tellPool(ctx, pool, rows, signal) : 0
   return bus ? publish(ctx, bus, rows, signal) : 0
 }
@@ -270,7 +270,7 @@ async function doTask(
   const isSet = poolTask === 'password' && password !== undefined
   if (poolTask === 'groups') {
     if (user) await putBackGroups(ctx, pool, row.userId, poolUsername, signal)
-  } else if (poolTask === 'standing' || isSet) {
+  } else if (poolTask === 'status' || isSet) {
     if (isSet) await pool.setPassword(poolUsername, password, signal)
     // As the row says now. An erased user's removal follows.
     if (user) await (user.status === 'BLOCKED' ? pool.disable : pool.enable)(poolUsername, signal)
@@ -344,14 +344,14 @@ async function settle(
 ): Promise<boolean> {
   const ids = outcomes.map(({ row }) => row.id)
   return db.transaction(async (queries) => {
-    const settled = await queries.planned(settleTexts[target], [
+    const settled = await queries.unprepared(settleTexts[target], [
       ids,
       outcomes.map(({ row }) => row.attempts),
       outcomes.map(({ isDone }) => isDone),
       outcomes.map(({ row, isDone }) => (isDone ? 0 : backOffMs(row.attempts))),
     ])
     // A statement of its own: the one above has locked the rows, so this one sees what the other target has noted.
-    await queries.planned(removeText, [ids])
+    await queries.unprepared(removeText, [ids])
     return settled.length > 0
   })
 }

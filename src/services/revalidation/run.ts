@@ -4,7 +4,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, inArray, sql } from 'drizzle-orm'
-import { type CachedName, type CachedVersion, namePlace } from '../../connection/cache/cache.ts'
+import { type CachedName, type CachedVersion, usernameKey } from '../../connection/cache/cache.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { jobCheckpoints, users } from '../../model/tables.ts'
 import { metricFields } from '../../platform/metrics.ts'
@@ -291,7 +291,7 @@ async function compareUsers({ db }: ServiceContext, entries: CachedVersion[]): P
   // PostgreSQL's own form of an array: the driver's way to it takes longer than the comparison.
   const list = (values: (string | number)[]) => `{${values.join()}}`
   const rows = await db.query((queries) =>
-    queries.named<CachedVersion & { present: number; isBeingWritten: boolean }>(
+    queries.prepared<CachedVersion & { present: number; isBeingWritten: boolean }>(
       'cached-versions',
       comparison,
       [list(entries.map(({ id }) => id)), list(entries.map(({ version }) => version))],
@@ -310,7 +310,7 @@ async function compareUsers({ db }: ServiceContext, entries: CachedVersion[]): P
 async function compareNames(ctx: ServiceContext, names: CachedName[]): Promise<Suspect[]> {
   const drifted = await findDriftedNames(ctx, names)
   return drifted.map(({ cached, userId, isBeingWritten }) => ({
-    place: namePlace(cached.usernameFolded),
+    place: usernameKey(cached.usernameFolded),
     begin: cached.entry,
     isGone: userId === undefined,
     isBeingWritten,

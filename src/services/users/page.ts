@@ -158,7 +158,7 @@ const dialect = new PgDialect()
 
 function readNamed(queries: Queries, name: string, statement: SQL): Promise<Row[]> {
   const { sql: text, params } = dialect.sqlToQuery(statement)
-  return queries.named<Row>(name, text, params)
+  return queries.prepared<Row>(name, text, params)
 }
 
 /**

@@ -1,6 +1,6 @@
 // One user, from the cache when it can be.
 
-import { type Entry, isUnknown, unknownEntry } from '../../connection/cache/cache.ts'
+import { type Entry, isNegative, negativeEntry } from '../../connection/cache/cache.ts'
 import type { Keyed } from '../../connection/postgres/dataloader.ts'
 import { ServiceError } from '../../model/errors.ts'
 import type { ServiceContext } from '../context.ts'
@@ -34,7 +34,7 @@ export function createUserReader({ db, cache, avatarBaseUrl }: ServiceContext): 
 
   const loadEntry = async (id: string): Promise<Entry> => {
     const row = await db.readByKey<UserRow & Keyed>('users-by-id', usersById, id)
-    return row ? toEntry(toUser(row, avatarBaseUrl)) : unknownEntry()
+    return row ? toEntry(toUser(row, avatarBaseUrl)) : negativeEntry()
   }
 
   const loadAndFill = async (id: string, lease: string): Promise<Load> => {
@@ -66,7 +66,7 @@ export function createUserReader({ db, cache, avatarBaseUrl }: ServiceContext): 
   return {
     get: async (id) => {
       const { entry, cache } = await find(id)
-      if (isUnknown(entry)) throw noSuchUser()
+      if (isNegative(entry)) throw noSuchUser()
       return { ...readEntry(entry), cache }
     },
   }

@@ -4,10 +4,10 @@
 import { asc, eq, inArray, lt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Queries } from '../../connection/postgres/database.ts'
-import { brokenUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
+import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
 import { type Fault, invalid, ServiceError } from '../../model/errors.ts'
 import { derivedColumns } from '../../model/search-text.ts'
-import { contacts, formerUsernames, users } from '../../model/tables.ts'
+import { contacts, releasedUsernames, users } from '../../model/tables.ts'
 import type {
   Contact,
   ContactInput,
@@ -336,18 +336,18 @@ async function commit<T>(
   try {
     const result = await ctx.db.transaction(async (queries) => {
       const result = await work(queries, names)
-      noted = await ctx.cache.note(queries, id, [...names])
+      noted = await ctx.cache.recordInvalidation(queries, id, [...names])
       return result
     })
     // A change that ends the caller's own session waits for the lock on the caller's row, so that no own change outlives it.
     if (id !== caller.userId) ctx.callers.committed(caller)
-    await ctx.cache.forget(id, noted, [...names])
+    await ctx.cache.invalidate(id, noted, [...names])
     return result
   } catch (error) {
     // Nobody knows whether it was committed. If it was, so was the record, which is left to be worked off.
     if (error instanceof ServiceError && error.code === 'unavailable')
-      await ctx.cache.forget(id, undefined, [...names])
-    if (brokenUniqueConstraint(error) === 'users_username_folded')
+      await ctx.cache.invalidate(id, undefined, [...names])
+    if (violatedUniqueConstraint(error) === 'users_username_folded')
       throw new ServiceError('conflict', 'The username is taken.', {
         faults: [{ pointer: '/username', message: 'is taken' }],
         cause: error,
@@ -381,17 +381,17 @@ async function lockUser(
 async function freeUsername(queries: Queries, usernameFolded: string): Promise<void> {
   const now = sql`clock_timestamp()`
   await queries
-    .insert(formerUsernames)
-    .values({ usernameSha256: usernameHash(usernameFolded), freedAt: now })
-    .onConflictDoUpdate({ target: formerUsernames.usernameSha256, set: { freedAt: now } })
+    .insert(releasedUsernames)
+    .values({ usernameSha256: usernameHash(usernameFolded), releasedAt: now })
+    .onConflictDoUpdate({ target: releasedUsernames.usernameSha256, set: { releasedAt: now } })
   const expired = queries
-    .select({ usernameSha256: formerUsernames.usernameSha256 })
-    .from(formerUsernames)
-    .where(lt(formerUsernames.freedAt, sql`now() - make_interval(days => ${formerDaysMax})`))
-    .orderBy(formerUsernames.freedAt)
+    .select({ usernameSha256: releasedUsernames.usernameSha256 })
+    .from(releasedUsernames)
+    .where(lt(releasedUsernames.releasedAt, sql`now() - make_interval(days => ${formerDaysMax})`))
+    .orderBy(releasedUsernames.releasedAt)
     .limit(formerExpiredMax)
     .for('update', { skipLocked: true })
-  await queries.delete(formerUsernames).where(inArray(formerUsernames.usernameSha256, expired))
+  await queries.delete(releasedUsernames).where(inArray(releasedUsernames.usernameSha256, expired))
 }
 
 /** A contact keeps its id when it is this user's; any other is given a new one. */

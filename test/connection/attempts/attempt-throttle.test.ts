@@ -1,7 +1,10 @@
 // The counter of tries at passwords: the same rules in the process and in Redis.
 import { describe, expect, inject, it } from 'vitest'
-import { type GuessCounter, openProcessGuesses } from '../../../src/connection/attempts/attempt-throttle.ts'
-import { openRedisGuesses } from '../../../src/connection/attempts/redis-attempt-throttle.ts'
+import {
+  type AttemptThrottle,
+  openProcessAttemptThrottle,
+} from '../../../src/connection/attempts/attempt-throttle.ts'
+import { openRedisAttemptThrottle } from '../../../src/connection/attempts/redis-attempt-throttle.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { freePort } from '../../support/port.ts'
 import { startRedis } from '../../support/redis.ts'
@@ -15,22 +18,22 @@ const logger = {
   warn: (message: string) => void warnings.push(message),
   error: () => {},
 }
-const closing = (guesses: GuessCounter): GuessCounter => {
-  atEnd(async () => guesses.close())
-  return guesses
+const closing = (attempts: AttemptThrottle): AttemptThrottle => {
+  atEnd(async () => attempts.close())
+  return attempts
 }
-const lane = () => ({ name: uniqueName('lane'), free: 3, pauseMsMin: 10_000, pauseMsMax: 40_000 })
+const bucket = () => ({ name: uniqueName('bucket'), burst: 3, pauseMsMin: 10_000, pauseMsMax: 40_000 })
 
 describe.each([
-  ['in the process', () => openProcessGuesses()],
-  ['in Redis', () => openRedisGuesses(inject('redisUrl'), logger)],
+  ['in the process', () => openProcessAttemptThrottle()],
+  ['in Redis', () => openRedisAttemptThrottle(inject('redisUrl'), logger)],
 ])('%s', (_, open) => {
-  const guesses = closing(open())
+  const attempts = closing(open())
 
-  it('the first tries are free, then each waits for a pause that doubles up to the longest', async () => {
-    const one = lane()
+  it('the first tries are burst, then each waits for a pause that doubles up to the longest', async () => {
+    const one = bucket()
     const waits: (number | undefined)[] = []
-    for (let turn = 0; turn < 8; turn++) waits.push(await guesses.enter(one, 1_000_000))
+    for (let turn = 0; turn < 8; turn++) waits.push(await attempts.reserve(one, 1_000_000))
     const about = [0, 0, 0, 0, 10_000, 30_000, 70_000, 110_000]
     for (const [at, wait] of waits.entries()) {
       expect(wait).toBeLessThanOrEqual(about[at] as number)
@@ -39,59 +42,59 @@ describe.each([
   })
 
   it('what would wait too long is refused and not counted', async () => {
-    const one = lane()
-    for (let turn = 0; turn < 4; turn++) expect(await guesses.enter(one, 0)).toBe(0)
-    for (let turn = 0; turn < 100; turn++) expect(await guesses.enter(one, 0)).toBeUndefined()
-    expect(await guesses.enter(one, 10_000)).toBeGreaterThan(5_000)
+    const one = bucket()
+    for (let turn = 0; turn < 4; turn++) expect(await attempts.reserve(one, 0)).toBe(0)
+    for (let turn = 0; turn < 100; turn++) expect(await attempts.reserve(one, 0)).toBeUndefined()
+    expect(await attempts.reserve(one, 10_000)).toBeGreaterThan(5_000)
   })
 
   it('a thousand tries at once are counted', async () => {
-    const one = lane()
-    const waits = await Promise.all(Array.from({ length: 1_000 }, () => guesses.enter(one, 0)))
+    const one = bucket()
+    const waits = await Promise.all(Array.from({ length: 1_000 }, () => attempts.reserve(one, 0)))
     expect(waits.filter((wait) => wait === 0)).toHaveLength(4)
   })
 
   it('tries that were right do not count', async () => {
-    const one = lane()
+    const one = bucket()
     for (let turn = 0; turn < 20; turn++) {
-      expect(await guesses.enter(one, 0)).toBe(0)
-      await guesses.succeeded(one)
+      expect(await attempts.reserve(one, 0)).toBe(0)
+      await attempts.succeeded(one)
     }
-    await guesses.succeeded(lane())
+    await attempts.succeeded(bucket())
   })
 
-  it('lanes and marks are apart', async () => {
-    const [one, other] = [lane(), lane()]
-    while ((await guesses.enter(one, 0)) !== undefined);
-    expect(await guesses.enter(other, 0)).toBe(0)
-    await guesses.remember(one.name)
-    expect(await guesses.isRemembered(one.name)).toBe(true)
-    expect(await guesses.isRemembered(other.name)).toBe(false)
+  it('buckets and marks are apart', async () => {
+    const [one, other] = [bucket(), bucket()]
+    while ((await attempts.reserve(one, 0)) !== undefined);
+    expect(await attempts.reserve(other, 0)).toBe(0)
+    await attempts.remember(one.name)
+    expect(await attempts.isRemembered(one.name)).toBe(true)
+    expect(await attempts.isRemembered(other.name)).toBe(false)
   })
 })
 
 it('in Redis all processes count together', async () => {
-  const [first, second] = [1, 2].map(() => closing(openRedisGuesses(inject('redisUrl'), logger)))
+  const [first, second] = [1, 2].map(() => closing(openRedisAttemptThrottle(inject('redisUrl'), logger)))
   if (!first || !second) throw new Error('there are two')
-  const one = lane()
-  await first.enter(one, 0)
-  await second.enter(one, 0)
-  await first.enter(one, 0)
-  await second.enter(one, 0)
-  expect(await first.enter(one, 0)).toBeUndefined()
+  const one = bucket()
+  await first.reserve(one, 0)
+  await second.reserve(one, 0)
+  await first.reserve(one, 0)
+  await second.reserve(one, 0)
+  expect(await first.reserve(one, 0)).toBeUndefined()
   await first.remember(one.name)
   expect(await second.isRemembered(one.name)).toBe(true)
 })
 
 it('without Redis each process counts for itself, and goes back to Redis when it answers', async () => {
   const port = await freePort()
-  const guesses = closing(openRedisGuesses(`redis://127.0.0.1:${port}`, logger))
-  const one = lane()
-  for (let turn = 0; turn < 4; turn++) expect(await guesses.enter(one, 0)).toBe(0)
-  expect(await guesses.enter(one, 0)).toBeUndefined()
+  const attempts = closing(openRedisAttemptThrottle(`redis://127.0.0.1:${port}`, logger))
+  const one = bucket()
+  for (let turn = 0; turn < 4; turn++) expect(await attempts.reserve(one, 0)).toBe(0)
+  expect(await attempts.reserve(one, 0)).toBeUndefined()
   expect(warnings).toEqual(['tries at passwords are counted by each process for itself'])
 
   const redis = await startRedis({ port })
   atEnd(redis.kill)
-  await until('Redis to count', async () => (await guesses.enter(one, 0)) !== undefined)
+  await until('Redis to count', async () => (await attempts.reserve(one, 0)) !== undefined)
 })

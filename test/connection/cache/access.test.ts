@@ -6,7 +6,7 @@ import { startRedis } from '../../support/redis.ts'
 import { startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
-it('lets the cache, the counting of guesses and the walk of the daily job work, on their own keys only', async () => {
+it('lets the cache, the counting of attempts and the walk of the daily job work, on their own keys only', async () => {
   const server = await startRedis()
   onTestFinished(server.kill)
   const owner = new Redis(server.url)
@@ -22,12 +22,12 @@ it('lets the cache, the counting of guesses and the walk of the daily job work, 
   const { places } = await connections.cache.scan(undefined)
   expect((await connections.cache.versions(places)).users).toEqual([{ id, version: 2 }])
   expect(await connections.cache.remove([{ place: id, begin: '2\n' }])).toEqual([id])
-  const { guesses } = connections
-  const lane = { name: 'a-lane', free: 1, pauseMsMin: 10, pauseMsMax: 10 }
-  await guesses.enter(lane, 1_000)
-  await guesses.succeeded(lane)
-  await guesses.remember('a-mark')
-  expect(await guesses.isRemembered('a-mark')).toBe(true)
+  const { attempts } = connections
+  const bucket = { name: 'a-bucket', burst: 1, pauseMsMin: 10, pauseMsMax: 10 }
+  await attempts.reserve(bucket, 1_000)
+  await attempts.succeeded(bucket)
+  await attempts.remember('a-mark')
+  expect(await attempts.isRemembered('a-mark')).toBe(true)
 
   // Where it is denied something it does without: ACL LOG tells of it.
   expect(await owner.acl('LOG')).toEqual([])

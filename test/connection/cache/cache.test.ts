@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, inject, it, onTestFinished } from 'vitest'
-import { type Cache, openProcessCache, unknownEntry } from '../../../src/connection/cache/cache.ts'
+import { type Cache, negativeEntry, openProcessCache } from '../../../src/connection/cache/cache.ts'
 import { openRedisCache } from '../../../src/connection/cache/redis-cache.ts'
 import { openPostgres } from '../../../src/connection/postgres/postgres.ts'
 import type { User } from '../../../src/model/user.ts'
@@ -47,7 +47,7 @@ describe.each([
   it('refuses what was loaded before a removal', async () => {
     const id = randomUUID()
     const early = await lease(id)
-    await cache.forget(id, undefined)
+    await cache.invalidate(id, undefined)
     expect(await cache.fill(id, early, entry(1))).toBeUndefined()
     expect(await cache.fill(id, await lease(id), entry(2))).toEqual(entry(2))
     expect(await cache.fill(id, early, entry(1))).toEqual(entry(2))
@@ -56,7 +56,7 @@ describe.each([
   it('refuses an old lease also when another reader has a new one', async () => {
     const id = randomUUID()
     const early = await lease(id)
-    await cache.forget(id, undefined)
+    await cache.invalidate(id, undefined)
     const late = await lease(id)
     expect(late).not.toBe(early)
     expect(await cache.fill(id, early, entry(1))).toBeUndefined()
@@ -73,11 +73,11 @@ describe.each([
 
   it('removes an entry, and an unknown id that has been remembered', async () => {
     const id = randomUUID()
-    for (const stored of [entry(1), unknownEntry()]) {
+    for (const stored of [entry(1), negativeEntry()]) {
       await cache.fill(id, await lease(id), stored)
-      await cache.forget(id, undefined)
+      await cache.invalidate(id, undefined)
       expect((await cache.read(id)).kind).toBe('miss')
-      await cache.forget(id, undefined)
+      await cache.invalidate(id, undefined)
     }
   })
 })
@@ -264,7 +264,7 @@ describe('a service whose Redis fails', () => {
     expect(await writer.read(id)).toEqual({ kind: 'bypass' })
     redis.process.kill('SIGCONT')
     expect(await reader.read(id)).toEqual({ kind: 'hit', entry: entry(1) })
-    await writer.forget(id, undefined)
+    await writer.invalidate(id, undefined)
     expect((await reader.read(id)).kind).toBe('miss')
   })
 

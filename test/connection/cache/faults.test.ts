@@ -146,7 +146,7 @@ it('invalidations are done whatever the clock said when they were recorded', asy
   const { db } = A.connections
   // A writer that died before it could remove the entry, while the database's clock was an hour ahead.
   await db.query((queries) =>
-    queries.named(
+    queries.prepared(
       'future-invalidation',
       `
       WITH changed AS (UPDATE users SET version = version + 1 WHERE id = $1 RETURNING id)

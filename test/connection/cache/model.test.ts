@@ -69,12 +69,12 @@ function openStage(cache: Cache, step: Step): { stage: Stage; complaint: () => s
       history.push(kind === 'erase' ? undefined : history.length + 1)
       const mine = history.length - 1
       await step()
-      await cache.forget(id, undefined)
+      await cache.invalidate(id, undefined)
       acknowledged = Math.max(acknowledged, mine)
     },
     evict: async () => {
       await step()
-      await cache.forget(id, undefined)
+      await cache.invalidate(id, undefined)
     },
     read: async (reader) => {
       await step()
@@ -165,7 +165,7 @@ it('a cache that takes whatever a reader brings is found out', async () => {
         entries.set(id, entry)
         return entry
       },
-      forget: async (id) => void entries.delete(id),
+      invalidate: async (id) => void entries.delete(id),
     }
   })
   expect(complaint).toMatch(/had been acknowledged/)

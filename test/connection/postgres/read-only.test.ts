@@ -57,7 +57,7 @@ it('sessions that are read-only: writes are 503 and reads go on; new connections
   expect((await call('GET', `/user?ids=${user.id}`)).status).toBe(200)
   // As many as there may be, all of them read-only.
   const hold = () =>
-    connections.db.of(`${Math.random()}`).query((queries) => queries.planned('SELECT pg_sleep(0.2)', []))
+    connections.db.of(`${Math.random()}`).query((queries) => queries.unprepared('SELECT pg_sleep(0.2)', []))
   await Promise.all(Array.from({ length: 10 }, hold))
 
   await admin.query(`ALTER DATABASE ${name} RESET default_transaction_read_only`)

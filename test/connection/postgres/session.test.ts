@@ -115,7 +115,7 @@ it('each setting is what the service needs, whatever it was, and time limits are
   const db = openPostgres(await hostileDatabase(), silent)
   atEnd(db.close)
   const rows = await db.query((queries) =>
-    queries.planned<{ name: string; setting: string }>(
+    queries.unprepared<{ name: string; setting: string }>(
       'SELECT name, current_setting(name) AS setting FROM unnest($1::text[]) AS name',
       [Object.keys(sessionSettings)],
     ),
@@ -123,10 +123,10 @@ it('each setting is what the service needs, whatever it was, and time limits are
   expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual(sessionSettings)
   // Each of the database's limits would end this.
   await db.transaction(async (queries) => {
-    await queries.planned('SELECT pg_sleep(0.5)', [])
+    await queries.unprepared('SELECT pg_sleep(0.5)', [])
   })
   const isolation = await db.transaction(async (queries) => {
-    const [row] = await queries.planned<{ is: string }>(
+    const [row] = await queries.unprepared<{ is: string }>(
       `SELECT current_setting('transaction_isolation') AS is`,
       [],
     )

@@ -58,10 +58,10 @@ describe('a transaction that others are in the way of', () => {
     const { promise: both, resolve } = Promise.withResolvers<void>()
     const lockBoth = (first: User, second: User) =>
       db.transaction(async (queries) => {
-        await queries.planned('SELECT FROM users WHERE id = $1 FOR UPDATE', [first.id])
+        await queries.unprepared('SELECT FROM users WHERE id = $1 FOR UPDATE', [first.id])
         if (++met === 2) resolve()
         await both
-        await queries.planned('SELECT FROM users WHERE id = $1 FOR UPDATE', [second.id])
+        await queries.unprepared('SELECT FROM users WHERE id = $1 FOR UPDATE', [second.id])
         return 'done'
       })
     expect(await Promise.all([lockBoth(one, other), lockBoth(other, one)])).toEqual(['done', 'done'])
@@ -88,9 +88,9 @@ async function raise(state: string) {
   let pid: number | undefined
   const outcome = await db
     .query(async (queries) => {
-      const [session] = await queries.planned<{ pid: number }>('SELECT pg_backend_pid() AS pid', [])
+      const [session] = await queries.unprepared<{ pid: number }>('SELECT pg_backend_pid() AS pid', [])
       pid = session?.pid
-      await queries.planned(`DO $$ BEGIN RAISE 'by the test' USING ERRCODE = '${state}'; END $$`, [])
+      await queries.unprepared(`DO $$ BEGIN RAISE 'by the test' USING ERRCODE = '${state}'; END $$`, [])
     })
     .catch((error: unknown) => error)
   return { outcome, pid }
@@ -130,9 +130,9 @@ it.each(fatal)(
 it('a statement that takes too long is ended by PostgreSQL, and costs neither the connection nor others a call', async () => {
   let pid: number | undefined
   const call = db.query(async (queries) => {
-    const [session] = await queries.planned<{ pid: number }>('SELECT pg_backend_pid() AS pid', [])
+    const [session] = await queries.unprepared<{ pid: number }>('SELECT pg_backend_pid() AS pid', [])
     pid = session?.pid
-    await queries.planned('SELECT pg_sleep(5)', [])
+    await queries.unprepared('SELECT pg_sleep(5)', [])
   })
   await expect(call).rejects.toMatchObject({ code: 'unavailable', cause: { code: '57014' } })
   await db.check()

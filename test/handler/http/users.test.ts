@@ -314,16 +314,18 @@ describe('routes', () => {
 
 async function passwordHash(id: string): Promise<string> {
   const rows = await service.connections.db.query((queries) =>
-    queries.named<{ password_hash: string }>('test-hash', 'SELECT password_hash FROM users WHERE id = $1', [
-      id,
-    ]),
+    queries.prepared<{ password_hash: string }>(
+      'test-hash',
+      'SELECT password_hash FROM users WHERE id = $1',
+      [id],
+    ),
   )
   return rows[0]?.password_hash ?? ''
 }
 
 async function countContacts(userId: string): Promise<number> {
   const rows = await service.connections.db.query((queries) =>
-    queries.named('test-contacts', 'SELECT 1 FROM contacts WHERE user_id = $1', [userId]),
+    queries.prepared('test-contacts', 'SELECT 1 FROM contacts WHERE user_id = $1', [userId]),
   )
   return rows.length
 }

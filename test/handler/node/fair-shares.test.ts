@@ -68,7 +68,7 @@ describe('database connections', () => {
   it('one caller with slow statements leaves connections to the others', async () => {
     const { connections, call } = await startService()
     const { db } = connections
-    const sleep = () => db.of('attacker').query((queries) => queries.planned('SELECT pg_sleep(1)', []))
+    const sleep = () => db.of('attacker').query((queries) => queries.unprepared('SELECT pg_sleep(1)', []))
     let isOver = false
     const attack = Promise.allSettled(Array.from({ length: 50 }, sleep)).then(() => {
       isOver = true

@@ -128,7 +128,7 @@ const told = (userId: string) =>
     return rowCount === 0
   })
 const becomeDue = (database: pg.Client) =>
-  database.query('UPDATE outbox SET due_at = now(), bus_due_at = now()')
+  database.query('UPDATE outbox SET pool_due_at = now(), bus_due_at = now()')
 const refusalOf = (username: string, password: string) =>
   cognito.signIn(username, password).then(
     () => 'none',
@@ -277,7 +277,7 @@ describe('what changes while the pool takes a user in', () => {
     expect(await reads(one, access, path)).toBe(200)
     // From then on nothing is left of it.
     await cognito.signIn(username, 'another-password')
-    expect((await client.query('SELECT 1 FROM pool_arrivals')).rowCount).toBe(0)
+    expect((await client.query('SELECT 1 FROM pending_user_migrations')).rowCount).toBe(0)
   })
 
   it('a name: the next owner is not who had it before', async () => {

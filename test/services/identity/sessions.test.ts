@@ -2,7 +2,7 @@
 // servers on one PostgreSQL and Redis.
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
-import { namePlace } from '../../../src/connection/cache/cache.ts'
+import { usernameKey } from '../../../src/connection/cache/cache.ts'
 import { users } from '../../../src/model/tables.ts'
 import { fold } from '../../../src/model/text.ts'
 import type { User } from '../../../src/model/user.ts'
@@ -127,7 +127,7 @@ describe('how long a token was taken after its end is counted', () => {
     await db.query((queries) =>
       queries.update(users).set({ sessionsValidFrom: ahead }).where(eq(users.id, me.id)),
     )
-    await cache.forget(me.id, undefined, [fold(me.username)])
+    await cache.invalidate(me.id, undefined, [fold(me.username)])
     await until('the token to be refused', async () => (await get(first, token)) === 401)
     expect(outlived(first).slice(before)).toEqual([0])
   })
@@ -201,21 +201,21 @@ it('who asks is known from the cache: the database is not asked about people who
   const unknown = uniqueName()
   for (const name of [me.username, unknown]) {
     expect(await get(first, await tokenOf(name))).toBe(200)
-    const place = await cache.read(namePlace(fold(name)))
+    const place = await cache.read(usernameKey(fold(name)))
     expect(place.kind).toBe('hit')
     expect(place.kind === 'hit' && place.entry.toString()).not.toMatch(/argon2|password/)
   }
   await patch(me, { name: 'Ada' })
-  expect((await cache.read(namePlace(fold(me.username)))).kind).toBe('miss')
+  expect((await cache.read(usernameKey(fold(me.username)))).kind).toBe('miss')
 })
 
 it('what a write that died could not remove of a username is removed by another server', async () => {
   const { cache, db } = first.connections
   const me = await makeUser()
-  const place = namePlace(fold(me.username))
+  const place = usernameKey(fold(me.username))
   expect(await get(first, await tokenOf(me.username))).toBe(200)
   expect((await cache.read(place)).kind).toBe('hit')
-  await db.transaction((queries) => cache.note(queries, me.id, [fold(me.username)]))
+  await db.transaction((queries) => cache.recordInvalidation(queries, me.id, [fold(me.username)]))
   await until('the place to be empty', async () => (await cache.read(place)).kind === 'miss')
 })
 

@@ -37,8 +37,8 @@ describe('a change leaves one row', () => {
     const renamed = `${user.username}.new`
     const steps = [
       [{ name: 'Ada' }, 'user.updated', ['name'], null],
-      [{ status: 'BLOCKED', name: null }, 'user.blocked', ['name', 'status'], 'standing'],
-      [{ status: 'ACTIVE' }, 'user.unblocked', ['status'], 'standing'],
+      [{ status: 'BLOCKED', name: null }, 'user.blocked', ['name', 'status'], 'status'],
+      [{ status: 'ACTIVE' }, 'user.unblocked', ['status'], 'status'],
       [{ password: 'another-password' }, 'user.updated', ['password'], 'password'],
       [
         { password: 'yet-another-one', status: 'BLOCKED' },
@@ -58,7 +58,7 @@ describe('a change leaves one row', () => {
         poolUsername: poolTask && user.username,
         poolPending: poolTask !== null,
         busPending: true,
-        attempts: 0,
+        poolAttempts: 0,
       })
     }
     await both.call('DELETE', path)
@@ -110,7 +110,7 @@ describe('nobody is told who is not configured', () => {
   it('a pool only hears what it must know', async () => {
     const rows = await create(await startService({ env: pool }))
     expect(rows).toHaveLength(1)
-    expect(rows[0]).toMatchObject({ poolTask: 'standing', poolPending: true, busPending: false })
+    expect(rows[0]).toMatchObject({ poolTask: 'status', poolPending: true, busPending: false })
   })
 
   it('a bus only hears all, with no task for a pool', async () => {

@@ -44,7 +44,10 @@ const waiting = (userId: string) =>
   )
 const becomeDue = (userId: string) =>
   db.query((queries) =>
-    queries.update(outbox).set({ dueAt: new Date(), busDueAt: new Date() }).where(eq(outbox.userId, userId)),
+    queries
+      .update(outbox)
+      .set({ poolDueAt: new Date(), busDueAt: new Date() })
+      .where(eq(outbox.userId, userId)),
   )
 const poolUser = (username: string) =>
   cognito.admin
@@ -225,7 +228,10 @@ describe('while the pool cannot be reached', () => {
     const startedAt = performance.now()
     expect((await service.call('PATCH', path, { json: { password: 'another-password' } })).status).toBe(200)
     expect(performance.now() - startedAt).toBeLessThan(3_000)
-    expect(await waiting(id)).toMatchObject([{ type: 'user.created' }, { poolPending: true, attempts: 1 }])
+    expect(await waiting(id)).toMatchObject([
+      { type: 'user.created' },
+      { poolPending: true, poolAttempts: 1 },
+    ])
     await network.pass()
     await becomeDue(id)
     await deliverAll()
@@ -244,7 +250,9 @@ describe('while the pool cannot be reached', () => {
     expect(await waiting(other.id)).toEqual([])
     await becomeDue(stuck.id)
     await deliverAll()
-    expect(await waiting(stuck.id)).toMatchObject([{ type: 'user.blocked', busPending: false, attempts: 2 }])
+    expect(await waiting(stuck.id)).toMatchObject([
+      { type: 'user.blocked', busPending: false, poolAttempts: 2 },
+    ])
     expect(service.log).toContainEqual({
       level: 'warn',
       message: 'the outbox could not deliver',
@@ -376,7 +384,7 @@ describe('the pool and the bus do not wait for one another', () => {
     expect(await waiting(id)).toMatchObject([{ poolPending: false, busPending: true, ...later }])
     expect((await poolUser(username))?.Enabled).toBe(false)
 
-    const muchLater = { attempts: 12, dueAt: new Date(Date.now() + 300_000) }
+    const muchLater = { poolAttempts: 12, poolDueAt: new Date(Date.now() + 300_000) }
     await service.call('PATCH', path, { json: { status: 'ACTIVE' } })
     await db.query((queries) =>
       queries
@@ -506,8 +514,8 @@ describe('several deliverers', () => {
       queries
         .update(outbox)
         .set({
-          attempts: 1,
-          dueAt: new Date(Date.now() + 30_000),
+          poolAttempts: 1,
+          poolDueAt: new Date(Date.now() + 30_000),
           busAttempts: 1,
           busDueAt: new Date(Date.now() + 30_000),
         })
@@ -528,7 +536,7 @@ describe('several deliverers', () => {
     cognito.onDone = async (call) => {
       if (call === `AdminDisableUser ${username}`)
         await db.query((queries) =>
-          queries.update(outbox).set({ attempts: 5, busPending: false }).where(eq(outbox.userId, id)),
+          queries.update(outbox).set({ poolAttempts: 5, busPending: false }).where(eq(outbox.userId, id)),
         )
     }
     onTestFinished(() => {
@@ -536,7 +544,7 @@ describe('several deliverers', () => {
     })
     await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
     await deliverDue(service.connections, 'pool', AbortSignal.timeout(20_000))
-    expect(await waiting(id)).toMatchObject([{ attempts: 5, poolPending: true }])
+    expect(await waiting(id)).toMatchObject([{ poolAttempts: 5, poolPending: true }])
     cognito.onDone = () => {}
     await becomeDue(id)
     await deliverAll()
@@ -547,7 +555,9 @@ describe('several deliverers', () => {
     const { id, path, username } = await signedIn()
     cognito.onDone = async (call) => {
       if (call === `AdminSetUserPassword ${username}`)
-        await db.query((queries) => queries.update(outbox).set({ attempts: 5 }).where(eq(outbox.userId, id)))
+        await db.query((queries) =>
+          queries.update(outbox).set({ poolAttempts: 5 }).where(eq(outbox.userId, id)),
+        )
     }
     onTestFinished(() => {
       cognito.onDone = () => {}

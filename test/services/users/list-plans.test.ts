@@ -128,7 +128,7 @@ function explaining(plans: Node[], named: Named[]): ServiceContext {
       named: async (name: string, text: string, values: unknown[]) => {
         named.push({ name, text })
         await explain(text, values)
-        return queries.named(name, text, values)
+        return queries.prepared(name, text, values)
       },
     })
   return { ...others, db: { ...db, query: (work) => db.query((queries) => work(explained(queries))) } }

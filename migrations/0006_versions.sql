@@ -1,1 +1,0 @@
-CREATE INDEX "users_version" ON "users" USING btree ("id","version");

@@ -1,2 +1,0 @@
-ALTER TABLE "outbox" DROP CONSTRAINT "outbox_pool_task_known";--> statement-breakpoint
-ALTER TABLE "outbox" ADD CONSTRAINT "outbox_pool_task_known" CHECK ("outbox"."pool_task" IN ('groups', 'standing', 'password', 'remove'));
