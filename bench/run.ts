@@ -24,6 +24,7 @@ import { readSettings } from '../src/platform/settings.ts'
 import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
+import { serverBundle } from '../tools/server-bundle.mjs'
 import { median, residentMegabytes } from './figures.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
@@ -310,7 +311,7 @@ async function startFloors(env: Record<string, string>): Promise<Target> {
 async function startService(env: Record<string, string>): Promise<Target> {
   const port = await freePort()
   // Its log lines are written, as in production, but nobody reads them.
-  const child = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
+  const child = spawn(process.execPath, [serverBundle()], {
     cwd: directory,
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -327,7 +328,7 @@ async function starts(): Promise<void> {
   for (let start = 0; start <= rounds; start++) {
     const port = await freePort()
     const startedAt = performance.now()
-    const child = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
+    const child = spawn(process.execPath, [resolve('tools/start.mjs')], {
       cwd,
       env: { PATH: process.env.PATH ?? '', PORT: String(port) },
       stdio: ['ignore', 'ignore', 'inherit'],

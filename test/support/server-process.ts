@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { expect } from 'vitest'
+import { serverBundle } from '../../tools/server-bundle.mjs'
 import { atEnd } from './cleanup.ts'
 import { freePort } from './port.ts'
 import { until } from './wait.ts'
@@ -16,7 +17,7 @@ export type Run = {
   port: number
 }
 
-const entry = resolve('src/handler/node/server.ts')
+const entry = serverBundle()
 
 /** A folder for `.data` that nobody else may enter, as a checkout under /root is. */
 export async function privateFolder(): Promise<string> {

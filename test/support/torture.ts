@@ -4,13 +4,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { migrate } from '../../src/connection/postgres/migrations.ts'
 import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
 import type { User } from '../../src/model/user.ts'
+import { serverBundle } from '../../tools/server-bundle.mjs'
 import { startIssuer } from './issuer.ts'
 import { createJudge, type Judge } from './judge.ts'
 import { freePort } from './port.ts'
@@ -364,7 +365,7 @@ type Server = {
 /** A server process that answers. */
 export async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
   const port = given ?? (await freePort())
-  const child = spawn(process.execPath, [resolve('src/handler/node/server.ts')], {
+  const child = spawn(process.execPath, [serverBundle()], {
     cwd,
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
