@@ -36,8 +36,6 @@ export class ServiceError extends Error {
   readonly version: number | undefined
   /** No token was sent, where `unauthenticated` is thrown; otherwise it was one that is not valid. */
   readonly isTokenMissing: boolean
-  /** The methods a path has, where `method_not_allowed` is thrown. */
-  readonly allow: string | undefined
 
   constructor(
     code: ErrorCode,
@@ -47,7 +45,6 @@ export class ServiceError extends Error {
       retryAfterSeconds?: number
       version?: number
       isTokenMissing?: boolean
-      allow?: string
       cause?: unknown
     } = {},
   ) {
@@ -58,7 +55,6 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = more.retryAfterSeconds
     this.version = more.version
     this.isTokenMissing = more.isTokenMissing ?? false
-    this.allow = more.allow
   }
 }
 

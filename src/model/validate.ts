@@ -17,13 +17,15 @@ export function check<T>(schema: z.ZodMiniType<T>, input: unknown, kind: Place['
     faults: result.error.issues
       .flatMap((issue) =>
         issue.code === 'unrecognized_keys'
-          ? issue.keys.map((key) =>
-              fault(kind, [...issue.path, key], `unknown ${kind === 'pointer' ? 'field' : 'parameter'}`),
-            )
+          ? issue.keys.map((key) => fault(kind, [...issue.path, key], unknownMessage(kind)))
           : [fault(kind, issue.path, issue.message)],
       )
       .slice(0, faultsMax),
   }
+}
+
+export function unknownMessage(kind: Place['kind']): string {
+  return `is not a known ${kind === 'pointer' ? 'field' : 'parameter'}; remove it`
 }
 
 function fault(kind: Place['kind'], path: PropertyKey[], message: string): Fault {
@@ -98,7 +100,7 @@ export function structuralFaults(value: unknown): { faults: Fault[]; isBoundless
       return
     }
     for (const [key, item] of entries) {
-      if (key === '__proto__') add([...path, key], 'unknown field')
+      if (key === '__proto__') add([...path, key], unknownMessage('pointer'))
       else walk(item, [...path, key])
     }
   }

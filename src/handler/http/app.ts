@@ -1,62 +1,57 @@
-// The HTTP app: a request id, the caller, access, validation, one handler, one log line. It runs behind
-// API Gateway and on the Node server alike; they differ in who has checked the token.
+// Runs each request: assigns an id, authenticates, authorizes, validates, calls the endpoint and writes one log line.
+// Lambda and the Node server share it; only they differ in how a token is verified.
 
 import type { Claims } from '../../connection/tokens/claims.ts'
 import { type Fault, invalid, invalidToken, missingToken, ServiceError } from '../../model/errors.ts'
-import { readUuid } from '../../model/uuid.ts'
-import { type Checked, check, textFault } from '../../model/validate.ts'
 import type { ServiceContext } from '../../services/context.ts'
 import { authorize, type Caller } from '../../services/identity/access.ts'
 import { createCallerLookup } from '../../services/identity/callers.ts'
 import { checkPrecondition } from '../../services/users/precondition.ts'
 import { createUserReader } from '../../services/users/read.ts'
-import { mediaType, parseJson, readBytes } from './body.ts'
+import { bearerToken } from './bearer-token.ts'
 import type { Cors } from './cors.ts'
 import {
   type Endpoint,
   type HttpRequest,
   jsonHeaders,
-  type OpenRoute,
+  type PublicRoute,
   type Reply,
   type RequestLog,
-  type Schema,
 } from './endpoint.ts'
+import { checkBody, checkId, checkQuery, takeValue } from './input.ts'
 import { readPrecondition } from './preconditions.ts'
-import { noSuchRoute, problemReply } from './problem.ts'
-import { readQueryString } from './query-string.ts'
+import { MethodNotAllowed, problemReply, routeNotFound } from './problem.ts'
+import { readRequestId, readTraceId } from './request-id.ts'
 import { createRouter } from './router.ts'
-import { avatarEndpoints } from './routes/avatars.ts'
-import { userEndpoints } from './routes/users.ts'
+import { endpoints } from './routes/index.ts'
 
-export const endpoints: Endpoint[] = [...userEndpoints, ...avatarEndpoints]
-
-/** What is asked is answered, also what is refused and what fails: the promise is never rejected. */
+/** Never rejects: errors become problem documents. */
 export type App<Request extends HttpRequest> = (request: Request) => Promise<Reply>
 
-/** What is known of a request at its end. */
 export type Outcome = { status: number; durationMs: number; cache: unknown }
 
+type AppOptions<Request extends HttpRequest> = {
+  publicRoutes?: PublicRoute[]
+  /** Throws ServiceError for a request that this server must not answer. */
+  checkRequest?: (request: Request) => void
+  /** Returns more fields for the request's log line. */
+  metricFields?: (outcome: Outcome) => Record<string, unknown>
+  cors?: Cors | undefined
+}
+
 /**
- * @param identify tells what the caller's token says, undefined when there is no valid one; it throws
- *   ServiceError `unavailable` when nobody can tell
- * @param more.routes those outside the protected API
- * @param more.check throws ServiceError for a request that this server must not answer
- * @param more.measure gives a request's log line more fields
+ * @param authenticate returns the claims of the request's token, or undefined without a valid token. Throws
+ *   ServiceError `unavailable` if the token cannot be verified now.
  */
 export function createApp<Request extends HttpRequest>(
   connections: ServiceContext,
-  identify: (request: Request) => Promise<Claims | undefined>,
-  more: {
-    routes?: OpenRoute[]
-    measure?: (outcome: Outcome) => Record<string, unknown>
-    check?: (request: Request) => void
-    cors?: Cors | undefined
-  } = {},
+  authenticate: (request: Request) => Promise<Claims | undefined>,
+  { publicRoutes = [], checkRequest, metricFields, cors }: AppOptions<Request> = {},
 ): App<Request> {
   const callers = createCallerLookup(connections)
   const ctx = { ...connections, callers }
   const reader = createUserReader(ctx)
-  const find = createRouter<Endpoint | OpenRoute>([...endpoints, ...(more.routes ?? [])])
+  const findRoute = createRouter<Endpoint | PublicRoute>([...endpoints, ...publicRoutes])
 
   return async (request) => {
     const startedAt = performance.now()
@@ -66,7 +61,7 @@ export function createApp<Request extends HttpRequest>(
     try {
       reply = await answer(request, log)
     } catch (error) {
-      report(error, requestId)
+      logError(error, requestId)
       reply = problemReply(error, requestId)
     }
     const { status = 200 } = reply
@@ -80,76 +75,59 @@ export function createApp<Request extends HttpRequest>(
       duration_ms: durationMs,
       caller: log.caller,
       cache: log.cache,
-      ...more.measure?.({ status, durationMs, cache: log.cache }),
+      ...metricFields?.({ status, durationMs, cache: log.cache }),
     })
-    return withCommonHeaders(reply, requestId, more.cors?.headers(request))
+    return withCommonHeaders(reply, requestId, cors?.headers(request))
   }
 
   function answer(request: Request, log: RequestLog): Promise<Reply> {
-    more.check?.(request)
-    const found = find(request.method, request.path)
+    checkRequest?.(request)
+    const found = findRoute(request.method, request.path)
     if ('methods' in found) {
-      if (found.methods.length === 0) throw noSuchRoute()
-      const preflight = more.cors?.preflight(request, found.methods)
+      if (found.methods.length === 0) throw routeNotFound()
+      const preflight = cors?.preflight(request, found.methods)
       if (preflight) return Promise.resolve(preflight)
-      const allow = found.methods.join(', ')
-      throw new ServiceError('method_not_allowed', `This path takes ${allow}.`, { allow })
+      throw new MethodNotAllowed(found.methods)
     }
     const { route, parameters } = found
-    // The pattern, never the path: that may hold anything.
+    // The pattern, because a path may contain personal data.
     log.route = `${route.method} ${route.path}`
-    return 'action' in route ? handle(route, request, parameters[0], log) : route.handle(request, parameters)
+    if (!('action' in route)) return route.handle(request, parameters)
+    return handle(route, request, { id: parameters[0], log })
   }
 
-  function report(error: unknown, requestId: string): void {
+  function logError(error: unknown, requestId: string): void {
     const { code } = error instanceof ServiceError ? error : { code: 'internal' }
-    if (code === 'internal') ctx.logger.error('a request failed', { request_id: requestId, error })
+    if (code === 'internal') ctx.logger.error('request failed', { request_id: requestId, error })
     else if (error instanceof ServiceError && error.cause !== undefined && code !== 'conflict')
-      ctx.logger.warn('a request was refused', { request_id: requestId, code, error })
+      ctx.logger.warn('request rejected', { request_id: requestId, code, error })
   }
 
   async function handle(
-    definition: Endpoint,
+    endpoint: Endpoint,
     request: Request,
-    id: string | undefined,
-    log: RequestLog,
+    { id, log }: { id: string | undefined; log: RequestLog },
   ): Promise<Reply> {
-    const caller = await identifyCaller(request)
+    const caller = await findCaller(request)
     log.caller = caller.role
-    authorize(caller, definition.action, id)
+    authorize(caller, endpoint.action, id)
 
-    // Every fault is collected before the first is answered; the body, which may be large, comes last.
+    // All faults are collected for one answer. The body comes last, because reading it may be expensive.
     const faults: Fault[] = []
-    const take = <T>(checked: Checked<T>): T | undefined => {
-      if ('value' in checked) return checked.value
-      faults.push(...checked.faults)
-      return undefined
-    }
-    const attempt = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
-      try {
-        return await read()
-      } catch (error) {
-        // Without a place in the input there is nothing to collect: the request itself is malformed.
-        if (!(error instanceof ServiceError) || error.code !== 'invalid' || error.faults.length === 0)
-          throw error
-        faults.push(...error.faults)
-        return undefined
-      }
-    }
-    const checkedId = id === undefined ? '' : take(checkId(id))
-    const query = take(checkQuery(definition.query && (await definition.query()), request))
-    const precondition = take(readPrecondition(request))
-    if (definition.body || definition.ownBody) request.holder = caller.key
-    const body = definition.body && (await attempt(() => readJson(definition, request)))
+    const checkedId = id === undefined ? '' : takeValue(checkId(id), faults)
+    const query = takeValue(checkQuery(endpoint.query && (await endpoint.query()), request), faults)
+    const precondition = takeValue(readPrecondition(request), faults)
+    if (endpoint.body || endpoint.unparsedBody) request.bodyOwner = caller.key
+    const body = endpoint.body && takeValue(await checkBody(endpoint, request), faults)
     if (faults.length > 0) throw invalid(...faults)
-    // Neither the list nor a user to be created has a version; others are compared where the version is read.
+    // The list and a user yet to be created have no version. Other endpoints compare where they read the version.
     if (precondition && id === undefined) {
-      if (definition.method === 'GET' && precondition(undefined) === 'If-None-Match') return notModified
+      if (endpoint.method === 'GET' && precondition(undefined) === 'If-None-Match') return notModified
       checkPrecondition(precondition, undefined)
     }
-    return definition.handle({
-      // A read by id is mostly answered from the cache and needs no database: it must not pay for a view of it.
-      ctx: definition.action === 'user.read' ? ctx : { ...ctx, db: ctx.db.of(caller.key) },
+    return endpoint.handle({
+      // A read by id is mostly served from the cache and should not pay for a database view per caller.
+      ctx: endpoint.action === 'user.read' ? ctx : { ...ctx, db: ctx.db.of(caller.key) },
       reader,
       caller,
       request,
@@ -161,8 +139,8 @@ export function createApp<Request extends HttpRequest>(
     })
   }
 
-  async function identifyCaller(request: Request): Promise<Caller> {
-    const claims = await identify(request)
+  async function findCaller(request: Request): Promise<Caller> {
+    const claims = await authenticate(request)
     const caller = claims && (await callers.find(claims))
     if (!caller) throw bearerToken(request) === undefined ? missingToken() : invalidToken()
     return caller
@@ -171,81 +149,8 @@ export function createApp<Request extends HttpRequest>(
 
 const notModified: Reply = { status: 304, headers: { 'Cache-Control': jsonHeaders['Cache-Control'] } }
 
-const scheme = 'bearer '
-
-/** RFC 6750, section 2.1: the Authorization header is the only place where a token is looked for. */
-export function bearerToken(request: HttpRequest): string | undefined {
-  const header = request.header('authorization') ?? ''
-  return header.slice(0, scheme.length).toLowerCase() === scheme
-    ? header.slice(scheme.length).trim()
-    : undefined
-}
-
-/** @param cors the headers that browsers on other origins need, where any are allowed */
+/** @param cors headers for browsers on other origins, if any origin is allowed */
 export function withCommonHeaders(reply: Reply, requestId: string, cors?: Record<string, string>): Reply {
   const common = { ...reply.headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
   return { ...reply, headers: cors ? { ...common, ...cors } : common }
-}
-
-/** An inbound id is taken when it cannot be mistaken for anything else in a log. */
-export function readRequestId(given: string | undefined): string {
-  if (given !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(given)) return given
-  processId ??= crypto.randomUUID().slice(0, 24)
-  return processId + (++requests).toString(16).padStart(12, '0')
-}
-
-// Of its own ids a process counts the end only: that costs a fifth of another random one.
-let processId: string | undefined
-let requests = 0
-
-/** The part that names the trace, of what AWS's load balancers, gateways and functions hand on. */
-function readTraceId(header: string | undefined): string | undefined {
-  return header === undefined
-    ? undefined
-    : /(?:^|;)Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)/.exec(header)?.[1]
-}
-
-function checkId(text: string): Checked<string> {
-  const id = readUuid(text)
-  return id === undefined ? { faults: [{ parameter: 'id', message: 'must be a UUID' }] } : { value: id }
-}
-
-function checkQuery(schema: Schema | undefined, { query }: HttpRequest): Checked<unknown> {
-  if (query === '' && !schema) return { value: undefined }
-  const faults: Fault[] = []
-  // Without a prototype: a parameter may be called anything.
-  const given: Record<string, string> = Object.create(null)
-  for (const { name, value } of readQueryString(query)) {
-    const message =
-      name === '__proto__'
-        ? 'unknown parameter'
-        : name in given
-          ? 'is given more than once'
-          : value === undefined
-            ? 'must be percent-encoded UTF-8; write % as %25'
-            : textFault(value)
-    if (message !== undefined) faults.push({ parameter: name.slice(0, 100), message })
-    else if (value !== undefined) given[name] = value
-  }
-  if (!schema) {
-    const unknown = Object.keys(given).map((name) => ({
-      parameter: name.slice(0, 100),
-      message: 'unknown parameter',
-    }))
-    return unknown.length > 0 ? { faults: unknown } : { value: undefined }
-  }
-  const checked = check(schema, { ...given }, 'parameter')
-  if ('faults' in checked) return { faults: [...faults, ...checked.faults] }
-  return faults.length > 0 ? { faults } : checked
-}
-
-async function readJson(definition: Endpoint, request: HttpRequest): Promise<unknown> {
-  const { body } = definition
-  if (!body) return undefined
-  if (!body.mediaTypes.includes(mediaType(request)))
-    throw new ServiceError(
-      'unsupported_media_type',
-      `The body's Content-Type must be ${body.mediaTypes.join(' or ')}.`,
-    )
-  return parseJson(await readBytes(request, body.bytesMax), await body.schema())
 }

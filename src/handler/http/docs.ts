@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Reply } from './endpoint.ts'
-import { noSuchRoute } from './problem.ts'
+import { routeNotFound } from './problem.ts'
 
 const page = `<!doctype html>
 <html lang="en">
@@ -55,7 +55,7 @@ export const docsPage: Reply = {
 export async function docsFile(name: string): Promise<Reply> {
   if (name === 'start.js') return { headers: { 'Content-Type': 'text/javascript' }, body: start }
   const type = Object.hasOwn(files, name) ? files[name] : undefined
-  if (!type) throw noSuchRoute()
+  if (!type) throw routeNotFound()
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
   const body = await readFile(join(folder, name))
   return { headers: { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' }, body }

@@ -1,7 +1,8 @@
-// What an endpoint of the protected API is: one description that routing, access, validation and the
-// OpenAPI document are made from. And what a request and a reply are to it, however they travel.
+// The types of an endpoint of the protected API, and of the request and reply it works with.
+// Routing, authorization, validation and the OpenAPI document all read the endpoint's description.
 
 import type * as z from 'zod/mini'
+import type { ErrorCode } from '../../model/errors.ts'
 import type { WriteContext } from '../../services/context.ts'
 import type { Action, Caller } from '../../services/identity/access.ts'
 import type { Precondition } from '../../services/users/precondition.ts'
@@ -9,103 +10,107 @@ import type { UserReader } from '../../services/users/read.ts'
 
 export type Schema<T = unknown> = z.ZodMiniType<T>
 
-/** Loaded for the first request that needs it: to make the schemas takes longer than the rest of a function's start. */
+/** Loaded by the first request that needs it: creating the schemas takes longer than the rest of a function's start. */
 export type LazySchema<T = unknown> = () => Promise<Schema<T>>
 
-/** The parts of a request that the service looks at. Each entry has its own way to them. */
+/** The parts of a request that the service reads; each entry implements them. */
 export type HttpRequest = {
   method: string
-  /** As it was sent: nothing is decoded, no dots are followed. */
+  /** As sent: neither decoded nor normalised. */
   path: string
-  /** Without the question mark; empty when there is none. */
+  /** Without the question mark; empty if there is none. */
   query: string
-  /** The address that the request has come from, where the entry knows it. */
+  /** The client's IP address, if the entry knows it. */
   source?: string | undefined
-  /** Whose share of the memory for bodies it counts in, where the entry bounds that: the address until the caller is known. */
-  holder?: string
-  /** @param name in lower case. Values of a header that is given more than once are joined by commas. */
+  /** The caller whose memory quota the body counts against; the client's address until the caller is known. */
+  bodyOwner?: string
+  /** @param name in lower case. The values of a repeated header are joined by commas. */
   header(name: string): string | undefined
   /**
-   * The body's bytes, to be read once.
-   * @returns undefined as soon as it is known that there are more than `bytesMax`
-   * @throws ServiceError `invalid` when it breaks off
+   * Reads the body; call it once.
+   * @returns undefined as soon as the body is known to exceed `bytesMax`
+   * @throws ServiceError `invalid` if the body ends early
    */
   body(bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined>
 }
 
-/** What the request's log line says besides what is known of every request. */
+/** The fields of a request's log line that only the endpoint knows. */
 export type RequestLog = {
   route: string
-  /** The role. */
+  /** The caller's role. */
   caller: string | undefined
   cache: 'hit' | 'miss' | 'bypass' | undefined
 }
 
-/** What a handler is given: everything checked, nothing raw but the request itself. */
+/** The validated input of an endpoint's handler. */
 export type Call<Query, Body> = {
   ctx: WriteContext
   reader: UserReader
   caller: Caller
   request: HttpRequest
-  /** The path's id, in lower case; empty where the path has none. */
+  /** The path's id in lower case; empty if the path has none. */
   id: string
   query: Query
   body: Body
-  /** Of an endpoint without an id it has been checked already. */
+  /** Already checked if the endpoint has no id. */
   precondition: Precondition | undefined
   log: RequestLog
 }
 
+/** A successful answer, as the OpenAPI document describes it. */
 export type Answer = {
   status: number
   description: string
-  /** Absent: no content. */
+  /** Absent for an answer without content. */
   schema?: LazySchema
   headers?: ('ETag' | 'Location' | 'Link' | 'X-Cache')[]
 }
 
+/** An OpenAPI tag, which groups endpoints. */
+export type Tag = { name: string; description: string }
+
 export type Endpoint<Query = unknown, Body = unknown> = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** As OpenAPI writes it. */
+  /** An OpenAPI path template. */
   path: string
   operationId: string
   summary: string
   description?: string
+  tag: Tag
   action: Action
   query?: LazySchema<Query>
-  /** A JSON body: its schema, and the media types under which it is taken. */
+  /** A JSON body, which the app parses and validates. */
   body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number }
-  /** Bodies that the handler reads for itself, by media type. */
-  ownBody?: Record<string, LazySchema | 'binary'>
+  /** Bodies that the handler reads itself, by media type. A form has one field, `file`. */
+  unparsedBody?: Record<string, LazySchema | 'binary' | 'form'>
   answers: Answer[]
-  /** Statuses besides those that every endpoint may answer. */
-  problems: number[]
+  /** The problems besides those of every endpoint. */
+  problems: ErrorCode[]
   handle(call: Call<Query, Body>): Promise<Reply>
 }
 
-/** What is answered. The app adds what all answers have. */
 export type Reply = {
-  /** 200 when absent. */
+  /** 200 if absent. */
   status?: number
   headers?: Record<string, string>
   body?: string | Uint8Array
 }
 
-/** A route outside the protected API: no token is asked for. */
-export type OpenRoute = {
+/** A route outside the protected API, which needs no token. */
+export type PublicRoute = {
   method: 'GET' | 'POST'
   path: string
   /**
-   * @param parameters the path's, in their order, decoded
+   * @param parameters those of the path in order, decoded
    * @throws ServiceError
    */
   handle(request: HttpRequest, parameters: string[]): Promise<Reply>
 }
 
-/** Keeps the types of an endpoint's query and body together, then forgets them so that all fit one list. */
+/** Checks that the types of query and body match their schemas, then erases them so that endpoints fit one list. */
 export function endpoint<Query = undefined, Body = undefined>(definition: Endpoint<Query, Body>): Endpoint {
   return definition as unknown as Endpoint
 }
 
-/** Users' data is for its reader alone, and is asked for again each time; its ETag makes that cheap. */
+/** Shared caches must not store users. Clients may, and revalidate by ETag. */
 export const jsonHeaders = { 'Content-Type': 'application/json', 'Cache-Control': 'private, no-cache' }

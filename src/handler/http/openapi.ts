@@ -1,13 +1,15 @@
-// The OpenAPI 3.1 document, made from the same endpoints and schemas that the service runs on.
+// Builds the OpenAPI 3.1 document from the endpoints, the schemas and the problem types.
 import * as z from 'zod/mini'
+import manifest from '../../../package.json' with { type: 'json' }
 import { problemSchema } from '../../model/problem.ts'
 import { userSchema } from '../../model/user.ts'
-import { endpoints } from './app.ts'
 import type { Answer, Endpoint, LazySchema, Schema } from './endpoint.ts'
+import { type ProblemCode, type ProblemType, problemTypes } from './problem-types.ts'
+import { endpoints } from './routes/index.ts'
 
 type Json = Record<string, unknown>
 
-const headers: Record<NonNullable<Answer['headers']>[number], Json> = {
+const headers: Record<NonNullable<(Answer | ProblemType)['headers']>[number], Json> = {
   ETag: {
     description: "The user's version in double quotes.",
     schema: { type: 'string', examples: ['"3"'] },
@@ -15,44 +17,25 @@ const headers: Record<NonNullable<Answer['headers']>[number], Json> = {
   Location: { description: "The new user's path.", schema: { type: 'string' } },
   Link: { description: 'The next page, with rel="next".', schema: { type: 'string' } },
   'X-Cache': {
-    description: 'Where the answer came from.',
+    description: 'Whether the answer came from the cache.',
     schema: { type: 'string', enum: ['hit', 'miss', 'bypass'] },
   },
-}
-
-const problems: Record<number, string> = {
-  400: 'Malformed input; every fault is listed',
-  401: 'No valid token',
-  403: 'The token does not allow this',
-  404: 'No such user',
-  408: 'The body came too slowly; the connection is closed',
-  409: 'The username is taken',
-  412: 'If-Match or If-None-Match failed; `version` is the current one',
-  413: 'The body is too large',
-  415: 'The media type is not taken',
-  421: 'The Host header is not of this machine (with the local issuer only)',
-  422: 'The image does not decode, or has more than 40 megapixels',
-  429: 'Overloaded, and nothing was done; try again after Retry-After',
-  503: 'A dependency cannot be reached; try again after Retry-After',
-  500: 'A fault of the service',
-}
-const challenge = {
   'WWW-Authenticate': {
     description: 'RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`.',
     schema: { type: 'string', examples: ['Bearer realm="user-directory", error="invalid_token"'] },
   },
-}
-const retryAfter = {
   'Retry-After': { description: 'In seconds.', schema: { type: 'integer', examples: [2] } },
 }
-const problemHeaders: Record<number, Json> = {
-  401: challenge,
-  403: challenge,
-  412: { ETag: headers.ETag },
-  429: retryAfter,
-  503: retryAfter,
-}
-const commonProblems = [400, 401, 403, 421, 429, 500, 503]
+
+const commonProblems: ProblemCode[] = [
+  'invalid',
+  'unauthenticated',
+  'forbidden',
+  'misdirected',
+  'overloaded',
+  'internal',
+  'unavailable',
+]
 
 let document: Promise<Json> | undefined
 
@@ -72,27 +55,24 @@ async function build(): Promise<Json> {
     'application/problem+json': { schema: toJsonSchema(problemSchema, 'output', components) },
   }
   const paths: Record<string, Json> = {}
-  for (const definition of endpoints) {
-    paths[definition.path] = {
-      ...paths[definition.path],
-      [definition.method.toLowerCase()]: operation(definition, refer, problem),
+  for (const endpoint of endpoints) {
+    paths[endpoint.path] = {
+      ...paths[endpoint.path],
+      [endpoint.method.toLowerCase()]: operation(endpoint, refer, problem),
     }
   }
   return {
     openapi: '3.1.0',
     info: {
       title: 'User directory',
-      version: '1.0.0',
+      version: manifest.version,
       description:
         'Create, find, change and block users, with avatars and contacts. Every route needs a Cognito JWT. Errors are RFC 9457 problem documents.',
       license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' },
     },
     servers: [{ url: '/' }],
     security: [{ token: [] }],
-    tags: [
-      { name: 'users', description: 'Create, find, change and erase users' },
-      { name: 'avatars', description: 'Upload avatars' },
-    ],
+    tags: [...new Set(endpoints.map(({ tag }) => tag))],
     paths,
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
@@ -101,74 +81,75 @@ async function build(): Promise<Json> {
   }
 }
 
-function schemasOf({ query, body, ownBody = {}, answers }: Endpoint): LazySchema[] {
-  return [query, body?.schema, ...Object.values(ownBody), ...answers.map(({ schema }) => schema)].filter(
-    (schema) => schema !== undefined && schema !== 'binary',
+function schemasOf({ query, body, unparsedBody = {}, answers }: Endpoint): LazySchema[] {
+  const bodies = Object.values(unparsedBody).filter((form) => typeof form === 'function')
+  return [query, body?.schema, ...bodies, ...answers.map(({ schema }) => schema)].filter(
+    (schema) => schema !== undefined,
   )
 }
 
-function operation(definition: Endpoint, refer: Refer, problem: Json): Json {
-  const hasBody = definition.body !== undefined || definition.ownBody !== undefined
-  const statuses = [...commonProblems, ...(hasBody ? [408] : []), ...definition.problems].sort(
-    (a, b) => a - b,
-  )
-  const body = requestBody(definition, refer)
+function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
+  const body = requestBody(endpoint, refer)
+  const problems = [...commonProblems, ...(body ? (['timed_out'] as const) : []), ...endpoint.problems]
   return {
-    operationId: definition.operationId,
-    summary: definition.summary,
-    ...(definition.description && { description: definition.description }),
-    tags: [definition.path.startsWith('/upload') ? 'avatars' : 'users'],
-    parameters: parameters(definition, refer),
+    operationId: endpoint.operationId,
+    summary: endpoint.summary,
+    ...(endpoint.description && { description: endpoint.description }),
+    tags: [endpoint.tag.name],
+    parameters: parameters(endpoint, refer),
     ...(body && { requestBody: { required: true, content: body } }),
     responses: {
       ...Object.fromEntries(
-        definition.answers.map(({ status, description, schema, headers: names = [] }) => [
+        endpoint.answers.map(({ status, description, schema, headers: names }) => [
           status,
           {
             description,
-            ...(names.length > 0 && {
-              headers: Object.fromEntries(names.map((name) => [name, headers[name]])),
-            }),
+            ...(names && { headers: headersOf(names) }),
             ...(schema && { content: { 'application/json': { schema: refer(schema, 'output') } } }),
           },
         ]),
       ),
       ...Object.fromEntries(
-        statuses.map((status) => [
-          status,
-          {
-            description: problems[status] ?? 'A problem',
-            ...(problemHeaders[status] && { headers: problemHeaders[status] }),
-            content: problem,
-          },
-        ]),
+        problems
+          .map((code) => problemTypes[code])
+          .map(({ status, description, headers: names }) => [
+            status,
+            { description, ...(names && { headers: headersOf(names) }), content: problem },
+          ]),
       ),
     },
   }
 }
 
-function requestBody(definition: Endpoint, refer: Refer): Json | undefined {
-  const { body, ownBody } = definition
+function headersOf(names: (keyof typeof headers)[]): Json {
+  return Object.fromEntries(names.map((name) => [name, headers[name]]))
+}
+
+function requestBody({ body, unparsedBody }: Endpoint, refer: Refer): Json | undefined {
   if (body)
     return Object.fromEntries(body.mediaTypes.map((type) => [type, { schema: refer(body.schema, 'input') }]))
-  if (!ownBody) return undefined
-  return Object.fromEntries(
-    Object.entries(ownBody).map(([type, schema]) => {
-      if (schema !== 'binary') return [type, { schema: refer(schema, 'input') }]
-      if (type !== 'multipart/form-data') return [type, { schema: {} }]
-      const file = { type: 'string', contentMediaType: 'application/octet-stream' }
-      return [type, { schema: { type: 'object', properties: { file }, required: ['file'] } }]
-    }),
+  return (
+    unparsedBody &&
+    Object.fromEntries(
+      Object.entries(unparsedBody).map(([type, form]) => [type, { schema: schemaOfForm(form, refer) }]),
+    )
   )
 }
 
-function parameters(definition: Endpoint, refer: Refer): Json[] {
-  const query = (definition.query ? refer(definition.query, 'input') : {}) as {
+function schemaOfForm(form: LazySchema | 'binary' | 'form', refer: Refer): Json {
+  if (form === 'binary') return {}
+  if (form !== 'form') return refer(form, 'input')
+  const file = { type: 'string', contentMediaType: 'application/octet-stream' }
+  return { type: 'object', properties: { file }, required: ['file'] }
+}
+
+function parameters(endpoint: Endpoint, refer: Refer): Json[] {
+  const query = (endpoint.query ? refer(endpoint.query, 'input') : {}) as {
     properties?: Record<string, Json>
-    required?: string[]
   }
+  const hasId = endpoint.path.includes('{id}')
   return [
-    ...(definition.path.includes('{id}')
+    ...(hasId
       ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }]
       : []),
     ...Object.entries(query.properties ?? {}).map(([name, { description, ...schema }]) => ({
@@ -178,7 +159,7 @@ function parameters(definition: Endpoint, refer: Refer): Json[] {
       ...(description !== undefined && { description }),
       schema,
     })),
-    ...(definition.path.includes('{id}') ? conditions : []),
+    ...(hasId ? conditions : []),
   ]
 }
 
@@ -188,7 +169,7 @@ const conditions: Json[] = [
     in: 'header',
     required: false,
     description:
-      'The versions that the request is for, in double quotes, or *; 412 when the current one is another.',
+      'Versions in double quotes, or *. The answer is 412 unless the current version is one of them.',
     schema: { type: 'string', examples: ['"3"'] },
   },
   {
@@ -196,32 +177,32 @@ const conditions: Json[] = [
     in: 'header',
     required: false,
     description:
-      'The versions that the request is not for, in double quotes, or * for any; 304 (GET) or 412 when the current one is among them.',
+      'Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods.',
     schema: { type: 'string', examples: ['"3"'] },
   },
 ]
 
-const named = new Map<unknown, string>([
+const componentNames = new Map<unknown, string>([
   [userSchema, 'User'],
   [problemSchema, 'Problem'],
 ])
 
-/** A schema that has a name becomes a component, and a reference to it. */
+/** Converts a schema. One with a component name is added to `components` and referred to. */
 function toJsonSchema(schema: Schema, io: 'input' | 'output', components: Json): Json {
-  const { $schema: _, ...made } = z.toJSONSchema(schema, {
+  const { $schema: _, ...converted } = z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
-      // A format says it; zod's pattern for it is a page long.
+      // The format is enough; zod's pattern for it is a page long.
       if (jsonSchema.format) delete jsonSchema.pattern
-      const name = named.get(zodSchema)
+      const name = componentNames.get(zodSchema)
       if (name === undefined || zodSchema === (schema as unknown)) return
       for (const key of Object.keys(jsonSchema)) delete jsonSchema[key]
       jsonSchema.$ref = `#/components/schemas/${name}`
     },
   }) as Json
-  const name = named.get(schema)
-  if (name === undefined) return made
-  components[name] = made
+  const name = componentNames.get(schema)
+  if (name === undefined) return converted
+  components[name] = converted
   return { $ref: `#/components/schemas/${name}` }
 }

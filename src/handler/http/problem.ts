@@ -1,41 +1,35 @@
-// The one error writer: what went wrong, as an RFC 9457 problem document.
-import { type ErrorCode, ServiceError } from '../../model/errors.ts'
+// Turns anything thrown into an RFC 9457 problem document.
+import { ServiceError } from '../../model/errors.ts'
 import type { Problem } from '../../model/problem.ts'
 import type { Reply } from './endpoint.ts'
+import { type ProblemCode, problemTypes } from './problem-types.ts'
 
-const problems: Record<ErrorCode | 'internal', { status: number; title: string }> = {
-  invalid: { status: 400, title: 'Bad request' },
-  unauthenticated: { status: 401, title: 'Not authenticated' },
-  forbidden: { status: 403, title: 'Not allowed' },
-  not_found: { status: 404, title: 'Not found' },
-  method_not_allowed: { status: 405, title: 'Method not allowed' },
-  timed_out: { status: 408, title: 'Request timeout' },
-  conflict: { status: 409, title: 'Conflict' },
-  version_mismatch: { status: 412, title: 'Version mismatch' },
-  too_large: { status: 413, title: 'Too large' },
-  uri_too_long: { status: 414, title: 'URI too long' },
-  unsupported_media_type: { status: 415, title: 'Unsupported media type' },
-  misdirected: { status: 421, title: 'Misdirected request' },
-  undecodable: { status: 422, title: 'Undecodable image' },
-  overloaded: { status: 429, title: 'Overloaded' },
-  headers_too_large: { status: 431, title: 'Header fields too large' },
-  not_implemented: { status: 501, title: 'Not implemented' },
-  unavailable: { status: 503, title: 'Temporarily unavailable' },
-  version_not_supported: { status: 505, title: 'HTTP version not supported' },
-  internal: { status: 500, title: 'Internal error' },
+/** RFC 9110, section 15.5.6: the answer lists the methods that the path supports. */
+export class MethodNotAllowed extends ServiceError {
+  readonly allow: string
+
+  constructor(methods: string[]) {
+    const allow = methods.join(', ')
+    super('method_not_allowed', `This path supports ${allow} only. Use one of these methods.`)
+    this.allow = allow
+  }
 }
 
-/** @param error anything thrown; what is not a ServiceError is answered as 500 without its text */
+export function routeNotFound(): ServiceError {
+  return new ServiceError('not_found', 'No route has this path. Check it against the API reference.')
+}
+
+/** @param error any value; anything but a ServiceError becomes a 500 without the error's text */
 export function problemReply(error: unknown, requestId: string): Reply {
   const known = error instanceof ServiceError ? error : undefined
-  const code = known?.code ?? 'internal'
-  const { status, title } = problems[code]
+  const code: ProblemCode = known?.code ?? 'internal'
+  const { status, title } = problemTypes[code]
   const headers: Record<string, string> = {
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
   }
   if (known?.retryAfterSeconds !== undefined) headers['Retry-After'] = String(known.retryAfterSeconds)
-  if (known?.allow !== undefined) headers.Allow = known.allow
+  if (known instanceof MethodNotAllowed) headers.Allow = known.allow
   if (known?.version !== undefined) headers.ETag = `"${known.version}"`
   if (code === 'unauthenticated' || code === 'forbidden')
     headers['WWW-Authenticate'] = challenge(code, known?.isTokenMissing === true)
@@ -43,7 +37,9 @@ export function problemReply(error: unknown, requestId: string): Reply {
     type: `urn:problem:${code.replaceAll('_', '-')}`,
     title,
     status,
-    detail: known?.message ?? 'Something went wrong on our side. It has been logged under the request id.',
+    detail:
+      known?.message ??
+      'The service failed to handle this request. If a retry fails too, report the request id to the operator.',
     request_id: requestId,
     ...(known?.version !== undefined && { version: known.version }),
     ...(known && known.faults.length > 0 && { errors: known.faults }),
@@ -51,13 +47,9 @@ export function problemReply(error: unknown, requestId: string): Reply {
   return { status, headers, body: JSON.stringify(document) }
 }
 
-/** RFC 6750, section 3: a request without a token gets no error code, since it may not have known that it needs one. */
+/** RFC 6750, section 3: a challenge to a request without a token carries no error code. */
 function challenge(code: 'unauthenticated' | 'forbidden', isTokenMissing: boolean): string {
   const scheme = 'Bearer realm="user-directory"'
   if (isTokenMissing) return scheme
   return `${scheme}, error="${code === 'forbidden' ? 'insufficient_scope' : 'invalid_token'}"`
-}
-
-export function noSuchRoute(): ServiceError {
-  return new ServiceError('not_found', 'There is no such route.')
 }

@@ -17,7 +17,7 @@ function open(): App<GatewayRequest> {
   const logger = openLogger(settings.logLevel, { sync: true })
   const connections = openConnections(settings, logger, { isFunction: true })
   return createApp<GatewayRequest>(connections, async ({ claims }) => claims && acceptClaims(claims, rules), {
-    measure: requestMetrics,
+    metricFields: requestMetrics,
     cors: openCors(settings.corsOrigins),
   })
 }

@@ -6,10 +6,12 @@ import type { Claims } from '../../connection/tokens/claims.ts'
 import type { LocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import type { TokenVerifier } from '../../connection/tokens/token-verifier.ts'
 import { overloaded } from '../../model/errors.ts'
-import { bearerToken, createApp, readRequestId, withCommonHeaders } from '../http/app.ts'
+import { createApp, withCommonHeaders } from '../http/app.ts'
+import { bearerToken } from '../http/bearer-token.ts'
 import { type Cors, openCors } from '../http/cors.ts'
 import type { Reply } from '../http/endpoint.ts'
 import { problemReply } from '../http/problem.ts'
+import { readRequestId } from '../http/request-id.ts'
 import { nodeRoutes } from '../http/routes/node.ts'
 import { bodyMsMax } from './body.ts'
 import { createHostCheck } from './host.ts'
@@ -57,8 +59,8 @@ export async function startNodeServer(
   const { localIssuer, corsOrigins = [], ...where } = options
   const cors = openCors(corsOrigins)
   const app = createApp<NodeRequest>(connections, identifyByToken(verifier), {
-    routes: nodeRoutes(connections, localIssuer),
-    check: createHostCheck(localIssuer !== undefined),
+    publicRoutes: nodeRoutes(connections, localIssuer),
+    checkRequest: createHostCheck(localIssuer !== undefined),
     cors,
   })
   let isClosing = false

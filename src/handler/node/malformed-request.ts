@@ -5,8 +5,9 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ServiceError } from '../../model/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { readRequestId, withCommonHeaders } from '../http/app.ts'
+import { withCommonHeaders } from '../http/app.ts'
 import { problemReply } from '../http/problem.ts'
+import { readRequestId } from '../http/request-id.ts'
 
 export const headerBytesMax = 16 * 1024
 // Time for a client to read its answer while it is still sending.

@@ -12,7 +12,7 @@ export class NodeRequest implements HttpRequest, Addressed {
   readonly path: string
   readonly query: string
   readonly source: string | undefined
-  holder: string
+  bodyOwner: string
   /** The connection cannot take another request after this one. */
   isLast = false
   readonly #incoming: IncomingMessage
@@ -22,7 +22,7 @@ export class NodeRequest implements HttpRequest, Addressed {
     this.#incoming = incoming
     this.method = incoming.method ?? ''
     this.source = incoming.socket.remoteAddress
-    this.holder = this.source ?? ''
+    this.bodyOwner = this.source ?? ''
     const target = targetOf(incoming.url ?? '')
     const end = target.indexOf('?')
     this.path = end === -1 ? target : target.slice(0, end)
@@ -51,7 +51,7 @@ export class NodeRequest implements HttpRequest, Addressed {
     const incoming = this.#incoming
     const declared = Number(incoming.headers['content-length'] ?? 0)
     if (declared > bytesMax) return undefined
-    this.#reservation = reserve(this.holder, declared)
+    this.#reservation = reserve(this.bodyOwner, declared)
     if (!this.#reservation) throw tooManyBodies()
     try {
       const bytes = await readBody(incoming, bytesMax, this.#reservation)

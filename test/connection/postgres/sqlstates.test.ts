@@ -149,5 +149,5 @@ it.each(['XX000', 'XX001', '42501', '22012', 'P0001'])(
 it('a fault is 500 without its text, and logged with it', async () => {
   const { status, text } = await changeThatRaises('XX000', { times: 1 })
   expect([status, text.includes('raised by')]).toEqual([500, false])
-  expect(log.some(({ level, message }) => level === 'error' && message === 'a request failed')).toBe(true)
+  expect(log.some(({ level, message }) => level === 'error' && message === 'request failed')).toBe(true)
 })

@@ -2,7 +2,7 @@
 // a row here fails the suite.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, it } from 'vitest'
-import { endpoints } from '../../../src/handler/http/app.ts'
+import { endpoints } from '../../../src/handler/http/routes/index.ts'
 import { nodeRoutes } from '../../../src/handler/http/routes/node.ts'
 import type { User } from '../../../src/model/user.ts'
 import { checkPassword } from '../../../src/services/identity/sign-in.ts'

@@ -197,7 +197,7 @@ describe('an event', () => {
       }),
     )
     expect(answer.statusCode).toBe(400)
-    expect(answer.json.errors).toEqual([{ parameter: 'limit', message: 'is given more than once' }])
+    expect(answer.json.errors).toEqual([{ parameter: 'limit', message: 'must be sent only once' }])
   })
 
   it('without the lists of many values is read from the single ones', async () => {

@@ -7,6 +7,8 @@ import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 // Loaded when they are first needed: see users.ts.
 const schemas = () => import('../../../model/user.ts')
 
+const tag = { name: 'avatars', description: 'Upload avatars' }
+
 /** Room in a form for what is around the file: delimiters, headers and other fields. */
 const formBytesMax = 64 * 1024
 
@@ -18,10 +20,11 @@ export const avatarEndpoints = [
     summary: "Store the user's avatar",
     description:
       'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB, 40 megapixels and 16,384 pixels a side. Stored as WebP, 512 px square at most, without metadata.',
+    tag,
     action: 'avatar.upload',
-    ownBody: {
+    unparsedBody: {
       'application/json': async () => (await schemas()).uploadBody,
-      'multipart/form-data': 'binary',
+      'multipart/form-data': 'form',
       'image/*': 'binary',
     },
     answers: [
@@ -32,7 +35,7 @@ export const avatarEndpoints = [
         headers: ['ETag'],
       },
     ],
-    problems: [404, 412, 413, 415, 422],
+    problems: ['not_found', 'version_mismatch', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, id, precondition, request }) => {
       const { uploadAvatar } = await import('../../../services/users/write.ts')
       const user = await uploadAvatar(ctx, caller, id, precondition, await readImage(request))

@@ -6,14 +6,14 @@ import { type LocalIssuer, localIssuerPath } from '../../../connection/tokens/lo
 import { ServiceError } from '../../../model/errors.ts'
 import { lagSecondsMax, outboxState } from '../../../services/outbox/relay.ts'
 import { docsFile, docsPage } from '../docs.ts'
-import type { OpenRoute, Reply } from '../endpoint.ts'
-import { noSuchRoute } from '../problem.ts'
+import type { PublicRoute, Reply } from '../endpoint.ts'
+import { routeNotFound } from '../problem.ts'
 import { signInLocally } from './local-sign-in.ts'
 
 const checkMsMax = 1_500
 
-export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): OpenRoute[] {
-  const routes: OpenRoute[] = [
+export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): PublicRoute[] {
+  const routes: PublicRoute[] = [
     // Liveness: the process answers. That a dependency is down is no reason to restart it.
     { method: 'GET', path: '/health', handle: async () => json({ status: 'up' }) },
     { method: 'GET', path: '/ready', handle: () => ready(connections) },
@@ -32,7 +32,7 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
       path: '/avatars/{user}/{file}',
       handle: async (_request, [user, file]) => {
         const bytes = await connections.avatars.read(`avatars/${user}/${file}`)
-        if (!bytes) throw noSuchRoute()
+        if (!bytes) throw routeNotFound()
         const headers = {
           'Content-Type': 'image/webp',
           // The path holds the hash of the content.

@@ -10,6 +10,8 @@ const schemas = () => import('../../../model/user.ts')
 const listSchemas = () => import('../../../model/listing.ts')
 const userSchema = async () => (await schemas()).userSchema
 
+const tag = { name: 'users', description: 'Create, find, change and erase users' }
+
 // An avatar of 5 MB in base64, and room for the other fields.
 const bytesMax = 8 * 1024 * 1024
 
@@ -27,6 +29,7 @@ export const userEndpoints = [
     path: '/user',
     operationId: 'createUser',
     summary: 'Create a user',
+    tag,
     action: 'user.create',
     body: {
       schema: async () => (await schemas()).createUserBody,
@@ -36,7 +39,7 @@ export const userEndpoints = [
     answers: [
       { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
     ],
-    problems: [409, 412, 413, 415, 422],
+    problems: ['conflict', 'version_mismatch', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, body }) => {
       const { createUser } = await writing()
       const user = await createUser(ctx, caller, body)
@@ -49,6 +52,7 @@ export const userEndpoints = [
     path: '/user',
     operationId: 'listUsers',
     summary: 'List users: filter, search, sort, page',
+    tag,
     action: 'user.list',
     query: async () => (await listSchemas()).listQuery,
     answers: [
@@ -59,7 +63,7 @@ export const userEndpoints = [
         headers: ['Link'],
       },
     ],
-    problems: [412],
+    problems: ['version_mismatch'],
     handle: async ({ ctx, query, request }) => {
       const { listUsers } = await listing()
       const page = await listUsers(ctx, query)
@@ -79,12 +83,13 @@ export const userEndpoints = [
     operationId: 'getUser',
     summary: 'One user',
     description: 'Answered from the cache when it can be; never older than the last acknowledged write.',
+    tag,
     action: 'user.read',
     answers: [
       { status: 200, description: 'The user', schema: userSchema, headers: ['ETag', 'X-Cache'] },
       { status: 304, description: 'Not modified since the version in If-None-Match' },
     ],
-    problems: [404, 412],
+    problems: ['not_found', 'version_mismatch'],
     handle: async ({ reader, id, precondition, log }) => {
       const { version, json, cache } = await reader.get(id)
       log.cache = cache
@@ -106,6 +111,7 @@ export const userEndpoints = [
     summary: "Replace a user's data",
     description:
       'A missing optional field is cleared; a missing password or status is kept. Contacts keep their id when it is sent back.',
+    tag,
     action: 'user.replace',
     body: {
       schema: async () => (await schemas()).replaceUserBody,
@@ -113,7 +119,14 @@ export const userEndpoints = [
       bytesMax,
     },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
-    problems: [404, 409, 412, 413, 415, 422],
+    problems: [
+      'not_found',
+      'conflict',
+      'version_mismatch',
+      'too_large',
+      'unsupported_media_type',
+      'undecodable',
+    ],
     handle: async ({ ctx, caller, id, precondition, body }) => {
       const { replaceUser } = await writing()
       return userReply(200, await replaceUser(ctx, caller, id, precondition, body))
@@ -126,6 +139,7 @@ export const userEndpoints = [
     operationId: 'patchUser',
     summary: 'Change the named fields only',
     description: 'A JSON merge patch (RFC 7396): null removes.',
+    tag,
     action: 'user.patch',
     body: {
       schema: async () => (await schemas()).patchUserBody,
@@ -133,7 +147,14 @@ export const userEndpoints = [
       bytesMax,
     },
     answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
-    problems: [404, 409, 412, 413, 415, 422],
+    problems: [
+      'not_found',
+      'conflict',
+      'version_mismatch',
+      'too_large',
+      'unsupported_media_type',
+      'undecodable',
+    ],
     handle: async ({ ctx, caller, id, precondition, body }) => {
       const { patchUser } = await writing()
       return userReply(200, await patchUser(ctx, caller, id, precondition, body))
@@ -145,9 +166,10 @@ export const userEndpoints = [
     path: '/user/{id}',
     operationId: 'eraseUser',
     summary: 'Erase a user, with contacts, avatar and cache entry',
+    tag,
     action: 'user.erase',
     answers: [{ status: 204, description: 'Erased' }],
-    problems: [404, 412],
+    problems: ['not_found', 'version_mismatch'],
     handle: async ({ ctx, caller, id, precondition }) => {
       const { eraseUser } = await writing()
       await eraseUser(ctx, caller, id, precondition)

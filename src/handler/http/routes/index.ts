@@ -1,0 +1,6 @@
+// Every endpoint of the protected API.
+import type { Endpoint } from '../endpoint.ts'
+import { avatarEndpoints } from './avatars.ts'
+import { userEndpoints } from './users.ts'
+
+export const endpoints: Endpoint[] = [...userEndpoints, ...avatarEndpoints]
