@@ -2,9 +2,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 
-/** Of none, not a number. */
+/** @returns NaN for an empty list */
 export function median(figures: number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
+  return quantile(figures, 0.5)
+}
+
+/** @param share from 0, the least figure, to less than 1 */
+export function quantile(figures: number[], share: number): number {
+  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length * share)] ?? Number.NaN
 }
 
 /** What a process holds in memory; not a number where there is no /proc. */

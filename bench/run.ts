@@ -2,7 +2,7 @@
 // to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
 // `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation, `--only search`
 // searches, `--only sign-in` passwords and blocks, `--only overload` ten times the load that can be served, `--only start` the
-// function's start.
+// function's start, `--only clients` our Redis client beside ioredis.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -25,6 +25,7 @@ import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { until } from '../test/support/wait.ts'
 import { serverBundle } from '../tools/server-bundle.mjs'
+import { benchClients } from './clients.ts'
 import { median, residentMegabytes } from './figures.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
@@ -75,7 +76,7 @@ await runCommand(async () => {
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
-    const parts = [...Object.values(names), 'search', 'refresh', 'sign-in', 'overload', 'start']
+    const parts = [...Object.values(names), 'search', 'refresh', 'sign-in', 'overload', 'start', 'clients']
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must begin one of: ${parts.join('; ')}`)
     await bench()
@@ -139,6 +140,16 @@ async function bench(): Promise<void> {
     name: `node:http + ${name}`,
     measure: (connections) => measure(floor, connections, () => ask('GET', path())),
   })
+  if (options.only === 'clients') {
+    // From the sources, since a module of a bundle cannot be exchanged.
+    const sources = resolve('src/handler/node/server.ts')
+    const servers = new Map([
+      ['our client', await startService(env, [sources])],
+      ['our client again', await startService(env, [sources])],
+      ['ioredis', await startService(env, ['--import', resolve('bench/ioredis-client.ts'), sources])],
+    ])
+    return benchClients(servers, () => ask('GET', `/user/${hotId()}`), rounds)
+  }
   if (options.only === 'sign-in') {
     const other = await startService(env)
     await load({ port: service.port, connections: 4, seconds: 1 }, () => ask('GET', `/user/${hotId()}`))
@@ -308,10 +319,10 @@ async function startFloors(env: Record<string, string>): Promise<Target> {
   return { port: Number(chunk.toString()), process: child }
 }
 
-async function startService(env: Record<string, string>): Promise<Target> {
+async function startService(env: Record<string, string>, program = [serverBundle()]): Promise<Target> {
   const port = await freePort()
   // Its log lines are written, as in production, but nobody reads them.
-  const child = spawn(process.execPath, [serverBundle()], {
+  const child = spawn(process.execPath, program, {
     cwd: directory,
     env: { ...env, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit'],
