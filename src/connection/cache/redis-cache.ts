@@ -1,6 +1,5 @@
-// The cache in Redis or Valkey, over TLS with rediss://. The protocol of leases is described in cache.ts, the rule
-// by which Redis is trusted in cache-trust.ts. Keys carry an era: after a restart, a failover or a move to another
-// server a new one begins, so that entries of different servers never mix.
+// The cache in Redis or Valkey, over TLS with rediss://. Leases: docs/adr/0008-leases-in-the-cache.md. When Redis is
+// trusted, and the eras that keep entries of different servers apart: docs/adr/0002-trust-in-the-cache.md.
 import { setTimeout as pause } from 'node:timers/promises'
 import { unavailable } from '../../model/errors.ts'
 import { waitWithin } from '../../platform/deadline.ts'

@@ -1,6 +1,5 @@
-// A client for one Redis or Valkey server, made for a cache: what is asked in one turn of the event loop goes
-// out together, everything has a time limit, nothing waits for a connection. It is ours because this is what
-// a cached read mostly consists of, and because the libraries take longer to load than the rest of the service.
+// A client for one Redis or Valkey server, made for a cache: commands of one turn of the event loop go out together,
+// each has a time limit, and none waits for a connection. Why not a library: docs/adr/0005-keep-our-own-redis-client.md.
 import { connect, isIP, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createReplyReader, encode, type Part, RedisError, type Reply } from './protocol.ts'

@@ -1,5 +1,6 @@
 // Runs each request: assigns an id, authenticates, authorizes, validates, calls the endpoint and writes one log line.
 // Lambda and the Node server share it; only they differ in how a token is verified.
+// Why there is no framework: docs/adr/0006-an-app-without-a-framework.md.
 
 import type { Claims } from '../../connection/tokens/claims.ts'
 import { type Fault, invalid, invalidToken, missingToken, ServiceError } from '../../model/errors.ts'

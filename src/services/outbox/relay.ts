@@ -1,10 +1,5 @@
-// Tells the user pool and the event bus what the outbox holds. Any number of processes may do so at once: a row
-// is claimed for half a minute, by its due time, and what dies meanwhile is claimed again after that. So everything
-// is told at least once, and per user in the order of the changes: a row waits for the earlier ones of its user,
-// and of its username in the pool. The pool and the bus have each its own claims, due times and tries: what waits
-// for one does not wait for the other. What fails is tried again ever later, for ever, and holds up nobody but its
-// user.
-
+// Delivers the outbox to the user pool and the event bus, at least once and in order for each user:
+// docs/adr/0009-an-outbox-for-the-pool-and-the-bus.md.
 import { setTimeout as pause } from 'node:timers/promises'
 import { eq, sql } from 'drizzle-orm'
 import type { UserPool } from '../../connection/cognito/user-pool.ts'
