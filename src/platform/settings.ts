@@ -125,6 +125,9 @@ const rules = {
   LOG_LEVEL: matches(new RegExp(`^(${logLevels.join('|')})$`), 'must be debug, info, warn or error'),
 } satisfies Record<string, Rule>
 
+/** The environment variables that the service reads; README.md and .env.example list them. */
+export const settingNames = Object.keys(rules)
+
 type Given = Partial<Record<keyof typeof rules, string>>
 
 /**

@@ -1,6 +1,7 @@
 // The settings: what may be left out, what must come together, and what a start is refused for.
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { readSettings } from '../../src/platform/settings.ts'
+import { readSettings, settingNames } from '../../src/platform/settings.ts'
 
 const read = (env: Record<string, string>) => readSettings(env, '/data')
 const cognito = { COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEfGhI', COGNITO_CLIENT_ID: 'one' }
@@ -13,6 +14,14 @@ const production = {
 }
 
 describe('settings', () => {
+  it('are all listed in README.md and .env.example', () => {
+    const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
+    for (const name of settingNames) {
+      expect(read('.env.example'), name).toMatch(new RegExp(`^#${name}=`, 'm'))
+      expect(read('README.md')).toContain(name)
+    }
+  })
+
   it('have a default for everything', () => {
     expect(read({})).toEqual({
       port: 3000,
