@@ -74,6 +74,8 @@ export async function startFunction(
       () => response.writeHead(400).end(),
     )
   })
+  // A function may be stopped between two requests for longer than Node keeps an idle connection.
+  server.keepAliveTimeout = 0
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
 
   let child: ChildProcess | undefined
