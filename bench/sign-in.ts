@@ -7,8 +7,8 @@ import { type Connections, openConnections } from '../src/connection/open.ts'
 import { samplePassword } from '../src/dev/samples.ts'
 import { openLogger } from '../src/platform/logger.ts'
 import { readSettings } from '../src/platform/settings.ts'
+import { checkPassword } from '../src/services/identity/check-password.ts'
 import { hashedAtOnce, hashPassword, verifyPassword } from '../src/services/identity/passwords.ts'
-import { checkPassword } from '../src/services/identity/sign-in.ts'
 import { median } from './figures.ts'
 import { load } from './load.ts'
 
@@ -49,7 +49,7 @@ async function checks(rounds: number): Promise<void> {
   const hash = await hashPassword('bench', samplePassword)
   const bare = () => verify(hash, samplePassword)
   const ours = () =>
-    verifyPassword(hash, samplePassword, { share: 'bench', beginUntil: Number.POSITIVE_INFINITY })
+    verifyPassword(hash, samplePassword, { share: 'bench', startUntil: Number.POSITIVE_INFINITY })
   const perSecond = async (check: () => Promise<unknown>, width: number) => {
     let left = checksPerRound
     const startedAt = performance.now()

@@ -4,7 +4,8 @@
 import { openConnections } from '../connection/open.ts'
 import { openLogger } from '../platform/logger.ts'
 import { readFunctionSettings } from '../platform/settings.ts'
-import { outboxState, runDelivery } from '../services/outbox/relay.ts'
+import { runDelivery } from '../services/outbox/relay.ts'
+import { outboxState } from '../services/outbox/state.ts'
 
 const runMsMax = 55_000
 // What is left for the last round when the function's time runs out.

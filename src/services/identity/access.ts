@@ -1,4 +1,4 @@
-// Who may do what: the one place where it is decided. What is not allowed here is refused.
+// Decides which role may perform which action. Everything not listed here is forbidden.
 import type { Claims } from '../../connection/tokens/claims.ts'
 import { ServiceError } from '../../model/errors.ts'
 
@@ -15,12 +15,16 @@ export type Action = (typeof actions)[number]
 
 export type Role = 'admin' | 'reader' | 'user' | 'none'
 
-/**
- * The caller of one request. `userId` is the caller's own record, when there is one. `key` names the caller's share
- * of what all callers use: it is the same for all tokens of a person or a machine client, and no secret. `claims` are
- * those of the request's token, from which the caller is found again before a change is committed.
- */
-export type Caller = { role: Role; userId: string | undefined; key: string; claims: Claims }
+/** The caller of one request. */
+export type Caller = {
+  role: Role
+  /** The caller's own user, if there is one. */
+  userId: string | undefined
+  /** Identifies the caller in queues: the same for all tokens of a person or machine client, and not secret. */
+  key: string
+  /** The claims of the request's token, to find the caller again before a change is committed. */
+  claims: Claims
+}
 
 const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
   admin: { any: [...actions], own: [] },
@@ -29,11 +33,11 @@ const allowed: Record<Role, { any: Action[]; own: Action[] }> = {
   none: { any: [], own: [] },
 }
 
-/** What gives a role: to people the group, to machine clients the scope. Others give none. */
+/** People get a role by a group, and machine clients by a scope. */
 export const groupOf = { admin: 'admins', reader: 'readers' } as const
 export const scopeOf = { admin: 'users/write', reader: 'users/read' } as const
 
-/** The strongest role that a token gives. */
+/** @returns the strongest role that a token gives */
 export function roleOf({ groups, scopes }: Claims, ownsRecord: boolean): Role {
   for (const role of ['admin', 'reader'] as const)
     if (groups.includes(groupOf[role]) || scopes.includes(scopeOf[role])) return role
@@ -41,8 +45,8 @@ export function roleOf({ groups, scopes }: Claims, ownsRecord: boolean): Role {
 }
 
 /**
- * @param userId the record that the action is on, as the caller wrote it; undefined when it is on none
- * @throws ServiceError `forbidden`, the same whether the record exists or not
+ * @param userId the user that the action concerns, as the request spells it; undefined if it concerns none
+ * @throws ServiceError `forbidden`, the same whether the user exists or not
  */
 export function authorize(caller: Caller, action: Action, userId: string | undefined): void {
   const { any, own } = allowed[caller.role]
@@ -51,16 +55,16 @@ export function authorize(caller: Caller, action: Action, userId: string | undef
   throw forbidden()
 }
 
-/** Status and username are an administrator's to change. */
-export function mayChangeStanding(caller: Caller): boolean {
+/** Only administrators may change a status or a username. */
+export function mayChangeAccount(caller: Caller): boolean {
   return caller.role === 'admin'
 }
 
-/** Whoever has found somebody's open session must not be able to take the account over with it. */
+/** A stolen session alone must not be enough to take over the account. */
 export function mustProvePassword(caller: Caller): boolean {
   return caller.role !== 'admin'
 }
 
 export function forbidden(): ServiceError {
-  return new ServiceError('forbidden', 'This token does not allow that.')
+  return new ServiceError('forbidden', 'This token does not permit the operation.')
 }

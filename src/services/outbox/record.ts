@@ -1,5 +1,5 @@
-// Records what others must be told of a change, in the change's own transaction: so it is told exactly if the
-// change was committed, whoever dies in between. `deliver.ts` tells it.
+// Records in a change's own transaction what other systems must learn of it, so that no committed change is lost.
+// relay.ts delivers the rows.
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Connections } from '../../connection/open.ts'
@@ -11,10 +11,10 @@ import type { User } from '../../model/user.ts'
 export type EventType = (typeof eventTypes)[number]
 export type PoolTask = (typeof poolTasks)[number]
 
-/** A field of the user that a change has touched; of a password only that it has. */
+/** A field that a change has touched; for a password only the fact. */
 export type ChangedField = 'username' | 'name' | 'password' | 'status' | 'contacts' | 'avatar'
 
-/** An event's content. No personal data: copies of events outlive an erasure. Consumers ask the API for more. */
+/** The content of an event. It holds no personal data beyond this, because copies of events outlive an erasure. */
 export type EventData = {
   user: Pick<User, 'id' | 'username' | 'status' | 'version'>
   changed: ChangedField[]
@@ -23,46 +23,64 @@ export type EventData = {
 export type Change = {
   /** Before the change; undefined for a new user. */
   before: User | undefined
-  /** After the change; undefined for an erased one. */
+  /** After the change; undefined for an erased user. */
   after: User | undefined
   isPasswordNew: boolean
 }
 
 /**
- * To be called after the change's own statements: their locks give the rows of one user, and of one username,
- * the order of the commits.
- * @returns the row's id where the pool must be given a new password: for `deliverNow`
+ * Records a change. Call it after the change's own statements: their locks give the rows of one user, and of one
+ * username, the order of the commits.
+ * @returns the row's id if the user pool must get a new password, for `setPasswordNow`
  */
-export async function record(
+export async function recordChange(
   queries: Queries,
   { pool, bus }: Connections['outbox'],
   change: Change,
 ): Promise<number | undefined> {
   const { before, after } = change
   const user = after ?? before
-  if (!user) throw new Error('a change is of a user')
+  if (!user) throw new Error('a change needs a user before or after it')
   const changed = changedFields(change)
-  const poolTask = pool ? poolTaskOf(change, changed) : undefined
-  if (!bus && poolTask === undefined) return undefined
+  const task = pool ? poolTaskOf(change, changed) : undefined
+  if (!bus && task === undefined) return undefined
   const { id, username, status, version } = user
-  const data: EventData = { user: { id, username, status, version }, changed }
   const [row] = await queries
     .insert(outbox)
     .values({
       eventId: randomUUID(),
-      userId: user.id,
+      userId: id,
       type: eventType(change),
-      data,
-      // The pool knows a renamed user by the name from before.
-      ...(poolTask !== undefined &&
-        before && { poolTask, poolUsername: before.username, poolUsernameFolded: fold(before.username) }),
-      poolPending: poolTask !== undefined,
+      data: { user: { id, username, status, version }, changed } satisfies EventData,
+      // The pool knows a renamed user by the former name.
+      ...(task !== undefined && before && poolColumns(task, before.username)),
+      poolPending: task !== undefined,
       busPending: bus !== undefined,
-      // Meanwhile only the process that knows the password may tell the pool of it.
-      ...(poolTask === 'password' && { poolDueAt: sql`clock_timestamp() + interval '3 s'` }),
+      // Until then only the process that has the password in memory may claim the row.
+      ...(task === 'password' && { poolDueAt: sql`clock_timestamp() + interval '3 s'` }),
     })
     .returning({ id: outbox.id })
-  return poolTask === 'password' ? row?.id : undefined
+  return task === 'password' ? row?.id : undefined
+}
+
+/** Records a task for the user pool that no change of the user has caused, and that is no event. */
+export async function recordPoolTask(
+  queries: Queries,
+  { task, userId, username }: { task: PoolTask; userId: string; username: string },
+): Promise<void> {
+  await queries.insert(outbox).values({
+    eventId: randomUUID(),
+    userId,
+    type: 'user.updated',
+    data: {},
+    ...poolColumns(task, username),
+    poolPending: true,
+    busPending: false,
+  })
+}
+
+function poolColumns(poolTask: PoolTask, poolUsername: string) {
+  return { poolTask, poolUsername, poolUsernameFolded: fold(poolUsername) }
 }
 
 function eventType({ before, after }: Change): EventType {
@@ -72,10 +90,10 @@ function eventType({ before, after }: Change): EventType {
   return after.status === 'BLOCKED' ? 'user.blocked' : 'user.unblocked'
 }
 
-/** Nobody is in the pool before the first sign-in. */
+/** A new user needs no task, because the pool has no user before the first sign-in. */
 function poolTaskOf({ before, after }: Change, changed: ChangedField[]): PoolTask | undefined {
   if (!before) return undefined
-  // A pool's usernames cannot be changed: under the new one the user comes in anew.
+  // The pool cannot rename a user, so the next sign-in creates one under the new name.
   if (!after || changed.includes('username')) return 'remove'
   if (changed.includes('password')) return 'password'
   return changed.includes('status') ? 'status' : undefined

@@ -1,14 +1,14 @@
-// Where a page of a list begins: the sort's value and the id of the last row before it, bound to its query.
+// Encodes the position where the next page of a list starts, bound to the query.
 import { createHash } from 'node:crypto'
 import { invalid } from '../../model/errors.ts'
 import { readInstant } from '../../model/instant.ts'
 import type { ListQuery } from '../../model/listing.ts'
 import { textFault } from '../../model/validate.ts'
 
+/** The sort's value and the id of the last row before the page. */
 export type Position = [key: string, id: string]
 
-// A cursor holds no secret and grants nothing. Its checksum is there so that one that was changed, or that belongs to
-// another query, is refused instead of answering an unexpected page.
+// A cursor is not secret and grants nothing. Its checksum rejects one that was changed or belongs to another query.
 export function writeCursor(position: Position, query: ListQuery): string {
   const payload = Buffer.from(JSON.stringify(position))
   return Buffer.concat([checksum(payload, query), payload]).toString('base64url')
@@ -28,9 +28,12 @@ function checksum(payload: Uint8Array, query: ListQuery): Buffer {
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-/** @throws ServiceError `invalid` for a cursor that is not this query's */
+/** @throws ServiceError `invalid` for a cursor of another query */
 export function readCursor(cursor: string, query: ListQuery): Position {
-  const refused = invalid({ parameter: 'cursor', message: 'is not a cursor of this query' })
+  const refused = invalid({
+    parameter: 'cursor',
+    message: 'does not belong to this query; use next_cursor of the page before, with the same parameters',
+  })
   const bytes = Buffer.from(cursor, 'base64url')
   const payload = bytes.subarray(checksumBytes)
   if (
@@ -38,7 +41,7 @@ export function readCursor(cursor: string, query: ListQuery): Position {
     !checksum(payload, query).equals(bytes.subarray(0, checksumBytes))
   )
     throw refused
-  // Anyone who reads this can compute the checksum, so what it covers is checked too.
+  // A client could compute the checksum itself, so the content is validated too.
   let position: unknown
   try {
     position = JSON.parse(payload.toString())

@@ -1,5 +1,4 @@
-// Lists users: filter, search, sort, page, count.
-
+// Lists users by filter, search and sort, page by page, and counts them.
 import { type SQL, sql } from 'drizzle-orm'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { invalid } from '../../model/errors.ts'
@@ -9,8 +8,8 @@ import { fold } from '../../model/text.ts'
 import type { User } from '../../model/user.ts'
 import type { ServiceContext } from '../context.ts'
 import { type Position, readCursor, writeCursor } from './cursor.ts'
-import { type Conditions, collectedMax, indexed, type Row, readPage, whereOf } from './page.ts'
-import { toUser, type UserRow } from './record.ts'
+import { type Conditions, collectedMax, indexedConditions, type Row, readPage, whereOf } from './page.ts'
+import { toUser, type UserRow } from './user-row.ts'
 
 export type Page = {
   items: User[]
@@ -19,10 +18,10 @@ export type Page = {
   total_is?: 'exact' | 'estimate'
 }
 
-/** Words that a search may have: each costs a look into the index. */
+/** Each word of a search costs an index scan. */
 const searchWordsMax = 16
 
-/** @throws ServiceError `invalid` for a cursor that is not this query's, `unavailable`, `overloaded` */
+/** @throws ServiceError `invalid` for a cursor of another query, `unavailable`, `overloaded` */
 export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: ListQuery): Promise<Page> {
   const search = searchClauses(query.search ?? '')
   if (search.flatMap(({ every }) => every).length > searchWordsMax)
@@ -37,7 +36,7 @@ export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: Li
     return {
       items: page.map((row) => toUser(readRow(row), avatarBaseUrl)),
       next_cursor: rows.length > query.limit && last ? writeCursor(positionOf(last, query), query) : null,
-      ...(query.count !== 'none' && (await count(queries, indexed(conditions), query.count))),
+      ...(query.count !== 'none' && (await count(queries, indexedConditions(conditions), query.count))),
     }
   })
 }
@@ -45,7 +44,7 @@ export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: Li
 function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
   const aligned: SQL[] = []
   const filters: SQL[] = []
-  /** @param sort whose index serves the filter; each sort has one with the status before it */
+  /** @param sort the sort whose index serves the filter; `*` for all, because each has an index that begins with the status */
   const add = (filter: SQL, sort?: string) =>
     (sort === '*' || sort === query.sort.replace('-', '') ? aligned : filters).push(filter)
   if (query.status !== undefined) add(sql`u.status = ${query.status}`, '*')
@@ -71,29 +70,29 @@ function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
 async function count(
   queries: Queries,
   filters: SQL[],
-  how: 'estimate' | 'exact',
+  mode: 'estimate' | 'exact',
 ): Promise<{ total: number; total_is: 'exact' | 'estimate' }> {
   const matching = sql`FROM users u ${whereOf(filters)}`
   const counted = await queries.execute<{ total: number }>(
-    how === 'exact'
+    mode === 'exact'
       ? sql`SELECT count(*)::int AS total ${matching}`
       : sql`SELECT count(*)::int AS total FROM (SELECT 1 ${matching} LIMIT ${collectedMax + 1}) AS matches`,
   )
   const total = counted.rows[0]?.total ?? 0
-  if (how === 'exact' || total <= collectedMax) return { total, total_is: 'exact' }
+  if (mode === 'exact' || total <= collectedMax) return { total, total_is: 'exact' }
   const { rows } = await queries.execute<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
     sql`EXPLAIN (FORMAT JSON) SELECT 1 ${matching}`,
   )
   return { total: Math.max(total, rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0), total_is: 'estimate' }
 }
 
-// Drizzle gives timestamps of its own statements as text.
+// Drizzle returns the timestamps of raw statements as text.
 function readRow(row: UserRow): UserRow {
   return { ...row, created_at: new Date(row.created_at), updated_at: new Date(row.updated_at) }
 }
 
 function positionOf(row: Row, query: ListQuery): Position {
-  // As text a timestamp would depend on the session's settings.
+  // The text of a timestamp would depend on the session's settings.
   if (query.sort.endsWith('created_at')) return [new Date(row.created_at).toISOString(), row.id]
   if (query.sort.endsWith('updated_at')) return [new Date(row.updated_at).toISOString(), row.id]
   return [String(row.key), row.id]

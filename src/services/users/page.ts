@@ -1,38 +1,38 @@
-// Reads one page of a list by the cheapest of several short statements.
+// Reads one page of a list by the cheapest of several statements: docs/adr/0021-read-a-list-page-in-steps.md.
 import { type SQL, sql } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { limitMax, type Sort } from '../../model/listing.ts'
 import type { SearchClause } from '../../model/search-text.ts'
 import type { Position } from './cursor.ts'
-import { type UserRow, userColumns } from './record.ts'
+import { type UserRow, userColumns } from './user-row.ts'
 
 /** The conditions of a list. */
 export type Conditions = {
-  /** On `users u`, served by the sort's index. */
+  /** Conditions on `users u` that the sort's index serves. */
   aligned: SQL[]
-  /** On `users u`, of other columns. */
+  /** Conditions on other columns of `users u`. */
   filters: SQL[]
   search: SearchClause[]
-  /** A condition that one of the user's contacts, `contacts c`, must meet. */
+  /** A condition that one contact of the user, `contacts c`, must meet. */
   contact: SQL | undefined
-  /** Many users may meet them all, and a row of `users` tells whether it does. */
+  /** Whether many users may match, and a row of `users` alone shows if it does. */
   mayBeCommon: boolean
 }
 
 export type Part = { sort: Sort; after: Position | undefined; limit: number }
 export type Row = UserRow & { key: unknown }
 
-// Common matches fill a page within this many rows of the sort's index, in about a millisecond. The first of these rows
-// show whether the matches are common.
+// Common matches fill a page within `nearRows` rows of the sort's index, in about a millisecond.
+// The first `probedRows` of them show whether the matches are common.
 const nearRows = 2_000
 const probedRows = 200
 
-/** Matches up to this many are collected and sorted, or counted: some ten milliseconds. */
+/** Up to this many matches are collected and sorted, or counted, in some ten milliseconds. */
 export const collectedMax = 10_000
 
-// More matches than that are met on a walk this long, some hundred milliseconds, unless they sit at the index's far end.
-// As many holders of a contact are looked at one by one.
+// More matches than `collectedMax` fill a page within this many rows, in some hundred milliseconds, unless all of them
+// are at the far end of the index. Up to as many users who have a contact are examined one by one.
 const farRows = 50_000
 
 type Order = { column: SQL; type: SQL; direction: SQL; beyond: SQL }
@@ -52,16 +52,21 @@ function orderOf(sort: Sort): Order {
 }
 
 /** All conditions on `users u`, in a form that indexes serve. */
-export function indexed({ aligned, filters, search, contact }: Omit<Conditions, 'mayBeCommon'>): SQL[] {
+export function indexedConditions({
+  aligned,
+  filters,
+  search,
+  contact,
+}: Omit<Conditions, 'mayBeCommon'>): SQL[] {
   const found = search.map((clause) => matches(clause, (part) => sql`u.search_text LIKE ${`%${part}%`}`))
   return [...aligned, ...filters, ...found, ...holds(contact)]
 }
 
 /**
- * Conditions that a walk along the sort's index looks for in its rows. `strpos` costs half of LIKE, and no plan can use the
- * search index for it.
+ * The conditions that a walk along the sort's index checks in each row. `strpos` costs half as much as LIKE, and no plan
+ * can use the search index for it.
  */
-function sought({ filters, search, contact }: Conditions): SQL[] {
+function rowConditions({ filters, search, contact }: Conditions): SQL[] {
   const found = search.map((clause) => matches(clause, (part) => sql`strpos(u.search_text, ${part}) > 0`))
   return [...filters, ...found, ...holds(contact)]
 }
@@ -80,28 +85,28 @@ export function whereOf(conditions: SQL[]): SQL {
 }
 
 /**
- * Where the sort's index serves the conditions too, it is walked. Otherwise PostgreSQL would have to choose between that
- * walk, slow when the matches sit at its far end, and collecting all matches, slow when they are many, and it would guess
- * how they are spread. Instead statements try in turn: a short walk, which common matches fill; collecting up to a bound;
- * a long walk; collecting all.
+ * Tries in turn a short walk along the sort's index, collecting up to a limit, a long walk, and collecting all.
+ * A single statement would make PostgreSQL guess how the matches are spread.
  */
 export async function readPage(queries: Queries, conditions: Conditions, part: Part): Promise<Row[]> {
   const { after, limit } = part
   const order = orderOf(part.sort)
   const { column, type, direction, beyond } = order
-  const rest = after ? [sql`(${column}, u.id) ${beyond} (${after[0]}::${type}, ${after[1]}::uuid)`] : []
+  const afterCursor = after
+    ? [sql`(${column}, u.id) ${beyond} (${after[0]}::${type}, ${after[1]}::uuid)`]
+    : []
   const inOrder = sql`ORDER BY ${column} ${direction}, u.id ${direction}`
   const columns = sql`${sql.raw(userColumns)}, ${column} AS key`
-  const all = whereOf([...indexed(conditions), ...rest])
+  const all = whereOf([...indexedConditions(conditions), ...afterCursor])
   const read = async (statement: SQL) => (await queries.execute<Row>(statement)).rows
 
-  const wanted = sought(conditions)
-  if (wanted.length === 0) return read(sql`SELECT ${columns} FROM users u ${all} ${inOrder} LIMIT ${limit}`)
+  const inRows = rowConditions(conditions)
+  if (inRows.length === 0) return read(sql`SELECT ${columns} FROM users u ${all} ${inOrder} LIMIT ${limit}`)
 
-  const match = whereOf(wanted)
-  // PostgreSQL plans well for limits that it knows only: these are no parameters, so that a generic plan knows them too.
+  const match = whereOf(inRows)
+  // PostgreSQL plans well only for known limits, so these are no parameters and a generic plan knows them too.
   const steps = (rows: number, gate: SQL[] = []) =>
-    sql`(SELECT u.* FROM users u ${whereOf([...gate, ...conditions.aligned, ...rest])} ${inOrder} LIMIT ${sql.raw(String(rows))}) u`
+    sql`(SELECT u.* FROM users u ${whereOf([...gate, ...conditions.aligned, ...afterCursor])} ${inOrder} LIMIT ${sql.raw(String(rows))}) u`
   const walk = (rows: number, gate?: SQL[]) => sql`
     SELECT * FROM (
       SELECT ${columns} FROM ${steps(rows, gate)} ${match} ${inOrder} LIMIT ${sql.raw(String(limitMax + 1))}
@@ -109,18 +114,18 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
 
   if (conditions.mayBeCommon) {
     const statement = walk(nearRows, [sql`EXISTS (SELECT FROM ${steps(probedRows)} ${match})`])
-    const name = nearName(conditions, part)
+    const name = nearStatementName(conditions, part)
     const near = name === undefined ? await read(statement) : await readNamed(queries, name, statement)
     if (near.length === limit) return near
   }
 
   const collected = await queries.execute<(Row | { id: null }) & { fits: boolean }>(sql`
-    WITH ${collectedOf(conditions, column, rest)},
+    WITH ${collectedOf(conditions, column, afterCursor)},
     page AS MATERIALIZED (
       SELECT id, key FROM collected WHERE (SELECT fits FROM size)
       ORDER BY key ${direction}, id ${direction} LIMIT ${limit}
     )
-    -- Without a match there is one row all the same, to carry \`fits\`.
+    -- Without a match there is still one row, which carries \`fits\`.
     SELECT size.fits, ${columns}
     FROM size LEFT JOIN page ON true LEFT JOIN users u ON u.id = page.id
     ORDER BY page.key ${direction}, page.id ${direction}`)
@@ -129,7 +134,7 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
   const far = await read(walk(farRows))
   if (far.length === limit) return far
 
-  // OFFSET keeps PostgreSQL from walking the sort's index all the same.
+  // OFFSET prevents PostgreSQL from walking the sort's index here too.
   return read(sql`
     WITH page AS MATERIALIZED (
       SELECT id, key FROM (
@@ -142,10 +147,13 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
 }
 
 /**
- * The name under which a walk for a plain search is prepared: to plan it costs as much as to execute it. Any plan for it
- * walks the sort's index, so a generic plan is as good. Other shapes are too many to keep.
+ * Names the prepared statement of a short walk, because planning it costs as much as executing it. Every plan walks the
+ * sort's index, so a generic plan is as good. Other shapes of a search are too many to keep prepared.
  */
-function nearName({ aligned, filters, search }: Conditions, { sort, after }: Part): string | undefined {
+function nearStatementName(
+  { aligned, filters, search }: Conditions,
+  { sort, after }: Part,
+): string | undefined {
   const isPlain =
     aligned.length + filters.length === 0 &&
     search.every(({ every, orAny }) => every.length + orAny.length === 1)
@@ -162,13 +170,13 @@ function readNamed(queries: Queries, name: string, statement: SQL): Promise<Row[
 }
 
 /**
- * `collected`: the matches up to the bound; `size`: whether these are all. Where few contacts match, only their users are
- * looked at.
+ * Makes two common table expressions: `collected`, the matches up to a limit, and `size`, whether these are all.
+ * If few contacts match, only their users are examined.
  */
-function collectedOf(conditions: Conditions, column: SQL, rest: SQL[]): SQL {
+function collectedOf(conditions: Conditions, column: SQL, afterCursor: SQL[]): SQL {
   const { contact } = conditions
   const row = sql`u.id, ${column} AS key`
-  const all = whereOf([...indexed(conditions), ...rest])
+  const all = whereOf([...indexedConditions(conditions), ...afterCursor])
   const bound = collectedMax + 1
   if (contact === undefined)
     return sql`
@@ -176,11 +184,11 @@ function collectedOf(conditions: Conditions, column: SQL, rest: SQL[]): SQL {
     size AS MATERIALIZED (SELECT count(*) < ${bound} AS fits FROM collected)`
   const areFew = sql`(SELECT count(*) <= ${farRows} FROM holders)`
   const held = sql`u.id = ANY(ARRAY(SELECT id FROM holders))`
-  const others = indexed({ ...conditions, contact: undefined })
+  const others = indexedConditions({ ...conditions, contact: undefined })
   return sql`
     holders AS MATERIALIZED (SELECT c.user_id AS id FROM contacts c WHERE ${contact} LIMIT ${farRows + 1}),
     collected AS MATERIALIZED (
-      SELECT ${row} FROM users u ${whereOf([areFew, held, ...others, ...rest])}
+      SELECT ${row} FROM users u ${whereOf([areFew, held, ...others, ...afterCursor])}
       UNION ALL (SELECT ${row} FROM users u ${all} AND NOT ${areFew} LIMIT ${bound})
     ),
     size AS MATERIALIZED (SELECT ${areFew} OR count(*) < ${bound} AS fits FROM collected)`

@@ -1,11 +1,11 @@
-// The conditions under which a request may go on, checked against the version that is current at that moment.
+// Checks the conditions of a request, If-Match and If-None-Match, against the current version.
 import { ServiceError } from '../../model/errors.ts'
 
 export type ConditionName = 'If-Match' | 'If-None-Match'
 
 /**
- * @param version undefined where what the request names has no version
- * @returns the condition that fails; undefined when all hold
+ * @param version undefined if the target has none
+ * @returns the condition that fails; undefined if all hold
  */
 export type Precondition = (version: number | undefined) => ConditionName | undefined
 
@@ -14,10 +14,13 @@ export function checkPrecondition(precondition: Precondition | undefined, versio
   const failed = precondition?.(version)
   if (failed === undefined) return
   if (version === undefined)
-    throw new ServiceError('version_mismatch', `${failed} does not hold here. Repeat the request without it.`)
+    throw new ServiceError(
+      'version_mismatch',
+      `${failed} does not apply here. Repeat the request without it.`,
+    )
   throw new ServiceError(
     'version_mismatch',
-    `${failed} does not hold: the current version is ${version}. Read the user and decide again.`,
+    `${failed} failed: the current version is ${version}. Read the user again and repeat the change.`,
     { version },
   )
 }

@@ -6,7 +6,7 @@ import { type Cache, openProcessCache } from '../../../src/connection/cache/cach
 import type { Database } from '../../../src/connection/postgres/database.ts'
 import { ServiceError } from '../../../src/model/errors.ts'
 import { createUserReader, type UserReader } from '../../../src/services/users/read.ts'
-import type { UserRow } from '../../../src/services/users/record.ts'
+import type { UserRow } from '../../../src/services/users/user-row.ts'
 import { exploreOrders, type Step } from '../../support/explore.ts'
 
 const id = '0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77'

@@ -1,7 +1,7 @@
 // Raw length comes before content: text that costs much to look at is refused for its size, whatever field it is in.
 import { expect, it } from 'vitest'
 import { admitUser, migrateUser } from '../../../src/services/cognito/triggers.ts'
-import { checkPassword } from '../../../src/services/identity/sign-in.ts'
+import { checkPassword } from '../../../src/services/identity/check-password.ts'
 import { startService } from '../../support/service.ts'
 
 const service = await startService()

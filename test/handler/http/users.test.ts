@@ -64,7 +64,7 @@ describe('POST /user', () => {
         json: { username: taken, password: 'a-good-password' },
       })
       expect(answer.status, taken).toBe(409)
-      expect(answer.body.errors).toEqual([{ pointer: '/username', message: 'is taken' }])
+      expect(answer.body.errors).toEqual([{ pointer: '/username', message: 'is already taken' }])
     }
   })
 
@@ -162,14 +162,14 @@ describe('PUT /user/{id}', () => {
     })
     expect([wrongId.status, wrongId.body.errors]).toEqual([
       400,
-      [{ pointer: '/id', message: "must be the path's id" }],
+      [{ pointer: '/id', message: 'must equal the id in the path' }],
     ])
     const twice = await call<Problem>('PUT', `/user/${user.id}`, {
       json: { username: user.username, contacts: [user.contacts[0], user.contacts[0]] },
     })
     expect([twice.status, twice.body.errors]).toEqual([
       400,
-      [{ pointer: '/contacts/1/id', message: 'is given twice' }],
+      [{ pointer: '/contacts/1/id', message: 'must be unique among the contacts' }],
     ])
     expect((await call('GET', `/user/${user.id}`)).body).toEqual(user)
   })

@@ -2,8 +2,8 @@
 // is whose work is done, not how long it takes.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { hashedAtOnce, unknownUsersHash, verifyPassword } from '../../../src/services/identity/passwords.ts'
-import { checkPassword } from '../../../src/services/identity/sign-in.ts'
+import { checkPassword } from '../../../src/services/identity/check-password.ts'
+import { hashedAtOnce, unknownUserHash, verifyPassword } from '../../../src/services/identity/passwords.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
@@ -95,7 +95,7 @@ describe('one caller who creates users at full strength', () => {
 
 describe('one source that guesses at full strength', () => {
   const guess = (share: string) =>
-    verifyPassword(unknownUsersHash, 'wrong', { share, beginUntil: performance.now() + 3_000 })
+    verifyPassword(unknownUserHash, 'wrong', { share, startUntil: performance.now() + 3_000 })
 
   it('leaves half of the checks to other sources, also while the queue is full', async () => {
     const { done, refused } = await beside(

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
-import { patchUser } from '../../../src/services/users/write.ts'
+import { patchUser } from '../../../src/services/users/patch.ts'
 import { machine, writeContext } from '../../support/caller.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { png } from '../../support/picture.ts'
@@ -116,9 +116,15 @@ it('a request whose token has expired meanwhile is refused', async () => {
   const ctx = writeContext(first.connections)
   const target = await makeUser()
   const rename = (expiresAtMs: number) =>
-    patchUser(ctx, { ...machine, claims: { ...machine.claims, expiresAtMs } }, target.id, undefined, {
-      name: 'Late',
-    })
+    patchUser(
+      ctx,
+      {
+        id: target.id,
+        caller: { ...machine, claims: { ...machine.claims, expiresAtMs } },
+        precondition: undefined,
+      },
+      { name: 'Late' },
+    )
   await expect(rename(Date.now() - 60_000)).rejects.toMatchObject({ code: 'unauthenticated' })
   expect((await rename(Date.now() + 60_000)).name).toBe('Late')
 })

@@ -7,14 +7,14 @@ import type { User } from '../../../src/model/user.ts'
 import {
   hashPassword,
   shouldRenew,
-  unknownUsersHash,
+  unknownUserHash,
   verifyPassword,
 } from '../../../src/services/identity/passwords.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 
 const password = 'correct horse Straße 電池'
 const verify = (hash: string, tried: string = password) =>
-  verifyPassword(hash, tried, { share: 'test', beginUntil: Number.POSITIVE_INFINITY })
+  verifyPassword(hash, tried, { share: 'test', startUntil: Number.POSITIVE_INFINITY })
 // Made by argon2-cffi 25.1.0, bcrypt 4.0.1, passlib 1.7.4 and Python's hashlib.
 const others = [
   [
@@ -90,8 +90,8 @@ describe('our own hashes', () => {
 
 describe('the hash that stands for unknown users’', () => {
   it('is of today’s parameters, and no password is right', async () => {
-    expect(shouldRenew(unknownUsersHash, password)).toBe(false)
-    for (const guess of ['', password]) expect(await verify(unknownUsersHash, guess)).toBeUndefined()
+    expect(shouldRenew(unknownUserHash, password)).toBe(false)
+    for (const guess of ['', password]) expect(await verify(unknownUserHash, guess)).toBeUndefined()
   })
 })
 

@@ -5,8 +5,8 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Database } from '../../../src/connection/postgres/database.ts'
 import { users } from '../../../src/model/tables.ts'
 import type { User } from '../../../src/model/user.ts'
+import { checkPassword } from '../../../src/services/identity/check-password.ts'
 import { hashPassword } from '../../../src/services/identity/passwords.ts'
-import { checkPassword } from '../../../src/services/identity/sign-in.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 
 // The real library, with its checks counted: they are what takes time.

@@ -3,7 +3,7 @@ import { asc, eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { outbox } from '../../../src/model/tables.ts'
 import type { User } from '../../../src/model/user.ts'
-import { uploadAvatar } from '../../../src/services/users/write.ts'
+import { uploadAvatar } from '../../../src/services/avatars/upload.ts'
 import { machine, writeContext } from '../../support/caller.ts'
 import { png } from '../../support/picture.ts'
 import { type Service, startService, uniqueName } from '../../support/service.ts'
@@ -93,7 +93,7 @@ describe('a change leaves one row', () => {
     const { connections } = both
     const avatars = { ...connections.avatars, put: () => Promise.reject(new Error('full')) }
     const ctx = writeContext({ ...connections, avatars })
-    const upload = uploadAvatar(ctx, machine, user.id, undefined, await png())
+    const upload = uploadAvatar(ctx, { id: user.id, caller: machine, precondition: undefined }, await png())
     await expect(upload).rejects.toThrow('full')
     expect(await rowsOf(user.id)).toHaveLength(1)
   })

@@ -10,7 +10,8 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
-import { createPace, type Revalidation, revalidate } from '../../../src/services/revalidation/run.ts'
+import { createPace } from '../../../src/services/revalidation/pace.ts'
+import { type Revalidation, revalidate } from '../../../src/services/revalidation/run.ts'
 import { startRedis } from '../../support/redis.ts'
 import { type Service, startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
@@ -304,7 +305,7 @@ describe('avatars', () => {
       await service.connections.avatars.put(key, Buffer.from('x'))
       await utimes(join(service.avatarDirectory, key), yesterday, yesterday)
     }
-    await expect(revalidate(service.connections)).rejects.toThrow('Of 30 avatars 30 belong to no user')
+    await expect(revalidate(service.connections)).rejects.toThrow('30 of 30 avatars belong to no user')
     for (const key of keys) expect(await service.connections.avatars.read(key)).toBeDefined()
     expect((await revalidate(service.connections, { removeMost: true })).orphans).toBe(30)
   })

@@ -1,6 +1,6 @@
 // The upload of an avatar, in its three body forms.
 import { invalid } from '../../../model/errors.ts'
-import { avatarUrl } from '../../../services/users/record.ts'
+import { avatarUrl } from '../../../services/users/user-row.ts'
 import { mediaType, parseJson, readBytes } from '../body.ts'
 import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 
@@ -37,8 +37,8 @@ export const avatarEndpoints = [
     ],
     problems: ['not_found', 'version_mismatch', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, id, precondition, request }) => {
-      const { uploadAvatar } = await import('../../../services/users/write.ts')
-      const user = await uploadAvatar(ctx, caller, id, precondition, await readImage(request))
+      const { uploadAvatar } = await import('../../../services/avatars/upload.ts')
+      const user = await uploadAvatar(ctx, { id, caller, precondition }, await readImage(request))
       const path = user.avatar ?? ''
       const answer = { file_path: path, avatar_url: avatarUrl(path, ctx.avatarBaseUrl) }
       return { headers: { ...jsonHeaders, ETag: `"${user.version}"` }, body: JSON.stringify(answer) }

@@ -1,10 +1,9 @@
 // Signing in on a laptop: the local issuer's token endpoint, which checks passwords as the user pool's trigger does.
 // The password grant of OAuth 2.0 (RFC 6749, section 4.3), since everybody's tools know it.
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Connections } from '../../../connection/open.ts'
 import type { LocalIssuer } from '../../../connection/tokens/local-issuer.ts'
-import { sessionWaitMs } from '../../../services/cognito/triggers.ts'
-import { checkPassword } from '../../../services/identity/sign-in.ts'
+import { checkPassword } from '../../../services/identity/check-password.ts'
+import { waitForNewSession } from '../../../services/identity/session-start.ts'
 import { mediaType, readBytes } from '../body.ts'
 import type { HttpRequest, Reply } from '../endpoint.ts'
 
@@ -35,7 +34,7 @@ export async function signInLocally(
     ...(source !== undefined && { source }),
   })
   if (!user) return refusal('invalid_grant', 'Incorrect username or password.')
-  await pause(await sessionWaitMs(connections, user.username))
+  await waitForNewSession(connections, user.username)
   const token = await issuer.token({ username: user.username, lifetimeSeconds })
   return answer(200, { access_token: token, token_type: 'Bearer', expires_in: lifetimeSeconds })
 }

@@ -4,8 +4,6 @@ import { checkPrecondition } from '../../../services/users/precondition.ts'
 import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
 
 // Loaded when they are first needed: most of a function's requests are reads of one user.
-const writing = () => import('../../../services/users/write.ts')
-const listing = () => import('../../../services/users/list.ts')
 const schemas = () => import('../../../model/user.ts')
 const listSchemas = () => import('../../../model/listing.ts')
 const userSchema = async () => (await schemas()).userSchema
@@ -41,7 +39,7 @@ export const userEndpoints = [
     ],
     problems: ['conflict', 'version_mismatch', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, body }) => {
-      const { createUser } = await writing()
+      const { createUser } = await import('../../../services/users/create.ts')
       const user = await createUser(ctx, caller, body)
       return userReply(201, user, { Location: `/user/${user.id}` })
     },
@@ -65,7 +63,7 @@ export const userEndpoints = [
     ],
     problems: ['version_mismatch'],
     handle: async ({ ctx, query, request }) => {
-      const { listUsers } = await listing()
+      const { listUsers } = await import('../../../services/users/list.ts')
       const page = await listUsers(ctx, query)
       const headers: Record<string, string> = { ...jsonHeaders }
       if (page.next_cursor !== null) {
@@ -128,8 +126,8 @@ export const userEndpoints = [
       'undecodable',
     ],
     handle: async ({ ctx, caller, id, precondition, body }) => {
-      const { replaceUser } = await writing()
-      return userReply(200, await replaceUser(ctx, caller, id, precondition, body))
+      const { replaceUser } = await import('../../../services/users/replace.ts')
+      return userReply(200, await replaceUser(ctx, { id, caller, precondition }, body))
     },
   }),
 
@@ -156,8 +154,8 @@ export const userEndpoints = [
       'undecodable',
     ],
     handle: async ({ ctx, caller, id, precondition, body }) => {
-      const { patchUser } = await writing()
-      return userReply(200, await patchUser(ctx, caller, id, precondition, body))
+      const { patchUser } = await import('../../../services/users/patch.ts')
+      return userReply(200, await patchUser(ctx, { id, caller, precondition }, body))
     },
   }),
 
@@ -171,8 +169,8 @@ export const userEndpoints = [
     answers: [{ status: 204, description: 'Erased' }],
     problems: ['not_found', 'version_mismatch'],
     handle: async ({ ctx, caller, id, precondition }) => {
-      const { eraseUser } = await writing()
-      await eraseUser(ctx, caller, id, precondition)
+      const { eraseUser } = await import('../../../services/users/erase.ts')
+      await eraseUser(ctx, { id, caller, precondition })
       return { status: 204 }
     },
   }),

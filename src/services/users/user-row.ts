@@ -1,5 +1,4 @@
-// A user's row and contacts, and the JSON that is answered for them.
-import type { Entry } from '../../connection/cache/cache.ts'
+// Selects a user with its contacts, and turns the row into the user that the API returns.
 import type { Contact, User } from '../../model/user.ts'
 
 /** A row of `userColumns`. */
@@ -15,7 +14,7 @@ export type UserRow = {
   contacts: Contact[]
 }
 
-/** What is answered of a user, in one statement however many contacts there are; for `FROM users u`. */
+/** Selects a user and all contacts in one statement, for `FROM users u`. */
 export const userColumns = `
   u.id, u.avatar, u.username, u.name, u.status, u.version, u.created_at, u.updated_at,
   coalesce((
@@ -40,18 +39,4 @@ export function toUser(row: UserRow, avatarBaseUrl: string): User {
 
 export function avatarUrl(avatar: string, avatarBaseUrl: string): string {
   return `${avatarBaseUrl}/${avatar}`
-}
-
-/** The cache entry of a user: see `Entry`. */
-export function toEntry(user: User): Entry {
-  return Buffer.from(`${user.version}\n${JSON.stringify(user)}`)
-}
-
-/** What is answered from an entry: the version for the ETag, and the JSON as it is stored. */
-export function readEntry(entry: Entry): { version: number; json: Uint8Array<ArrayBuffer> } {
-  const end = entry.indexOf(0x0a)
-  return {
-    version: Number(entry.toString('latin1', 0, end)),
-    json: entry.subarray(end + 1) as Uint8Array<ArrayBuffer>,
-  }
 }
