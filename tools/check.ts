@@ -1,10 +1,10 @@
 // npm run check: everything that can be judged without running the service. CI runs the same.
 // With --shrink it lowers tools/exceptions.json to the faults that are left.
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { bundleFunctions } from './build-functions.ts'
 import { contents, staticOutputs } from './bundle.ts'
 import { commentFaults } from './comments.ts'
@@ -16,12 +16,14 @@ import { lintFaults } from './lint.ts'
 const startKilobytesMax = 100
 const heavy = /^(@aws-sdk|@smithy|aws4|sharp|@img|@node-rs|pg|drizzle-orm|zod)/
 
+const execute = promisify(execFile)
 const { shrink } = parseArgs({ options: { shrink: { type: 'boolean', default: false } } }).values
-let counted: Fault[] = []
+const linted = lint()
 
-const checks: Record<string, () => string | undefined | Promise<string | undefined>> = {
-  types: () => run('tsc', '--noEmit') ?? run('tsc', '--noEmit', '-p', 'infra'),
-  'lint, format and layers': lint,
+const checks: Record<string, () => Promise<string | undefined>> = {
+  types: () => run('tsc', '--noEmit'),
+  'types of infra': () => run('tsc', '--noEmit', '-p', 'infra'),
+  'lint, format and layers': async () => (await linted).complaint,
   'size, cycles and language': sizeAndLanguage,
   'links, paths and commands in documents': references,
   'unused code': () => run('knip'),
@@ -31,56 +33,59 @@ const checks: Record<string, () => string | undefined | Promise<string | undefin
   'a function that starts lean': functionIsLean,
 }
 
+const results = Object.entries(checks).map(async ([name, check]) => ({ name, complaint: await check() }))
 let failed = 0
-for (const [name, check] of Object.entries(checks)) {
-  const complaint = await check()
+for (const { name, complaint } of await Promise.all(results)) {
   process.stdout.write(`${complaint === undefined ? '✓' : '✗'} ${name}\n${complaint ?? ''}`)
   if (complaint !== undefined) failed++
 }
 process.exitCode = failed === 0 ? 0 : 1
 
 /** @returns what the command printed, if it failed */
-function run(command: string, ...options: string[]): string | undefined {
-  const done = spawnSync(join('node_modules', '.bin', command), options, {
-    encoding: 'utf8',
-    timeout: 300_000,
-  })
-  return done.status === 0 ? undefined : `${done.stdout}${done.stderr}${done.error?.message ?? ''}\n`
+async function run(command: string, ...options: string[]): Promise<string | undefined> {
+  try {
+    await execute(join('node_modules', '.bin', command), options, { timeout: 300_000, maxBuffer: 2 ** 26 })
+    return undefined
+  } catch (error) {
+    const { message, stdout, stderr } = error as Error & { stdout?: string; stderr?: string }
+    return `${stdout || stderr ? `${stdout ?? ''}${stderr ?? ''}` : message}\n`
+  }
 }
 
-/** Runs Biome once, and keeps the findings that the exceptions count. */
-function lint(): string | undefined {
+/** Runs Biome once, and takes the findings that the exceptions count out of its report. */
+async function lint(): Promise<{ complaint: string | undefined; faults: Fault[] }> {
   const folder = mkdtempSync(join(tmpdir(), 'lint-'))
   try {
     const report = join(folder, 'biome.json')
     const options = ['--max-diagnostics=none', '--reporter=json', `--reporter-file=${report}`]
-    const complaint = run('biome', 'check', '--error-on-warnings', ...options, '.')
-    counted = lintFaults(report)
-    // Read again by people: without the counted findings, and with the lines of code that are meant.
-    return complaint && run('biome', 'check', '--error-on-warnings', '--diagnostic-level=warn', '.')
+    const failure = await run('biome', 'check', '--error-on-warnings', ...options, '.')
+    // The second run prints the failure for people: without the counted findings, and with the code.
+    const complaint =
+      failure && (await run('biome', 'check', '--error-on-warnings', '--diagnostic-level=warn', '.'))
+    return { complaint, faults: lintFaults(report) }
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
-function sizeAndLanguage(): string | undefined {
-  const faults = [...counted, ...commentFaults(), ...documentSentenceFaults()]
+async function sizeAndLanguage(): Promise<string | undefined> {
+  const faults = [...(await linted).faults, ...commentFaults(), ...documentSentenceFaults()]
   if (shrink) shrinkExceptions(faults)
   return compareWithExceptions(faults)
 }
 
-function references(): string | undefined {
+async function references(): Promise<string | undefined> {
   const dead = deadReferences()
   return dead.length === 0 ? undefined : `${dead.join('\n')}\n`
 }
 
 /** Lets drizzle-kit write what is missing into a copy: nothing must be. */
-function migrationsInStep(): string | undefined {
+async function migrationsInStep(): Promise<string | undefined> {
   const copy = mkdtempSync(join(tmpdir(), 'migrations-'))
   try {
     cpSync('migrations', copy, { recursive: true })
     const before = readdirSync(copy).length
-    const complaint = run(
+    const complaint = await run(
       'drizzle-kit',
       'generate',
       '--dialect=postgresql',
@@ -96,21 +101,14 @@ function migrationsInStep(): string | undefined {
   }
 }
 
-function openApiIsClean(): string | undefined {
+async function openApiIsClean(): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'openapi-'))
   try {
     const file = join(folder, 'openapi.json')
-    const made = spawnSync(
-      process.execPath,
-      [
-        '-e',
-        `process.stdout.write(JSON.stringify(await (await import('./src/handler/http/openapi.ts')).openApiDocument()))`,
-      ],
-      { encoding: 'utf8', timeout: 60_000 },
-    )
-    if (made.status !== 0) return made.stderr
-    writeFileSync(file, made.stdout)
-    return run('redocly', 'lint', file, '--extends=recommended')
+    const write = `process.stdout.write(JSON.stringify(await (await import('./src/handler/http/openapi.ts')).openApiDocument()))`
+    const { stdout } = await execute(process.execPath, ['-e', write], { timeout: 60_000, maxBuffer: 2 ** 26 })
+    writeFileSync(file, stdout)
+    return await run('redocly', 'lint', file, '--extends=recommended')
   } finally {
     rmSync(folder, { recursive: true })
   }
