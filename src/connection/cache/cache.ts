@@ -1,68 +1,66 @@
-// The cache of users: one small interface, kept in Redis or, when none is configured, in the process.
-// Leases keep stale entries out of it: docs/adr/0008-leases-in-the-cache.md.
-import { LRUCache } from 'lru-cache'
+// The interface of the user cache, and the format of its entries. Leases keep stale entries out: docs/adr/0008.
 import type { Queries } from '../postgres/database.ts'
 
 /**
- * In a user's place: the version, a line feed, and the JSON that is answered; version 0 for an id that is unknown.
- * In a username's place: the same, with the JSON that `callers.ts` makes.
+ * A version in decimal, a line feed, and JSON; version 0 without JSON is a negative entry (no such user).
+ * Under a user's id: the user as the API returns it. Under a username: the record that resolves callers.
  */
 export type Entry = Buffer
 
 export type Lookup =
   | { kind: 'hit'; entry: Entry }
-  /** Nothing there: what is loaded from now on may be offered to `fill` with this lease. */
+  /** No entry. Pass the lease to `fill` with what is loaded from now on. */
   | { kind: 'miss'; lease: string }
-  /** The cache cannot be trusted or reached at the moment. */
+  /** The cache is unavailable or cannot be trusted at the moment. */
   | { kind: 'bypass' }
 
-const nameMark = 'name:'
+const usernamePrefix = 'name:'
 
-/** The place of what is known of a username, which `read` and `fill` take like a user's id. */
+/** The cache key of a username. A user's cache key is the id. */
 export function usernameKey(usernameFolded: string): string {
-  return nameMark + usernameFolded
+  return usernamePrefix + usernameFolded
 }
 
-/** @returns the folded username; undefined for a user's place */
-export function usernameOfKey(place: string): string | undefined {
-  return place.startsWith(nameMark) ? place.slice(nameMark.length) : undefined
+/** @returns the folded username; undefined for a user's key */
+export function usernameOfKey(key: string): string | undefined {
+  return key.startsWith(usernamePrefix) ? key.slice(usernamePrefix.length) : undefined
 }
 
-/** A write removes, by one record, the user's place and those of its username from before and after. */
 export type Cache = {
-  read(id: string): Promise<Lookup>
+  /** @param key a user's id, or a `usernameKey` */
+  read(key: string): Promise<Lookup>
   /**
-   * Stores `entry` if the lease still holds.
-   * @returns what is in the place now, when that is an entry (this one or another reader's);
-   *   undefined when a write came in between
+   * Stores the entry if the lease is still valid.
+   * @returns the entry under the key now, from this reader or another; undefined if a write ended the lease
    */
-  fill(id: string, lease: string, entry: Entry): Promise<Entry | undefined>
+  fill(key: string, lease: string, entry: Entry): Promise<Entry | undefined>
   /**
-   * Records, in a write's transaction, that the user must be removed. Where removing cannot fail, nothing.
-   * @param names folded usernames whose places go too
-   * @returns what to hand to `invalidate` after the commit
+   * Records, in a write's transaction, that the user's entries must be invalidated. Does nothing if invalidating
+   * cannot fail.
+   * @param names folded usernames, from before and after the write
+   * @returns the record's id, to pass to `invalidate` after the commit
    */
   recordInvalidation(queries: Queries, id: string, names?: string[]): Promise<number | undefined>
-  /** Removes what is stored and ends every lease. Never throws; what could not be removed will be. */
-  invalidate(id: string, noted: number | undefined, names?: string[]): Promise<void>
+  /** Removes the entries and ends their leases. Never throws: the record makes a failed invalidation happen later. */
+  invalidate(id: string, recordId: number | undefined, names?: string[]): Promise<void>
   /**
-   * The places that all processes share, some hundreds at a time, each at least once; nothing where they are
-   * this process's alone. Bounded in memory however many there are.
-   * @param from what an earlier answer gave as `next`, which is undefined at the end
+   * Walks the keys that all processes share, some hundreds at a time, each at least once. Empty for a cache in the
+   * process.
+   * @param from `next` of the previous call; `next` is undefined at the end
    * @throws ServiceError `unavailable`
    */
-  scan(from: string | undefined): Promise<{ places: string[]; next: string | undefined }>
-  /** What the entries in these places say. @throws ServiceError `unavailable` */
-  versions(places: string[]): Promise<{ users: CachedVersion[]; names: CachedName[] }>
+  scan(from: string | undefined): Promise<{ keys: string[]; next: string | undefined }>
+  /** Reads the entries under these keys. @throws ServiceError `unavailable` */
+  versions(keys: string[]): Promise<{ users: CachedVersion[]; names: CachedName[] }>
   /**
-   * Removes the entries that still begin as given, each in one step; some thousand at most.
-   * @returns the places of those that it has removed
+   * Removes, atomically, each entry that still begins with its prefix. At most some thousand at once.
+   * @returns the keys of the removed entries
    * @throws ServiceError `unavailable`
    */
-  remove(entries: { place: string; begin: string | Buffer }[]): Promise<string[]>
-  /** How many entries there are, about. @throws ServiceError `unavailable` */
+  remove(entries: { key: string; prefix: string | Buffer }[]): Promise<string[]>
+  /** The approximate number of entries. @throws ServiceError `unavailable` */
   size(): Promise<number>
-  /** Rejects unless the cache answers now. */
+  /** Rejects unless the cache is in use now. */
   check(): Promise<void>
   close(): Promise<void>
 }
@@ -70,59 +68,20 @@ export type Cache = {
 export type CachedVersion = { id: string; version: number }
 export type CachedName = { usernameFolded: string; entry: Entry }
 
-/** An hour, give or take a tenth, so that entries made together do not expire together. */
+/** An hour, plus or minus a tenth, so that entries stored together do not expire together. */
 export function entryTtlMs(): number {
   return 3_600_000 * (0.9 + Math.random() * 0.2)
 }
-/** How long an unknown id is remembered. */
 export const negativeTtlMs = 10_000
-/** How long a reader has for its load. */
+/** The time that a reader has for its load. */
 export const leaseTtlMs = 5_000
 
-const unknown = Buffer.from('0\n')
+const negative = Buffer.from('0\n')
 
-/** The entry that remembers that there is no such user. */
 export function negativeEntry(): Entry {
-  return unknown
+  return negative
 }
 
 export function isNegative(entry: Entry): boolean {
   return entry[0] === 0x30
-}
-
-/** The embedded default. It serves one process only. */
-export function openProcessCache(): Cache {
-  const places = new LRUCache<string, Entry | string>({
-    // Not by their number, for which room would be made at once: that takes as long as a read of the database.
-    maxSize: 128 * 1024 * 1024,
-    sizeCalculation: (place) => place.length + 200,
-  })
-  let leases = 0
-  return {
-    read: async (id) => {
-      const place = places.get(id)
-      if (typeof place === 'string') return { kind: 'miss', lease: place }
-      if (place !== undefined) return { kind: 'hit', entry: place }
-      const lease = String(++leases)
-      places.set(id, lease, { ttl: leaseTtlMs })
-      return { kind: 'miss', lease }
-    },
-    fill: async (id, lease, entry) => {
-      const place = places.get(id)
-      if (place !== undefined && typeof place !== 'string') return place
-      if (place !== lease) return undefined
-      places.set(id, entry, { ttl: isNegative(entry) ? negativeTtlMs : entryTtlMs() })
-      return entry
-    },
-    recordInvalidation: async () => undefined,
-    invalidate: async (id, _noted, names = []) => {
-      for (const place of [id, ...names.map(usernameKey)]) places.delete(place)
-    },
-    scan: async () => ({ places: [], next: undefined }),
-    versions: async () => ({ users: [], names: [] }),
-    remove: async () => [],
-    size: async () => 0,
-    check: async () => {},
-    close: async () => places.clear(),
-  }
 }

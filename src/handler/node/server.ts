@@ -1,6 +1,6 @@
 // The entry of the Node server: opens everything, listens, and closes it all again on a signal.
 import { resolve } from 'node:path'
-import { UnsupportedCacheServer } from '../../connection/cache/redis-cache.ts'
+import { UnsupportedCacheServer } from '../../connection/cache/trust-renewal.ts'
 import { openConnections } from '../../connection/open.ts'
 import { tokenRules } from '../../connection/tokens/claims.ts'
 import { openLocalIssuer } from '../../connection/tokens/local-issuer.ts'

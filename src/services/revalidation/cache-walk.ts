@@ -91,15 +91,15 @@ async function repair(ctx: ServiceContext, suspects: Suspect[]): Promise<Suspect
   if (suspects.length === 0) return []
   // An attempt without an answer may have removed any of them; then all are reported, because a missed drift is worse.
   let isSure = true
-  const places = await withRetry(
+  const keys = await withRetry(
     ctx,
     () => ctx.cache.remove(suspects),
     () => {
       isSure = false
     },
   )
-  const removed = new Set(places)
-  const drifted = isSure ? suspects.filter(({ place }) => removed.has(place)) : suspects
+  const removed = new Set(keys)
+  const drifted = isSure ? suspects.filter(({ key }) => removed.has(key)) : suspects
   if (drifted.length > 0)
     ctx.logger.error('cached users had drifted from the database', {
       count: drifted.length,

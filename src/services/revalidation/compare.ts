@@ -7,9 +7,9 @@ import { withRetry } from './retry.ts'
 
 /** An entry that differs from the database. */
 export type Suspect = {
-  place: string
+  key: string
   /** The start of the entry, by which it is recognised later. */
-  begin: string | Buffer
+  prefix: string | Buffer
   isErased: boolean
   /** A write has recorded the invalidation of the entry, so it need not have drifted. */
   isBeingWritten: boolean
@@ -43,14 +43,14 @@ export async function* compareEntries(
 }
 
 async function* readEntries(ctx: ServiceContext, from: string | undefined) {
-  for await (const { places, next } of prefetch(scanPlaces(ctx, from))) {
+  for await (const { keys, next } of prefetch(scanKeys(ctx, from))) {
     const startedAt = performance.now()
-    const versions = await withRetry(ctx, () => ctx.cache.versions(places))
+    const versions = await withRetry(ctx, () => ctx.cache.versions(keys))
     yield { ...versions, next, readMs: performance.now() - startedAt }
   }
 }
 
-async function* scanPlaces(ctx: ServiceContext, from: string | undefined) {
+async function* scanKeys(ctx: ServiceContext, from: string | undefined) {
   let at = from
   do {
     const scanned = await withRetry(ctx, () => ctx.cache.scan(at))
@@ -82,8 +82,8 @@ async function compareUsers({ db }: ServiceContext, entries: CachedVersion[]): P
     ),
   )
   return rows.map(({ id, version, present, isBeingWritten }) => ({
-    place: id,
-    begin: `${version}\n`,
+    key: id,
+    prefix: `${version}\n`,
     isErased: present === 0,
     isBeingWritten,
     logFields: { user_id: id, cached: version, present },
@@ -93,8 +93,8 @@ async function compareUsers({ db }: ServiceContext, entries: CachedVersion[]): P
 async function compareNames(ctx: ServiceContext, names: CachedName[]): Promise<Suspect[]> {
   const drifted = await findDriftedNames(ctx, names)
   return drifted.map(({ cached, userId, isBeingWritten }) => ({
-    place: usernameKey(cached.usernameFolded),
-    begin: cached.entry,
+    key: usernameKey(cached.usernameFolded),
+    prefix: cached.entry,
     isErased: userId === undefined,
     isBeingWritten,
     logFields: { user_id: userId, cached: 'name' },

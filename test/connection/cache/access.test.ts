@@ -19,9 +19,9 @@ it('lets the cache, the counting of attempts and the walk of the daily job work,
   await call('PATCH', `/user/${id}`, { json: { name: 'Ada' } })
   expect((await call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('miss')
   expect(await connections.cache.size()).toBeGreaterThan(0)
-  const { places } = await connections.cache.scan(undefined)
-  expect((await connections.cache.versions(places)).users).toEqual([{ id, version: 2 }])
-  expect(await connections.cache.remove([{ place: id, begin: '2\n' }])).toEqual([id])
+  const { keys } = await connections.cache.scan(undefined)
+  expect((await connections.cache.versions(keys)).users).toEqual([{ id, version: 2 }])
+  expect(await connections.cache.remove([{ key: id, prefix: '2\n' }])).toEqual([id])
   const { attempts } = connections
   const bucket = { name: 'a-bucket', burst: 1, pauseMsMin: 10, pauseMsMax: 10 }
   await attempts.reserve(bucket, 1_000)

@@ -2,7 +2,8 @@
 // order in which the steps of a few readers, writers and evictions can follow one another. The cache in
 // Redis keeps the same contract (cache.test.ts); its steps are as indivisible as these.
 import { expect, it } from 'vitest'
-import { type Cache, openProcessCache } from '../../../src/connection/cache/cache.ts'
+import type { Cache } from '../../../src/connection/cache/cache.ts'
+import { openProcessCache } from '../../../src/connection/cache/process-cache.ts'
 import type { Database } from '../../../src/connection/postgres/database.ts'
 import { ServiceError } from '../../../src/model/errors.ts'
 import { createUserReader, type UserReader } from '../../../src/services/users/read.ts'
