@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { avatarKey } from '../model/avatar-key.ts'
 import { derivedColumns } from '../model/search-text.ts'
 import { type ContactType, contactTypes } from '../model/user.ts'
 import { toAvatar } from '../services/avatars/encode.ts'
@@ -104,7 +105,7 @@ export async function seedSamples(
     for (let at = from; at < Math.min(from + batchSize, count); at++) samples.push(makeSample(at, suffix))
     for (const [at, sample] of samples.slice(0, Math.max(0, avatarsMax - from)).entries()) {
       const image = await toAvatar(await drawAvatar(at), 'samples')
-      sample.avatar = `avatars/${sample.id}/${image.sha256}.webp`
+      sample.avatar = avatarKey(sample.id, image.sha256)
       await ctx.avatars.put(sample.avatar, image.bytes)
     }
     await store(ctx, samples, passwordHash)

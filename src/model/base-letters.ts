@@ -1,7 +1,7 @@
-// Text without its accents, for search and for the order of names.
+// Removes accents from text, for search and for sorting by name.
 
-// Letters whose stroke, hook or ligature Unicode does not decompose, as CLDR's transform Latin-ASCII maps them
-// (common/transforms/Latin-ASCII.xml), with the apostrophes and dashes of the same table. Lower case only.
+// Letters with a stroke, hook or ligature that Unicode does not decompose, and apostrophes and dashes, as mapped by
+// CLDR (common/transforms/Latin-ASCII.xml). Lower case only.
 const latinAscii =
   'a:ⱥᴀᶏ aa:ꜳ ae:æᴁ ao:ꜵ au:ꜷ av:ꜹꜻ ay:ꜽ b:ƀɓƃʙᴃᵬᶀ c:ƈȼɕᴄꞓ d:ðđɖɗƌȡᴅᴆᵭᶁᶑꝱꝺ db:ȸ dz:ʣʥ e:ɛɇᴇᶒᶓⱸ f:ƒᵮᶂꜰꝼ ' +
   'g:ɠǥɡɢʛᶃꞡ h:ħɦɧʜⱨ hv:ƕ i:ıɩɨɪᵻᶖ j:ȷɉɟʝᴊ k:ƙᴋᶄⱪꝁꝃꝅꞣ l:łƚȴɫɬɭʟᴌᶅⱡꝇꝉꝲ ll:ỻ ls:ʪ lz:ʫ m:ɱᴍᵯᶆꝳ ' +
@@ -17,17 +17,18 @@ const ascii = new Map(
 )
 const mapped = new RegExp(`[${[...ascii.keys()].join('')}]`, 'gu')
 
-// The scripts in which a mark only modifies its letter: Unicode's collation (UTS #10) gives the two the same
-// primary weight. In all others (Thai, Devanagari, kana, …) a mark is a letter of its own and stays.
+// In these scripts a mark only modifies its letter: in Unicode collation (UTS #10) both have the same primary weight.
+// In all others, such as Thai, Devanagari and kana, a mark is a letter of its own and is kept.
 const accented = /(?=\p{L})([\p{sc=Latin}\p{sc=Greek}\p{sc=Cyrillic}\p{sc=Hebrew}\p{sc=Arabic}])(\p{M}+)/gu
 const breve = '\u0306'
 
-// Joiners, variation selectors and the like, which nobody sees or types, and the Arabic stretching stroke.
+// Invisible characters, such as joiners and variation selectors, and the Arabic tatweel.
 const invisible = /[\p{Default_Ignorable_Code_Point}\u0640]/gu
 
 /**
- * The base letters of text that `fold` has folded: no accents, ASCII for Latin letters, ASCII digits. Marks that are
- * letters stay, and so does the breve of й, a letter of its own in UTS #10.
+ * Reduces text to base letters: no accents, ASCII for Latin letters, ASCII digits. Keeps marks that are letters, and
+ * й, which is a letter of its own in UTS #10.
+ * @param folded the result of `fold`
  */
 export function baseLetters(folded: string): string {
   if (/^[\x20-\x7e]*$/.test(folded)) return folded
@@ -42,7 +43,7 @@ export function baseLetters(folded: string): string {
     .normalize('NFC')
 }
 
-/** Unicode keeps the decimal digits of a script together, 0 to 9. */
+/** In Unicode the decimal digits of a script are contiguous, from 0 to 9. */
 function asciiDigit(digit: string): string {
   const code = digit.codePointAt(0) ?? 0
   let zero = code

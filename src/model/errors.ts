@@ -1,5 +1,4 @@
-// The closed set of ways in which a call can fail. Services and connections throw these; the handler
-// alone knows which HTTP status each becomes.
+// The closed set of errors that services and connections throw. The handler maps each code to an HTTP status.
 
 export type ErrorCode =
   | 'invalid'
@@ -21,20 +20,17 @@ export type ErrorCode =
   | 'unavailable'
   | 'version_not_supported'
 
-/** One thing wrong with the caller's input: where it is (RFC 6901 pointer, parameter or header) and what. */
+/** A fault in the caller's input, located by an RFC 6901 pointer, a parameter or a header. */
 export type Fault = { message: string } & ({ pointer: string } | { parameter: string } | { header: string })
 
-/**
- * A failure the caller is told about. `message` is the text for the caller; `cause` is for the log
- * alone and never leaves the process.
- */
+/** `message` is sent to the caller. `cause` is only logged, and never leaves the process. */
 export class ServiceError extends Error {
   readonly code: ErrorCode
   readonly faults: Fault[]
   readonly retryAfterSeconds: number | undefined
-  /** The present version, where `version_mismatch` is thrown. */
+  /** The current version, with `version_mismatch`. */
   readonly version: number | undefined
-  /** No token was sent, where `unauthenticated` is thrown; otherwise it was one that is not valid. */
+  /** With `unauthenticated`: no token was sent. Otherwise the token is invalid. */
   readonly isTokenMissing: boolean
 
   constructor(
@@ -58,33 +54,43 @@ export class ServiceError extends Error {
   }
 }
 
-/** Input that breaks a rule; every fault found is listed. */
+/** Invalid input; every fault is listed. */
 export function invalid(...faults: Fault[]): ServiceError {
-  return new ServiceError('invalid', 'The request has faults; each is listed in `errors`.', { faults })
-}
-
-export function missingToken(): ServiceError {
-  return new ServiceError('unauthenticated', 'A token is needed: send Authorization: Bearer <token>.', {
-    isTokenMissing: true,
+  return new ServiceError('invalid', 'The request is invalid. Correct the faults listed in `errors`.', {
+    faults,
   })
 }
 
-/** The same for every token that is not valid: nothing tells why. */
-export function invalidToken(): ServiceError {
-  return new ServiceError('unauthenticated', 'The token is not valid, or no longer. Get a new one.')
+export function missingToken(): ServiceError {
+  return new ServiceError(
+    'unauthenticated',
+    'A token is required. Send it as Authorization: Bearer <token>.',
+    {
+      isTokenMissing: true,
+    },
+  )
 }
 
-/** More work than can be done in good time. Nothing has been done of what is refused so. */
+/** The same for every invalid token, so that the response does not reveal the reason. */
+export function invalidToken(): ServiceError {
+  return new ServiceError('unauthenticated', 'The token is invalid or has expired. Get a new one.')
+}
+
+/** Rejects a call before any of its work is done. */
 export function overloaded(): ServiceError {
-  return new ServiceError('overloaded', 'The service has more work than it can do. Try again shortly.', {
+  return new ServiceError('overloaded', 'The service is overloaded. Try again shortly.', {
     retryAfterSeconds: 2,
   })
 }
 
-/** A dependency that cannot be reached or does not answer in time. The cause goes to the log. */
-export function unavailable(what: string, cause?: unknown): ServiceError {
-  return new ServiceError('unavailable', `${what} cannot be reached at the moment. Try again shortly.`, {
-    retryAfterSeconds: 1,
-    cause,
-  })
+/** @param dependency begins the message, such as `The database`. @param cause is only logged */
+export function unavailable(dependency: string, cause?: unknown): ServiceError {
+  return new ServiceError(
+    'unavailable',
+    `${dependency} cannot be reached at the moment. Try again shortly.`,
+    {
+      retryAfterSeconds: 1,
+      cause,
+    },
+  )
 }

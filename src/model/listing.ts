@@ -1,4 +1,4 @@
-// The parameters of `GET /user`, and its answer.
+// The schemas of the parameters and the response of `GET /user`.
 import * as z from 'zod/mini'
 import { readInstant } from './instant.ts'
 import { contactTypes, statuses, text, username, userSchema, uuid } from './user.ts'
@@ -16,7 +16,7 @@ const sorts = [
 export type Sort = (typeof sorts)[number]
 
 const idsMax = 100
-/** Users on a page. */
+/** The largest page. */
 export const limitMax = 200
 
 const wholeNumber = (min: number, max: number) =>
@@ -45,7 +45,7 @@ const instant = z
         code: 'custom',
         input: text,
         message:
-          'must be an ISO 8601 instant with its time zone in the years 1 to 9999, such as 2026-11-22T10:00:00Z; write + as %2B',
+          'must be an ISO 8601 instant with a time zone, in the years 1 to 9999, such as 2026-11-22T10:00:00Z; encode + as %2B',
       })
       return z.NEVER
     }),
@@ -54,7 +54,7 @@ const instant = z
     type: 'string',
     format: 'date-time',
     description:
-      'An ISO 8601 instant, compared exactly. The seconds may be left out; the time zone is Z, +05, +0530 or +05:30.',
+      'An ISO 8601 instant, compared exactly. The seconds are optional; the time zone is Z, +05, +0530 or +05:30.',
   })
 
 const ids = z
@@ -62,32 +62,33 @@ const ids = z
     z.string(),
     z.pipe(
       z.transform((list: string) => list.split(',').map((id) => id.trim())),
-      z.array(uuid).check(z.maxLength(idsMax, `must hold at most ${idsMax} ids`)),
+      z.array(uuid).check(z.maxLength(idsMax, `must contain at most ${idsMax} ids`)),
     ),
   )
-  .register(z.globalRegistry, { type: 'string', description: `Up to ${idsMax} ids, comma-separated.` })
+  .register(z.globalRegistry, { type: 'string', description: `Up to ${idsMax} ids, separated by commas.` })
 
 export const listQuery = z.strictObject({
   search: z.optional(
     text(0, 256, {
       description:
-        'Every word must appear, without regard to case and accents, in the username, the name or a contact: a word of three characters or more anywhere, a shorter one at the start of a word, and Han, kana and Hangul anywhere at any length. A telephone number is found by its digits, however it is written.',
+        'Every word must appear in the username, the name or a contact; case and accents are ignored. Words of three characters or more match anywhere, shorter ones at the start of a word. Han, kana and Hangul match anywhere at any length. Telephone numbers match by their digits, in any notation.',
     }),
   ),
   status: z.optional(z.enum(statuses)),
   username: z.optional(username),
   contact_type: z.optional(z.enum(contactTypes)),
-  contact: z.optional(text(1, 256, { description: "A contact's exact value." })),
+  contact: z.optional(text(1, 256, { description: 'The exact value of a contact.' })),
   ids: z.optional(ids),
   created_after: z.optional(instant),
   created_before: z.optional(instant),
   updated_after: z.optional(instant),
   updated_before: z.optional(instant),
   sort: z._default(z.enum(sorts), 'created_at').register(z.globalRegistry, {
-    description: 'name sorts by base letters first and accents second: Asa, Åsa, Bea. Ties are broken by id.',
+    description:
+      '`name` sorts by base letters first and by accents second: Asa, Åsa, Bea. The id breaks ties.',
   }),
   limit: z._default(wholeNumber(1, limitMax), 50),
-  cursor: z.optional(text(1, 2048, { description: '`next_cursor` of the page before.' })),
+  cursor: z.optional(text(1, 2048, { description: '`next_cursor` of the previous page.' })),
   count: z._default(z.enum(['none', 'estimate', 'exact']), 'none'),
 })
 

@@ -1,20 +1,20 @@
-// Passwords as text: the form in which two spellings of one password are equal, and their bounds.
+// The bounds of passwords, and their preparation for hashing.
 
 export const passwordCharacters = { min: 8, max: 128 }
 
-/** In UTF-16 units. No password is longer, so a longer text is refused before its content is looked at. */
+/** In UTF-16 code units. Longer text is rejected before its content is read. */
 export const passwordUnitsMax = 1_024
 
 /**
- * The form in which a password is hashed and compared: the OpaqueString profile of RFC 8265, section 4.2.2. Spaces
- * of every kind become U+0020, then NFC; case and width stay. Preparing it twice changes nothing.
- * @param password at most some thousand UTF-16 units: the time for NFC grows with their square
+ * Prepares a password for hashing and comparison by the OpaqueString profile of RFC 8265, section 4.2.2: spaces of
+ * every kind become U+0020, then NFC; case and width remain. Idempotent.
+ * @param password at most some thousand UTF-16 code units, because NFC takes quadratic time
  */
 export function preparePassword(password: string): string {
   return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 }
 
-/** RFC 8264, section 9.12, which OpaqueString's base class disallows. */
+/** Control characters are disallowed by OpaqueString's base class (RFC 8264, section 9.12). */
 export function hasControlCharacter(text: string): boolean {
   return /\p{Cc}/u.test(text)
 }

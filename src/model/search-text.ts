@@ -1,12 +1,12 @@
-// The derived columns by which users are found and sorted, and the patterns that a search looks for in them.
+// Derives the columns by which users are searched and sorted, and the patterns of a search.
 import { baseLetters } from './base-letters.ts'
 import { nationalDigitsMin, type PhoneNumber, readPhoneNumber } from './phone-number.ts'
 import { codePointCount, fold } from './text.ts'
 
-/** Changes with the rules of this file and those below it: rows that an older version wrote are derived anew. */
+/** Increment it when this file or its imports change a derived value; the next migration then derives all rows again. */
 export const searchRulesVersion = 1
 
-/** The columns of `users` that are derived from what a user is called and reached by. */
+/** The columns of `users` that are derived from the username, the name and the contacts. */
 export function derivedColumns(user: {
   username: string
   name: string | null
@@ -22,27 +22,25 @@ export function derivedColumns(user: {
 const sortCharactersMax = 200
 
 /**
- * The text that a name is sorted by, in code point order: its base letters, then the folded name where it has accents.
- * Each part is cut where an index entry would grow too long (NFKC can expand).
+ * The sort key of a name, in code point order: its base letters, then the folded name if it has accents. Each part is
+ * truncated, because NFKC can expand a name beyond the limit of an index entry.
  */
 export function sortKey(name: string | null): string {
   const folded = fold(name ?? '')
   const base = baseLetters(folded)
   const cut = (text: string) => [...text].slice(0, sortCharactersMax).join('')
-  // U+0001 sorts before every character that is seen, so that a name comes before longer ones.
+  // U+0001 sorts before every visible character, so that a name sorts before longer names.
   return base === folded ? cut(base) : `${cut(base)}\u0001${cut(folded)}`
 }
 
 const cjk = '\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Hangul}\\p{sc=Bopomofo}ー'
 const hasCjk = new RegExp(`[${cjk}]`, 'u')
-// Characters that pg_trgm would skip as punctuation, those of CJK, and the range that stands for others below.
+// Punctuation, which pg_trgm would skip, CJK characters, and the range that encodes other characters below.
 const encoded = new RegExp(`[^\\p{L}\\p{Nd}]|[${cjk}]|[\\ua000-\\ua48f]`, 'gu')
 
 /**
- * A word in the alphabet of the search column, in which every part that can be searched for has a trigram. pg_trgm
- * indexes letters and digits only, so other characters become two letters. Han, kana and Hangul become three, since one
- * of them is worth a search. The letters come from ranges that stand for nothing else, so that a part of the encoding is
- * a part of the word, and nothing is left for LIKE to read as a wildcard.
+ * Encodes a word so that every searchable part has a trigram (docs/adr/0020-encode-words-for-trigrams.md): CJK
+ * characters become three letters and punctuation two, from ranges that nothing else uses.
  */
 function encodeWord(word: string): string {
   return word.replace(encoded, (character) => {
@@ -58,8 +56,8 @@ function words(text: string): string[] {
 }
 
 /**
- * The value of the search column: every word of every text, each behind one space. A text with a telephone number
- * adds a word of its digits; one with a country code also the digits that are dialled inside the country.
+ * The value of the search column: every word of every text, each after one space. A telephone number adds a word of
+ * its digits; with a country code, also of its national digits.
  */
 export function searchText(texts: (string | null)[]): string {
   return texts
@@ -72,12 +70,12 @@ export function searchText(texts: (string | null)[]): string {
     .join('')
 }
 
-// Ends a telephone number in the search column.
+// Marks the end of a telephone number in the search column.
 const numberEnd = '\u7e00'
 
 /**
- * The digits of a telephone number as a word: a letter for each three that follow each other, so that a trigram stands for
- * five digits. Trigrams of plain digits are shared by too many users to tell numbers apart.
+ * Encodes every three consecutive digits as one letter, so that a trigram covers five digits. Trigrams of plain digits
+ * match too many users to be selective.
  */
 function encodeDigits(digits: string): string {
   return Array.from({ length: Math.max(0, digits.length - 2) }, (_, at) =>
@@ -89,13 +87,12 @@ function numberWord({ digits, national }: PhoneNumber): string {
   return encodeDigits(digits) + numberEnd + encodeDigits(national?.dialled ?? '')
 }
 
-/** Parts of the search column, in its alphabet: it must contain all of `every`, or one of `orAny`. */
+/** Encoded parts of the search column: it must contain all of `every`, or one of `orAny`. */
 export type SearchClause = { every: string[]; orAny: string[] }
 
 /**
- * The clauses that a row's search column must all meet: for each word that it is found, one of three characters or more
- * or with a CJK character anywhere, a shorter one at the start of a word. Neighbouring words that make a telephone
- * number may be found as that number instead.
+ * The clauses that a row must all meet. Words of three characters or more and words with CJK characters match
+ * anywhere, shorter ones at the start of a word. Adjacent words that form a telephone number may match as that number.
  */
 export function searchClauses(search: string): SearchClause[] {
   const clauses: SearchClause[] = []
@@ -126,9 +123,9 @@ function wordPart(word: string): string {
 }
 
 function numberParts({ digits, national }: PhoneNumber): string[] {
-  // Without a country code any part of a number will do.
+  // Without a country code, any part of a number matches.
   if (!national) return [encodeDigits(digits)]
-  // A number that was stored without its country is the same number when it is whole.
+  // A complete national number also matches numbers that were stored without a country code.
   const stored = [national.dialled, national.number].filter((number) => number.length >= nationalDigitsMin)
   return [` ${encodeDigits(digits)}`, ...stored.map((number) => ` ${encodeDigits(number)}${numberEnd}`)]
 }

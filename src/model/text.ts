@@ -1,16 +1,15 @@
-// How text is compared: one folding for uniqueness, sorting and search, done here so that none of
-// them depends on a database's locale.
+// Text: case folding for uniqueness, sorting and search, independent of any database locale, and its validity.
 
 /**
- * Text as it is compared without regard to case: NFKC, then Unicode's full case mappings down, up and down
- * again (which unify ẞ, ß and SS), with the final sigma made an ordinary one. Folding twice changes nothing.
+ * Folds text for case-insensitive comparison: NFKC, then Unicode's full case mappings down, up and down again, which
+ * unify ẞ, ß and SS. The final sigma becomes an ordinary one. Idempotent.
  */
 export function fold(text: string): string {
   const lower = text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
   return lower.normalize('NFKC').replaceAll('ς', 'σ')
 }
 
-/** Length in characters (Unicode code points), as people and JSON Schema count it. */
+/** The length in Unicode code points, as JSON Schema counts it. */
 export function codePointCount(text: string): number {
   let count = 0
   for (const _ of text) count++
@@ -18,9 +17,16 @@ export function codePointCount(text: string): number {
 }
 
 /**
- * Whether a user pool that does not regard case, as ours must not, takes two usernames for one. That is less than
- * what is the same to us: it knows nothing of ß and ss.
+ * Whether a case-insensitive user pool treats two usernames as the same. It unifies less than `fold`: ß and ss
+ * differ there.
  */
 export function isSamePoolUsername(username: string, other: string): boolean {
   return username.toLowerCase() === other.toLowerCase()
+}
+
+/** @returns why PostgreSQL cannot store the text; undefined if it can */
+export function textFault(text: string): string | undefined {
+  if (text.includes('\0')) return 'must not contain the character NUL'
+  if (!text.isWellFormed()) return 'must be well-formed Unicode, without lone surrogates'
+  return undefined
 }

@@ -1,5 +1,4 @@
-// What a user looks like, to the API's callers: one schema for validation, the OpenAPI document and
-// the types.
+// The schemas of a user in the API: the one source of validation, the OpenAPI document and the types.
 import * as z from 'zod/mini'
 import { hasControlCharacter, passwordCharacters, passwordUnitsMax, preparePassword } from './password.ts'
 import { hashCharactersMax, parsePasswordHash } from './password-hash.ts'
@@ -7,14 +6,14 @@ import { codePointCount } from './text.ts'
 import { usernameMax, usernameUnitsMax } from './username.ts'
 import { uuidPattern } from './uuid.ts'
 
-/** The largest image taken, in bytes, after base64 is decoded. */
+/** The largest accepted image, in bytes after base64 decoding. */
 export const avatarBytesMax = 5 * 1024 * 1024
 
 export const statuses = ['ACTIVE', 'BLOCKED'] as const
 export const contactTypes = ['PHONE', 'WORK', 'WHATSAPP'] as const
 const contactsMax = 50
 
-/** Text of `min` to `max` characters (code points, as JSON Schema counts; zod would count UTF-16 units). */
+/** Text of `min` to `max` Unicode code points, as JSON Schema counts; zod counts UTF-16 code units. */
 export function text(min: number, max: number, describe: { description?: string; examples?: string[] } = {}) {
   return z
     .string()
@@ -29,31 +28,31 @@ function lengthFault(min: number, max: number): string {
 }
 
 /**
- * Refuses text by its raw length, in UTF-16 units; the checks behind it are then left out. It comes before every
- * check that looks at the content, whose cost may grow faster than the text.
+ * Rejects text by its length in UTF-16 code units, and skips the later checks. It comes first, because the cost of
+ * checking the content may grow faster than the text.
  */
 function atMostUnits(max: number, message: string) {
   return (context: Text): void => {
-    if (context.value.length > max) refuse(context, message)
+    if (context.value.length > max) reject(context, message)
   }
 }
 
 function ofCharacters(min: number, max: number) {
   return (context: Text): void => {
     const length = codePointCount(context.value)
-    if (length < min || length > max) refuse(context, lengthFault(min, max))
+    if (length < min || length > max) reject(context, lengthFault(min, max))
   }
 }
 
-function refuse(context: Text, message: string): void {
+function reject(context: Text, message: string): void {
   context.issues.push({ code: 'custom', input: context.value, message })
 }
 
-// Letters and digits of any script with the marks that complete them, and `. _ - @ +`. Characters that
-// show as nothing would make two names look alike.
+// Letters and digits of any script with their combining marks, and `. _ - @ +`. Invisible characters would make two
+// names look alike.
 const usernamePattern = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{Nd}._@+-])+$/u
 
-/** Trims and normalises (NFKC) as it checks. */
+/** Trims and normalises (NFKC) its input. */
 export const username = z
   .pipe(
     z
@@ -66,7 +65,7 @@ export const username = z
       ),
     z.string().check(ofCharacters(1, usernameMax), (context) => {
       if (!usernamePattern.test(context.value))
-        refuse(context, 'may hold letters and digits of any script and . _ - @ + only')
+        reject(context, 'must contain only letters and digits of any script and . _ - @ +')
     }),
   )
   .register(z.globalRegistry, {
@@ -77,7 +76,7 @@ export const username = z
     examples: ['ada.lovelace'],
   })
 
-/** A UUID in either case; given on in lower case. */
+/** Accepts a UUID in either case; the output is in lower case. */
 export const uuid = z
   .string()
   .check(z.regex(uuidPattern, 'must be a UUID'), z.toLowerCase())
@@ -92,7 +91,7 @@ const contact = z.strictObject({
 const name = z.nullable(text(0, 200, { examples: ['Ada Lovelace'] }))
 
 const { min: passwordMin, max: passwordMax } = passwordCharacters
-/** Given on as it is hashed: see `preparePassword`. */
+/** The output is prepared for hashing by `preparePassword`. */
 const password = z
   .string()
   .check(
@@ -101,7 +100,7 @@ const password = z
     ofCharacters(passwordMin, passwordMax),
     (context) => {
       if (hasControlCharacter(context.value))
-        refuse(context, 'must not hold control characters, such as tabs and line breaks')
+        reject(context, 'must not contain control characters, such as tabs and line breaks')
     },
   )
   .register(z.globalRegistry, {
@@ -110,9 +109,9 @@ const password = z
     description:
       'Write-only; stored as an Argon2id hash. Prepared by RFC 8265 (OpaqueString): every kind of space becomes U+0020, then NFC. The length is counted after that, in Unicode code points.',
   })
-/** As it was typed: the hash may be of a password that was not prepared. */
+/** Unchanged, because the stored hash may be of a password that was not prepared. */
 const currentPassword = text(1, passwordUnitsMax, {
-  description: 'The present password, which whoever is no administrator gives with a new one.',
+  description: 'The current password. Required with a new password, except from administrators.',
 })
 const passwordHash = z
   .string()
@@ -124,19 +123,21 @@ const passwordHash = z
   .register(z.globalRegistry, {
     maxLength: hashCharactersMax,
     description:
-      "In the place of `password`: another system's hash, which is Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 as a PHC string, or bcrypt. Write-only; becomes an Argon2id hash at the first sign-in.",
+      'Instead of `password`: a hash from another system, which is Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.',
     examples: ['$2b$12$…'],
   })
-const contacts = z.array(contact).check(z.maxLength(contactsMax, `must hold at most ${contactsMax} contacts`))
+const contacts = z
+  .array(contact)
+  .check(z.maxLength(contactsMax, `must contain at most ${contactsMax} contacts`))
 const avatar = z.nullable(
   z.string().register(z.globalRegistry, {
     description:
-      "On write: a `data:image/…;base64,…` URI is stored as an upload would be, the user's own present path means unchanged, null removes it.",
+      "On write: a `data:image/…;base64,…` URI is stored like an upload, the user's own current path leaves the avatar unchanged, null removes it.",
   }),
 )
 
-// What a client that read a user may send back unread. `id` is compared with the path by the service.
-const readBack = {
+// Read-only fields that clients may send back; they are ignored. The service compares `id` with the path.
+const readOnlyFields = {
   avatar_url: z.optional(z.unknown()),
   version: z.optional(z.unknown()),
   created_at: z.optional(z.unknown()),
@@ -147,7 +148,7 @@ const isObject = ({ value }: { value: unknown }) => typeof value === 'object' &&
 
 export const createUserBody = z
   .strictObject({
-    id: z.optional(z.never('is made by the service')),
+    id: z.optional(z.never('must be omitted; the service assigns it')),
     username,
     password: z.optional(password),
     password_hash: z.optional(passwordHash),
@@ -155,10 +156,10 @@ export const createUserBody = z
     status: z.optional(z.enum(statuses)),
     contacts: z.optional(contacts),
     avatar: z.optional(avatar),
-    ...readBack,
+    ...readOnlyFields,
   })
   .check(
-    // Also when other fields have faults: all of them are answered together.
+    // `when` runs these checks despite faults in other fields, so that all faults are reported together.
     z.refine(({ password, password_hash }) => password !== undefined || password_hash !== undefined, {
       path: ['password'],
       error: 'is required',
@@ -166,11 +167,11 @@ export const createUserBody = z
     }),
     z.refine(({ password, password_hash }) => password === undefined || password_hash === undefined, {
       path: ['password_hash'],
-      error: 'must not be given beside password',
+      error: 'must not be combined with password; send one of the two',
       when: isObject,
     }),
   )
-  // The same, for the API's description.
+  // The same rule for the OpenAPI document.
   .register(z.globalRegistry, { oneOf: [{ required: ['password'] }, { required: ['password_hash'] }] })
 
 export const replaceUserBody = z.strictObject({
@@ -182,10 +183,10 @@ export const replaceUserBody = z.strictObject({
   status: z.optional(z.enum(statuses)),
   contacts: z.optional(contacts),
   avatar: z.optional(avatar),
-  ...readBack,
+  ...readOnlyFields,
 })
 
-/** RFC 7396: null removes, which for contacts means none. */
+/** A merge patch (RFC 7396): null removes a value; for contacts, all of them. */
 export const patchUserBody = z.strictObject({
   id: z.optional(uuid),
   username: z.optional(username),
@@ -195,7 +196,7 @@ export const patchUserBody = z.strictObject({
   status: z.optional(z.enum(statuses)),
   contacts: z.optional(z.nullable(contacts)),
   avatar: z.optional(avatar),
-  ...readBack,
+  ...readOnlyFields,
 })
 
 export type CreateUser = z.infer<typeof createUserBody>
@@ -207,17 +208,19 @@ export type ContactType = (typeof contactTypes)[number]
 
 const instant = z.iso.datetime().register(z.globalRegistry, { examples: ['2026-11-22T10:00:00.000Z'] })
 
-/** A user as the API answers it. */
+/** A user as the API returns it. */
 export const userSchema = z.object({
   id: uuid,
-  avatar: z.nullable(z.string()).register(z.globalRegistry, { description: "The avatar's stored path." }),
+  avatar: z
+    .nullable(z.string())
+    .register(z.globalRegistry, { description: 'The path of the stored avatar.' }),
   avatar_url: z.nullable(z.string()),
   username: z.string(),
   name: z.nullable(z.string()),
   status: z.enum(statuses),
   contacts: z.array(z.object({ id: uuid, contact_type: z.enum(contactTypes), value: z.string() })),
   version: z.int().register(z.globalRegistry, {
-    description: 'Grows by one with every change; the ETag.',
+    description: 'Increases by one with every change. Also the ETag.',
   }),
   created_at: instant,
   updated_at: instant,
@@ -226,7 +229,7 @@ export const userSchema = z.object({
 export type User = z.infer<typeof userSchema>
 export type Contact = User['contacts'][number]
 
-/** The avatar's upload as JSON. */
+/** An avatar uploaded as JSON. */
 export const uploadBody = z.strictObject({
   image_data: z
     .string()

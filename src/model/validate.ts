@@ -1,16 +1,18 @@
-// Checks input against a schema and reports every fault found, each with its place and in plain words.
+// Validates input against a schema and reports every fault with its location.
 import type * as z from 'zod/mini'
 import type { Fault } from './errors.ts'
+import { textFault } from './text.ts'
 
-type Place = { kind: 'pointer' | 'parameter' }
+/** Whether faults are located by RFC 6901 pointers into a body, or by parameter names. */
+type Location = 'pointer' | 'parameter'
 
-// An answer with more faults than this helps nobody, and costs memory.
+// More faults in one response cost memory and help no client.
 const faultsMax = 100
 
-/** The value as the schema gives it on, or the faults (never empty). */
+/** The schema's output, or at least one fault. */
 export type Checked<T> = { value: T } | { faults: Fault[] }
 
-export function check<T>(schema: z.ZodMiniType<T>, input: unknown, kind: Place['kind']): Checked<T> {
+export function check<T>(schema: z.ZodMiniType<T>, input: unknown, kind: Location): Checked<T> {
   const result = schema.safeParse(input, { error: describe })
   if (result.success) return { value: result.data }
   return {
@@ -24,11 +26,11 @@ export function check<T>(schema: z.ZodMiniType<T>, input: unknown, kind: Place['
   }
 }
 
-export function unknownMessage(kind: Place['kind']): string {
+export function unknownMessage(kind: Location): string {
   return `is not a known ${kind === 'pointer' ? 'field' : 'parameter'}; remove it`
 }
 
-function fault(kind: Place['kind'], path: PropertyKey[], message: string): Fault {
+function fault(kind: Location, path: PropertyKey[], message: string): Fault {
   if (kind === 'parameter') return { parameter: String(path[0] ?? ''), message }
   return { pointer: pointer(path), message }
 }
@@ -38,7 +40,7 @@ function pointer(path: PropertyKey[]): string {
   return path.map((part) => `/${shorten(String(part)).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-// A hostile key must not come back at full length, nor as text that is not well-formed.
+// Bounds the length of a hostile key, and keeps malformed Unicode out of the response.
 function shorten(part: string): string {
   return (part.length > 100 ? `${part.slice(0, 100)}…` : part).toWellFormed()
 }
@@ -70,13 +72,13 @@ const depthMax = 8
 const itemsMax = 1_000
 
 /**
- * What no field of ours may hold, found before any schema looks: nesting and lists without end, text
- * that PostgreSQL cannot store (NUL, lone surrogates), and `__proto__`, which a schema would pass over.
- * `isBoundless` says that the value is too deep or too long to be worth another look.
+ * Finds, before any schema does, values that no field may contain: excessive nesting and lists, text that PostgreSQL
+ * cannot store, and `__proto__`, which schemas ignore.
+ * @returns `isUnbounded` for a value too deep or too long to validate further
  */
-export function structuralFaults(value: unknown): { faults: Fault[]; isBoundless: boolean } {
+export function structuralFaults(value: unknown): { faults: Fault[]; isUnbounded: boolean } {
   const faults: Fault[] = []
-  let isBoundless = false
+  let isUnbounded = false
   const add = (path: PropertyKey[], message: string) => {
     if (faults.length < faultsMax) faults.push({ pointer: pointer(path), message })
   }
@@ -88,15 +90,15 @@ export function structuralFaults(value: unknown): { faults: Fault[]; isBoundless
     }
     if (typeof value !== 'object' || value === null) return
     if (path.length >= depthMax) {
-      isBoundless = true
-      add(path, 'is nested too deep')
+      isUnbounded = true
+      add(path, `must be nested at most ${depthMax} levels deep`)
       return
     }
-    // A list's length is looked at before its keys are made: it may hold millions.
+    // Checked before `Object.entries`, because an array may have millions of items.
     const entries = Array.isArray(value) && value.length > itemsMax ? undefined : Object.entries(value)
     if (!entries || entries.length > itemsMax) {
-      isBoundless = true
-      add(path, `must hold at most ${itemsMax} items`)
+      isUnbounded = true
+      add(path, `must contain at most ${itemsMax} items`)
       return
     }
     for (const [key, item] of entries) {
@@ -105,11 +107,5 @@ export function structuralFaults(value: unknown): { faults: Fault[]; isBoundless
     }
   }
   walk(value, [])
-  return { faults, isBoundless }
-}
-
-export function textFault(text: string): string | undefined {
-  if (text.includes('\0')) return 'must not hold the character NUL'
-  if (!text.isWellFormed()) return 'must be well-formed Unicode (no lone surrogates)'
-  return undefined
+  return { faults, isUnbounded }
 }

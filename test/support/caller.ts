@@ -1,6 +1,6 @@
 // Writes without HTTP, for tests that put a part of their own in the place of a connection.
 
-import type { Claims } from '../../src/connection/tokens/claims.ts'
+import type { Claims } from '../../src/model/claims.ts'
 import type { ServiceContext, WriteContext } from '../../src/services/context.ts'
 import type { Caller } from '../../src/services/identity/access.ts'
 import { createCallerLookup } from '../../src/services/identity/callers.ts'

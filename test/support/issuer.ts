@@ -3,7 +3,7 @@ import { KeyObject, randomUUID, sign } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTHeaderParameters, SignJWT } from 'jose'
-import type { TokenRules } from '../../src/connection/tokens/claims.ts'
+import type { TokenRules } from '../../src/model/claims.ts'
 
 export const clientId = 'test-client'
 

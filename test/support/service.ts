@@ -14,6 +14,7 @@ import { startNodeServer } from '../../src/handler/node/http-server.ts'
 import type { User } from '../../src/model/user.ts'
 import type { Logger } from '../../src/platform/logger.ts'
 import { readSettings } from '../../src/platform/settings.ts'
+import { createTokenPolicy } from '../../src/services/identity/token-policy.ts'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { packagedFunctions } from './functions.ts'
@@ -187,7 +188,7 @@ async function startNode(
   { rules }: Issuer,
   corsOrigins: string[],
 ): Promise<Server> {
-  const server = await startNodeServer(connections, openTokenVerifier(rules), {
+  const server = await startNodeServer(connections, openTokenVerifier(createTokenPolicy(rules)), {
     port: 0,
     host: '127.0.0.1',
     corsOrigins,
@@ -215,7 +216,7 @@ async function startLambda(
     const { level, message, timestamp: _, service: __, ...fields } = JSON.parse(line)
     log.push({ level: level.toLowerCase(), message, fields })
   })
-  const verifier = openTokenVerifier(rules)
+  const verifier = openTokenVerifier(createTokenPolicy(rules))
   const claimsOf = async (request: Request) => {
     const [, token = ''] = /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
     return (await verifier.verify(token)) && decodeJwt(token)

@@ -1,9 +1,9 @@
-// Avatars in an S3 bucket, or in one that speaks S3. Region, endpoint and credentials are found by the
-// SDK itself, in its own environment variables or the function's role.
+// The avatar store in S3, or in an S3-compatible service. The SDK finds region, endpoint and credentials itself.
 import type { S3Client } from '@aws-sdk/client-s3'
+import { avatarKey, avatarPrefix, isAvatarKey } from '../../model/avatar-key.ts'
 import { unavailable } from '../../model/errors.ts'
 import { attemptLimits, openAwsClient } from '../aws/aws-client.ts'
-import { type AvatarStore, checkedKey, isAvatarKey } from './avatar-store.ts'
+import { type AvatarStore, checkedKey } from './avatar-store.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
 
@@ -11,13 +11,12 @@ const requestMsMax = 3_000
 const attemptsMax = 2
 const callMsMax = 4_000
 
-// A key that no user has.
-const absentKey = `avatars/00000000-0000-0000-0000-000000000000/${'0'.repeat(64)}.webp`
+// No user has this key.
+const missingKey = avatarKey('00000000-0000-0000-0000-000000000000', '0'.repeat(64))
 
 /**
- * Reading needs `s3:ListBucket` beside `s3:GetObject`: without it S3 answers 403 for what is not there.
- *
- * @param options.forcePathStyle the bucket is named in the path, not in the host name, as emulators need it
+ * Reading needs `s3:ListBucket` besides `s3:GetObject`: without it S3 answers 403 for a missing key.
+ * @param options.forcePathStyle puts the bucket into the path instead of the host name, for emulators
  */
 export function openAvatarBucket(bucket: string, options: { forcePathStyle: boolean }): AvatarStore {
   const client = openAwsClient(
@@ -59,8 +58,7 @@ export function openAvatarBucket(bucket: string, options: { forcePathStyle: bool
         Body: bytes,
         ContentType: 'image/webp',
         CacheControl: 'public, max-age=31536000, immutable',
-        // S3 refuses what does not arrive whole. Given here, it also keeps the SDK from adding a checksum
-        // of its own choice, which not every emulator knows.
+        // S3 rejects an incomplete upload by its checksum. The SDK's default algorithm is unknown to some emulators.
         ChecksumSHA256: process.getBuiltinModule('node:crypto').hash('sha256', bytes, 'base64'),
       }
       await call((sdk, s3, limit) => s3.send(new sdk.PutObjectCommand(command), limit))
@@ -73,7 +71,7 @@ export function openAvatarBucket(bucket: string, options: { forcePathStyle: bool
     list: (after) =>
       call(async (sdk, s3, limit) => {
         const { Contents = [], IsTruncated } = await s3.send(
-          new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: 'avatars/', StartAfter: after }),
+          new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: avatarPrefix, StartAfter: after }),
           limit,
         )
         const found = Contents.flatMap(({ Key, LastModified }) =>
@@ -81,10 +79,9 @@ export function openAvatarBucket(bucket: string, options: { forcePathStyle: bool
         )
         return { found, next: IsTruncated ? Contents.at(-1)?.Key : undefined }
       }),
-    // Tells a bucket that answers from one that is missing or refuses us, by the permissions that reading
-    // needs anyway.
+    // Needs only the permissions that reading needs, and fails if the bucket is missing or denies access.
     check: async () => {
-      await read(absentKey)
+      await read(missingKey)
     },
     close: client.close,
   }

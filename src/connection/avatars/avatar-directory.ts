@@ -1,4 +1,4 @@
-// Avatars in a directory: the embedded default. Several processes may share it.
+// The embedded avatar store, in a directory that several processes may share.
 import {
   access,
   constants,
@@ -12,20 +12,21 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { avatarPrefix, isAvatarKey } from '../../model/avatar-key.ts'
 import { unavailable } from '../../model/errors.ts'
-import { type AvatarStore, checkedKey, isAvatarKey, type StoredAvatar } from './avatar-store.ts'
+import { type AvatarStore, checkedKey, type StoredAvatar } from './avatar-store.ts'
 
-// A user's folder may vanish between making it and writing into it, once for every removal under way.
+// Each concurrent removal may delete a user's folder once between its creation and the write into it.
 const attemptsMax = 10
-// A user has one avatar, or a few for a moment: listing ends at the user with whom there are this many.
+// A listing ends with the user who brings it to this number. A user has one avatar, or briefly a few.
 const listedMax = 1_000
 
-/** @param directory where `avatars/<user id>/<sha256>.webp` is kept; made on first use */
+/** @param directory created on first use */
 export function openAvatarDirectory(directory: string): AvatarStore {
   return {
     put: async (key, bytes) => {
       const path = join(directory, checkedKey(key))
-      // Beside its place, so that renaming it is atomic; while it is there the folder cannot be removed.
+      // In the same folder, so that the rename is atomic and the folder cannot be removed until then.
       const temporary = join(dirname(path), `.${crypto.randomUUID()}.tmp`)
       try {
         await writeNew(temporary, bytes)
@@ -42,7 +43,7 @@ export function openAvatarDirectory(directory: string): AvatarStore {
       } catch (error) {
         throw unavailable('The avatar store', error)
       }
-      // Succeeds only for an empty folder, and one that stays does no harm.
+      // Fails unless the folder is empty; a remaining folder does no harm.
       await rmdir(dirname(path)).catch(() => {})
     },
     read: async (key) => {
@@ -56,12 +57,12 @@ export function openAvatarDirectory(directory: string): AvatarStore {
     },
     list: async (after) => {
       try {
-        const users = (await readdir(join(directory, 'avatars')).catch(emptyIfMissing)).sort()
+        const users = (await readdir(join(directory, avatarPrefix)).catch(emptyIfMissing)).sort()
         const found: StoredAvatar[] = []
-        for (const user of users.filter((user) => after === undefined || `avatars/${user}0` > after)) {
+        for (const user of users.filter((user) => after === undefined || `${avatarPrefix}${user}0` > after)) {
           if (found.length >= listedMax) return { found, next: found.at(-1)?.key }
-          const files = (await readdir(join(directory, 'avatars', user)).catch(emptyIfMissing)).sort()
-          for (const key of files.map((file) => `avatars/${user}/${file}`).filter(isAvatarKey)) {
+          const files = (await readdir(join(directory, avatarPrefix, user)).catch(emptyIfMissing)).sort()
+          for (const key of files.map((file) => `${avatarPrefix}${user}/${file}`).filter(isAvatarKey)) {
             if (after !== undefined && key <= after) continue
             const status = await stat(join(directory, key)).catch(() => undefined)
             if (status) found.push({ key, storedAt: status.mtime })
@@ -88,8 +89,7 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     await mkdir(dirname(path), { recursive: true })
     try {
-      // Flushed before it is renamed: a power cut must not leave an empty file under a name that says
-      // what is in it.
+      // Flushed before the rename, so that a power failure leaves no empty file under the final name.
       await writeFile(path, bytes, { flag: 'wx', flush: true })
       return
     } catch (error) {

@@ -1,22 +1,22 @@
-// The issuer for development: real RS256 tokens of Cognito's shape, signed with a key of this checkout,
-// so that a laptop runs the verification that production runs. Settings refuse it in production.
+// The token issuer for development: RS256 tokens in Cognito's format, signed with a key of this checkout, so that
+// a laptop runs the same verification as production. The settings reject it in production.
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
-import type { TokenRules } from './claims.ts'
+import type { TokenRules } from '../../model/claims.ts'
 
 const localClientId = 'local'
 
 export type LocalIssuer = {
   rules: TokenRules
-  /** The public keys, as `/.well-known/jwks.json` answers them. */
+  /** The response of `/.well-known/jwks.json`. */
   jwks: { keys: JWK[] }
   /**
-   * An access token of Cognito's shape. With `scope` and no username it is a machine client's.
-   * @param lifetimeSeconds a day when absent
+   * Issues an access token in Cognito's format. With `scope` and no username, it is a machine client's.
+   * @param options.lifetimeSeconds a day by default
    */
-  token(who: {
+  token(options: {
     username?: string
     groups?: string[]
     scope?: string
@@ -24,7 +24,7 @@ export type LocalIssuer = {
   }): Promise<string>
 }
 
-/** The path under which the Node server answers for the issuer. */
+/** The path under which the Node server serves the issuer's endpoints. */
 export const localIssuerPath = '/local-issuer'
 
 export async function openLocalIssuer(directory: string, port: number): Promise<LocalIssuer> {
@@ -70,7 +70,7 @@ async function loadKey(directory: string): Promise<JWK> {
   const jwk = await exportJWK(privateKey)
   const kid = await calculateJwkThumbprint(jwk)
   await mkdir(directory, { recursive: true })
-  // Linked into place, so that of two processes that start at once the second takes the first's key.
+  // `link` fails if the file exists, so that of two processes that start at once, the second uses the first one's key.
   const draft = `${path}.${randomUUID()}`
   await writeFile(draft, JSON.stringify({ ...jwk, kid }), { mode: 0o600 })
   await link(draft, path).catch((error: NodeJS.ErrnoException) => {

@@ -1,48 +1,48 @@
-// Who a caller is: checks a JWT (RS256) against the issuer's published keys.
+// Checks the signature of a JWT (RS256) against its issuer's published keys.
 import { JwtVerifier } from 'aws-jwt-verify'
 import { FetchError, JwksValidationError, JwtBaseError } from 'aws-jwt-verify/error'
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import { LRUCache } from 'lru-cache'
+import type { Claims, TokenPolicy } from '../../model/claims.ts'
 import { unavailable } from '../../model/errors.ts'
-import { acceptClaims, type Claims, clockLeewaySeconds, type TokenRules } from './claims.ts'
 
 export type TokenVerifier = {
   /**
-   * @returns undefined for a token that is not valid, whatever the reason
-   * @throws ServiceError `unavailable` when the issuer's keys cannot be had
+   * @returns undefined for an invalid token, whatever the reason
+   * @throws ServiceError `unavailable` if the issuer's keys cannot be fetched
    */
   verify(token: string): Promise<Claims | undefined>
-  /** @returns undefined unless the token has been verified lately */
-  known(token: string): Claims | undefined
+  /** @returns the claims of a token that was verified recently; undefined for any other */
+  cached(token: string): Claims | undefined
 }
 
 const fetchMsMax = 1_500
-// How long a key counts after the issuer has withdrawn it. A new one is fetched when a token names it.
+// A key withdrawn by the issuer is accepted for this long. A new key is fetched as soon as a token names it.
 const keysMsMax = 3_600_000
-// About 1.5 KB each. A token costs 61 µs to check and next to nothing to look up.
+// About 1.5 KB each. Verifying a token takes 61 µs; a look-up takes next to nothing.
 const tokensMax = 10_000
-// 256 bits, in base64url.
-const keyLength = 43
+// 256 bits in base64url.
+const cacheKeyLength = 43
 
 // RFC 6750, section 2.1.
-const tokenForm = /^[A-Za-z0-9._~+/-]+=*$/
+const bearerTokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
 
-export function openTokenVerifier(rules: TokenRules): TokenVerifier {
+export function openTokenVerifier({ rules, clockLeewaySeconds, accept }: TokenPolicy): TokenVerifier {
   const verifier = JwtVerifier.create(
     {
       issuer: rules.issuer,
       jwksUri: rules.jwksUri,
-      // Cognito's access tokens carry `client_id` in the place of `aud`: both are looked at by acceptClaims.
+      // The policy checks the audience, because Cognito's access tokens have `client_id` instead of `aud`.
       audience: null,
       graceSeconds: clockLeewaySeconds,
       customJwtCheck: ({ header, payload }) => {
-        if (!isKnownKind(header)) throw new RefusedClaim('header')
-        if (typeof payload.exp !== 'number') throw new RefusedClaim('exp')
+        if (!isAcceptedHeader(header)) throw new RejectedToken('header')
+        if (typeof payload.exp !== 'number') throw new RejectedToken('exp')
       },
     },
-    { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchWithin } }) },
+    { jwksCache: new SimpleJwksCache({ fetcher: { fetch: fetchKeys } }) },
   )
-  const seen = new LRUCache<string, { token: string; claims: Claims }>({
+  const verified = new LRUCache<string, { token: string; claims: Claims }>({
     max: tokensMax,
     ttlAutopurge: false,
   })
@@ -50,62 +50,62 @@ export function openTokenVerifier(rules: TokenRules): TokenVerifier {
   let refreshAt = performance.now() + keysMsMax
   const refreshKeys = (): void => {
     refreshAt = performance.now() + keysMsMax
-    // Until they are had the old ones go on: a token is not refused because its issuer cannot be reached.
+    // The old keys remain in use until then, so that an outage of the issuer rejects no tokens.
     verifier.hydrate().then(
-      () => seen.clear(),
+      () => verified.clear(),
       () => {},
     )
   }
 
-  /** Found by the signature's end, which is quicker than by all of it, and then compared as a whole. */
-  const knownAs = (key: string, token: string): Claims | undefined => {
-    const known = seen.get(key)
-    return known?.token === token ? known.claims : undefined
+  /** Looks up the end of the signature, which is faster than the whole token, and then compares the whole token. */
+  const cachedUnder = (key: string, token: string): Claims | undefined => {
+    const found = verified.get(key)
+    return found?.token === token ? found.claims : undefined
   }
 
   return {
-    known: (token) => knownAs(token.slice(-keyLength), token),
+    cached: (token) => cachedUnder(token.slice(-cacheKeyLength), token),
     verify: async (token) => {
       if (performance.now() > refreshAt) refreshKeys()
-      const key = token.slice(-keyLength)
-      const known = knownAs(key, token)
-      if (known) return known
-      if (!tokenForm.test(token)) return undefined
+      const key = token.slice(-cacheKeyLength)
+      const found = cachedUnder(key, token)
+      if (found) return found
+      if (!bearerTokenPattern.test(token)) return undefined
       try {
         const payload = await verifier.verify(token)
-        const claims = acceptClaims(payload, rules)
+        const claims = accept(payload)
         if (!claims) return undefined
-        const leftMs = Math.floor(((payload.exp ?? 0) + clockLeewaySeconds) * 1_000 - Date.now())
-        if (leftMs > 0) seen.set(key, { token, claims }, { ttl: leftMs })
+        const ttlMs = Math.floor(((payload.exp ?? 0) + clockLeewaySeconds) * 1_000 - Date.now())
+        if (ttlMs > 0) verified.set(key, { token, claims }, { ttl: ttlMs })
         return claims
       } catch (error) {
         if (error instanceof FetchError || error instanceof JwksValidationError)
           throw unavailable("The token issuer's keys", error)
-        if (error instanceof JwtBaseError || error instanceof RefusedClaim) return undefined
+        if (error instanceof JwtBaseError || error instanceof RejectedToken) return undefined
         throw error
       }
     },
   }
 }
 
-class RefusedClaim extends Error {}
+class RejectedToken extends Error {}
 
-// RFC 8725, section 3.11, and RFC 9068: issuers sign other things too, such as logout tokens and security events.
+// RFC 8725, section 3.11, and RFC 9068. Issuers also sign other tokens, such as logout tokens and security events.
 const types = new Set(['jwt', 'at+jwt'])
 
 /**
- * RFC 7515, section 4.1.11: a `crit` that names anything we do not know, which is all, or that is malformed makes the
- * token invalid. RFC 7797, section 7: a JWT's payload is always base64.
+ * RFC 7515, section 4.1.11: a token with an unknown `crit` extension is invalid, and no extension is known here.
+ * RFC 7797, section 7: the payload of a JWT is always base64url.
  */
-function isKnownKind({ alg, crit, b64, typ }: Record<string, unknown>): boolean {
-  const isKnownType =
+function isAcceptedHeader({ alg, crit, b64, typ }: Record<string, unknown>): boolean {
+  const isAcceptedType =
     typ === undefined ||
     (typeof typ === 'string' && types.has(typ.toLowerCase().replace(/^application\//, '')))
-  return alg === 'RS256' && crit === undefined && (b64 === undefined || b64 === true) && isKnownType
+  return alg === 'RS256' && crit === undefined && (b64 === undefined || b64 === true) && isAcceptedType
 }
 
-// The library's own fetcher speaks https only; an emulator or the local issuer may not.
-async function fetchWithin(uri: string): Promise<ArrayBuffer> {
+// The library's own fetcher requires HTTPS, which emulators and the local issuer do not offer.
+async function fetchKeys(uri: string): Promise<ArrayBuffer> {
   try {
     const response = await fetch(uri, { signal: AbortSignal.timeout(fetchMsMax), redirect: 'error' })
     if (!response.ok) throw new Error(`status ${response.status}`)

@@ -2,7 +2,7 @@
 // Lambda and the Node server share it; only they differ in how a token is verified.
 // Why there is no framework: docs/adr/0006-an-app-without-a-framework.md.
 
-import type { Claims } from '../../connection/tokens/claims.ts'
+import type { Claims } from '../../model/claims.ts'
 import { type Fault, invalid, invalidToken, missingToken, ServiceError } from '../../model/errors.ts'
 import type { ServiceContext } from '../../services/context.ts'
 import { authorize, type Caller } from '../../services/identity/access.ts'

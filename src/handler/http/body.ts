@@ -38,7 +38,7 @@ export function parseJson<T>(bytes: Uint8Array, schema: Schema<T>): T {
     throw invalid({ pointer: '', message })
   }
   const structure = structuralFaults(value)
-  if (structure.isBoundless) throw invalid(...structure.faults)
+  if (structure.isUnbounded) throw invalid(...structure.faults)
   const checked = check(schema, value, 'pointer')
   if ('faults' in checked) throw invalid(...structure.faults, ...checked.faults)
   if (structure.faults.length > 0) throw invalid(...structure.faults)

@@ -1,7 +1,8 @@
 // Validates the parts of a request. Each check returns its faults, so that one answer can list them all.
 import { type Fault, ServiceError } from '../../model/errors.ts'
+import { textFault } from '../../model/text.ts'
 import { readUuid } from '../../model/uuid.ts'
-import { type Checked, check, textFault, unknownMessage } from '../../model/validate.ts'
+import { type Checked, check, unknownMessage } from '../../model/validate.ts'
 import { mediaType, parseJson, readBytes } from './body.ts'
 import type { Endpoint, HttpRequest, Schema } from './endpoint.ts'
 import { readQueryString } from './query-string.ts'

@@ -2,10 +2,10 @@
 // token; what it says of it is in the event, and nothing that a client can set is.
 
 import { openConnections } from '../../connection/open.ts'
-import { acceptClaims, tokenRules } from '../../connection/tokens/claims.ts'
 import { openLogger } from '../../platform/logger.ts'
 import { metricFields } from '../../platform/metrics.ts'
 import { readFunctionSettings } from '../../platform/settings.ts'
+import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
 import { type App, createApp, type Outcome } from '../http/app.ts'
 import { openCors } from '../http/cors.ts'
 import { problemReply } from '../http/problem.ts'
@@ -13,10 +13,10 @@ import { type GatewayAnswer, type GatewayRequest, readEvent, toAnswer } from './
 
 function open(): App<GatewayRequest> {
   const settings = readFunctionSettings()
-  const rules = tokenRules(settings.tokens)
+  const policy = createTokenPolicy(tokenRules(settings.tokens))
   const logger = openLogger(settings.logLevel, { sync: true })
   const connections = openConnections(settings, logger, { isFunction: true })
-  return createApp<GatewayRequest>(connections, async ({ claims }) => claims && acceptClaims(claims, rules), {
+  return createApp<GatewayRequest>(connections, async ({ claims }) => claims && policy.accept(claims), {
     metricFields: requestMetrics,
     cors: openCors(settings.corsOrigins),
   })

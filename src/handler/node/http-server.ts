@@ -2,9 +2,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Connections } from '../../connection/open.ts'
-import type { Claims } from '../../connection/tokens/claims.ts'
 import type { LocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import type { TokenVerifier } from '../../connection/tokens/token-verifier.ts'
+import type { Claims } from '../../model/claims.ts'
 import { overloaded } from '../../model/errors.ts'
 import { createApp, withCommonHeaders } from '../http/app.ts'
 import { bearerToken } from '../http/bearer-token.ts'
@@ -152,7 +152,7 @@ function shareByToken(verifier: TokenVerifier): (request: NodeRequest) => string
   const keys = new WeakMap<Claims, string>()
   return (request) => {
     const token = bearerToken(request)
-    const claims = token === undefined ? undefined : verifier.known(token)
+    const claims = token === undefined ? undefined : verifier.cached(token)
     if (!claims) return request.source ?? ''
     let key = keys.get(claims)
     if (key === undefined) {

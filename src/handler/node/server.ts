@@ -2,13 +2,13 @@
 import { resolve } from 'node:path'
 import { UnsupportedCacheServer } from '../../connection/cache/trust-renewal.ts'
 import { openConnections } from '../../connection/open.ts'
-import { tokenRules } from '../../connection/tokens/claims.ts'
 import { openLocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import { openTokenVerifier } from '../../connection/tokens/token-verifier.ts'
 import { type Prepared, prepareDatabase } from '../../dev/prepare-database.ts'
 import { seedSamples } from '../../dev/samples.ts'
 import { openLogger } from '../../platform/logger.ts'
 import { readSettings, type Settings } from '../../platform/settings.ts'
+import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
 import { runDelivery } from '../../services/outbox/relay.ts'
 import { type NodeServer, startNodeServer } from './http-server.ts'
 
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     const { tokens } = settings
     const issuer =
       tokens.kind === 'local' ? await openLocalIssuer(settings.dataDirectory, settings.port) : undefined
-    const verifier = openTokenVerifier(issuer?.rules ?? tokenRules(tokens))
+    const verifier = openTokenVerifier(createTokenPolicy(issuer?.rules ?? tokenRules(tokens)))
     // The local issuer's key is this checkout's: nobody else on the network has business with it.
     const host = issuer ? '127.0.0.1' : undefined
     // Before the first request: a write that is answered while this process does not use the cache yet is

@@ -1,4 +1,5 @@
 // The avatar field of a write: decodes a new image, and says which key it is stored under.
+import { avatarKey } from '../../model/avatar-key.ts'
 import { invalid, type ServiceError } from '../../model/errors.ts'
 import { decodeBase64Image, isDataUri } from './base64-image.ts'
 import { toAvatar } from './encode.ts'
@@ -31,7 +32,7 @@ export function avatarKeyAfter(userId: string, avatar: AvatarChange): string | n
 }
 
 export function avatarKeyOf(userId: string, avatar: NewAvatar): string {
-  return `avatars/${userId}/${avatar.sha256}.webp`
+  return avatarKey(userId, avatar.sha256)
 }
 
 /** A user may keep the current key, but not take another user's. */

@@ -1,5 +1,5 @@
 // Decides which role may perform which action. Everything not listed here is forbidden.
-import type { Claims } from '../../connection/tokens/claims.ts'
+import type { Claims } from '../../model/claims.ts'
 import { ServiceError } from '../../model/errors.ts'
 
 const actions = [

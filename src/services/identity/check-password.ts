@@ -8,7 +8,7 @@ import type { Bucket } from '../../connection/attempts/attempt-throttle.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { passwordUnitsMax } from '../../model/password.ts'
 import { users } from '../../model/tables.ts'
-import { fold } from '../../model/text.ts'
+import { fold, textFault } from '../../model/text.ts'
 import { canBeUsername, usernameUnitsMax } from '../../model/username.ts'
 import type { ServiceContext } from '../context.ts'
 import { hashForRenewal, shouldRenew, unknownUserHash, verifyPassword } from './passwords.ts'
@@ -179,7 +179,7 @@ async function renewHash(
 
 /** No system hashes NUL or ill-formed text, and in some NUL ends the password. */
 function canBePassword(text: string): boolean {
-  return text.length <= passwordUnitsMax && !text.includes('\0') && text.isWellFormed()
+  return text.length <= passwordUnitsMax && textFault(text) === undefined
 }
 
 function pairOf(name: string, source: string): string {

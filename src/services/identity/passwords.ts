@@ -6,9 +6,9 @@ import { overloaded } from '../../model/errors.ts'
 import { preparePassword } from '../../model/password.ts'
 import {
   argon2Parameters,
+  comparesWhole,
   type PasswordHash,
   parsePasswordHash,
-  readsWhole,
 } from '../../model/password-hash.ts'
 import { fairQueue } from '../../platform/queue.ts'
 
@@ -95,7 +95,7 @@ async function makeHash(password: string): Promise<string> {
 export function shouldRenew(hash: string, matched: string): boolean {
   const parsed = parse(hash)
   const isCurrent = parsed.kind === 'argon2' && parsed.isCurrent
-  return (!isCurrent || matched !== preparePassword(matched)) && readsWhole(parsed, matched)
+  return (!isCurrent || matched !== preparePassword(matched)) && comparesWhole(parsed, matched)
 }
 
 function parse(hash: string): PasswordHash {

@@ -1,12 +1,13 @@
 // Walks the stored avatars and removes those that no user has.
 import { inArray } from 'drizzle-orm'
+import { avatarPrefix, userOfAvatarKey } from '../../model/avatar-key.ts'
 import { users } from '../../model/tables.ts'
 import { removeUnusedAvatar } from '../avatars/remove.ts'
 import type { Progress } from './checkpoint.ts'
 import type { Walk } from './walk.ts'
 
 /** The position behind every key of an avatar. */
-export const avatarsEnd = 'avatars/~'
+export const avatarsEnd = `${avatarPrefix}~`
 
 // If most of this many avatars or more are orphans, the bucket probably belongs to another database.
 const plausibleMin = 20
@@ -35,7 +36,7 @@ export async function walkAvatars(
       queries
         .select({ avatar: users.avatar })
         .from(users)
-        .where(inArray(users.id, [...new Set(old.map(({ key }) => userOf(key)))])),
+        .where(inArray(users.id, [...new Set(old.map(({ key }) => userOfAvatarKey(key)))])),
     )
     const used = new Set(rows.map(({ avatar }) => avatar))
     const orphans = old.filter(({ key }) => !used.has(key))
@@ -43,15 +44,10 @@ export async function walkAvatars(
       throw new Error(
         `${orphans.length} of ${old.length} avatars belong to no user of this database. Check that AVATAR_BUCKET and DATABASE_URL belong together. If they do, run: npm run refresh -- --remove-most`,
       )
-    for (const { key } of orphans) await removeUnusedAvatar(ctx, userOf(key), key)
+    for (const { key } of orphans) await removeUnusedAvatar(ctx, userOfAvatarKey(key), key)
     progress = { ...progress, next, orphans: progress.orphans + orphans.length }
     await step(progress)
     await pace(found.length, performance.now() - startedAt)
   }
   return progress
-}
-
-/** `avatars/<user id>/<sha256>.webp` */
-function userOf(key: string): string {
-  return key.split('/')[1] ?? ''
 }

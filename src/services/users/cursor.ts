@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { invalid } from '../../model/errors.ts'
 import { readInstant } from '../../model/instant.ts'
 import type { ListQuery } from '../../model/listing.ts'
-import { textFault } from '../../model/validate.ts'
+import { textFault } from '../../model/text.ts'
+import { readUuid } from '../../model/uuid.ts'
 
 /** The sort's value and the id of the last row before the page. */
 export type Position = [key: string, id: string]
@@ -25,8 +26,6 @@ function checksum(payload: Uint8Array, query: ListQuery): Buffer {
     .digest()
     .subarray(0, checksumBytes)
 }
-
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** @throws ServiceError `invalid` for a cursor of another query */
 export function readCursor(cursor: string, query: ListQuery): Position {
@@ -50,7 +49,7 @@ export function readCursor(cursor: string, query: ListQuery): Position {
   }
   if (!Array.isArray(position) || position.length !== 2) throw refused
   const [key, id]: unknown[] = position
-  if (typeof key !== 'string' || typeof id !== 'string' || !uuidPattern.test(id)) throw refused
+  if (typeof key !== 'string' || typeof id !== 'string' || readUuid(id) !== id) throw refused
   const isKey = query.sort.endsWith('_at') ? readInstant(key) === key : textFault(key) === undefined
   if (!isKey) throw refused
   return [key, id]

@@ -181,7 +181,7 @@ describe.each(stores)('avatars in %s', (_, open) => {
     const { store, putBeside } = await open()
     await putBeside('secret.webp', 'not an avatar')
     expect(await store.read(key)).toBeUndefined()
-    await expect(store.put(key, Buffer.from('x'))).rejects.toThrow('not the key of an avatar')
+    await expect(store.put(key, Buffer.from('x'))).rejects.toThrow('not an avatar key')
     await expect(store.remove(key)).rejects.not.toBeInstanceOf(ServiceError)
   })
 

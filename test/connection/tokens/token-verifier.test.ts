@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { exportSPKI, importJWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { tokenRules } from '../../../src/connection/tokens/claims.ts'
 import { openTokenVerifier } from '../../../src/connection/tokens/token-verifier.ts'
+import { createTokenPolicy, tokenRules } from '../../../src/services/identity/token-policy.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { clientId, startIssuer } from '../../support/issuer.ts'
 import { startService, uniqueName } from '../../support/service.ts'
@@ -310,7 +310,7 @@ describe("the issuer's keys", () => {
   it('that the issuer has withdrawn count for an hour at most', async () => {
     const issuer = await startIssuer()
     atEnd(issuer.close)
-    const verifier = openTokenVerifier(issuer.rules)
+    const verifier = openTokenVerifier(createTokenPolicy(issuer.rules))
     const token = await issuer.token(admin)
     const { kid: _, ...other } = issuer.publicJwk
     expect(await verifier.verify(token)).toBeDefined()

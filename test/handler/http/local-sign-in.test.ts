@@ -6,6 +6,7 @@ import { afterAll, expect, it } from 'vitest'
 import { openLocalIssuer } from '../../../src/connection/tokens/local-issuer.ts'
 import { openTokenVerifier } from '../../../src/connection/tokens/token-verifier.ts'
 import { startNodeServer } from '../../../src/handler/node/http-server.ts'
+import { createTokenPolicy } from '../../../src/services/identity/token-policy.ts'
 import { freePort } from '../../support/port.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
@@ -15,11 +16,15 @@ const folder = await mkdtemp(join(tmpdir(), 'user-directory-issuer-'))
 afterAll(() => rm(folder, { recursive: true, force: true }))
 const port = await freePort()
 const issuer = await openLocalIssuer(folder, port)
-const server = await startNodeServer(service.connections, openTokenVerifier(issuer.rules), {
-  port,
-  host: '127.0.0.1',
-  localIssuer: issuer,
-})
+const server = await startNodeServer(
+  service.connections,
+  openTokenVerifier(createTokenPolicy(issuer.rules)),
+  {
+    port,
+    host: '127.0.0.1',
+    localIssuer: issuer,
+  },
+)
 afterAll(server.close)
 const url = `http://127.0.0.1:${port}`
 

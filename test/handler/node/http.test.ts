@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { openLocalIssuer } from '../../../src/connection/tokens/local-issuer.ts'
 import { openTokenVerifier } from '../../../src/connection/tokens/token-verifier.ts'
 import { startNodeServer } from '../../../src/handler/node/http-server.ts'
+import { createTokenPolicy } from '../../../src/services/identity/token-policy.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { exchangeRaw } from '../../support/raw.ts'
 import { startService } from '../../support/service.ts'
@@ -102,11 +103,15 @@ describe('the Host header', () => {
 
 describe('a server with the local issuer', async () => {
   const issuer = await openLocalIssuer(await mkdtemp(join(tmpdir(), 'user-directory-test-')), 3_000)
-  const server = await startNodeServer(service.connections, openTokenVerifier(issuer.rules), {
-    port: 0,
-    host: '127.0.0.1',
-    localIssuer: issuer,
-  })
+  const server = await startNodeServer(
+    service.connections,
+    openTokenVerifier(createTokenPolicy(issuer.rules)),
+    {
+      port: 0,
+      host: '127.0.0.1',
+      localIssuer: issuer,
+    },
+  )
   atEnd(server.close)
   const url = `http://127.0.0.1:${server.port}`
   const paths = ['/health', '/docs', '/local-issuer/.well-known/jwks.json', '/user', '/none']

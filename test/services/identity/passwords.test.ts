@@ -274,7 +274,7 @@ describe('POST /user', () => {
     }
     expect(await faults({})).toEqual([{ pointer: '/password', message: 'is required' }])
     expect(await faults({ password: 'hunter2-hunter2', password_hash: others[0][1] })).toEqual([
-      { pointer: '/password_hash', message: 'must not be given beside password' },
+      { pointer: '/password_hash', message: 'must not be combined with password; send one of the two' },
     ])
     expect(await faults({ password_hash: 'hunter2' })).toEqual([
       { pointer: '/password_hash', message: expect.stringContaining('must be an Argon2') },

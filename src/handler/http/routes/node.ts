@@ -3,6 +3,7 @@
 import type { Connections } from '../../../connection/open.ts'
 import { ReadOnlyDatabase } from '../../../connection/postgres/database.ts'
 import { type LocalIssuer, localIssuerPath } from '../../../connection/tokens/local-issuer.ts'
+import { avatarPrefix } from '../../../model/avatar-key.ts'
 import { ServiceError } from '../../../model/errors.ts'
 import { lagSecondsMax, outboxState } from '../../../services/outbox/state.ts'
 import { docsFile, docsPage } from '../docs.ts'
@@ -31,7 +32,7 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
       method: 'GET',
       path: '/avatars/{user}/{file}',
       handle: async (_request, [user, file]) => {
-        const bytes = await connections.avatars.read(`avatars/${user}/${file}`)
+        const bytes = await connections.avatars.read(`${avatarPrefix}${user}/${file}`)
         if (!bytes) throw routeNotFound()
         const headers = {
           'Content-Type': 'image/webp',
