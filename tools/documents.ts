@@ -41,24 +41,40 @@ export function deadReferences(): string[] {
         if (path !== undefined && !existsSync(path)) report(`no such file: ${path}`, token.raw)
       }
     }
+    if (file === 'CONTRIBUTING.md')
+      dead.push(...tokens.flatMap(namesNotInFiles).map((what) => `${file} ${what}`))
     for (const [command, script] of source.matchAll(/npm run ([\w:-]+)/g))
       if (script !== undefined && !scripts.has(script)) report(`no such command: ${command}`, command)
     return dead
   })
 }
 
+/** A step that names a file and identifiers: each must occur in one of the step's files. */
+function namesNotInFiles(token: Token): string[] {
+  if (token.type !== 'list_item') return []
+  const codes = allTokens(token.tokens ?? []).flatMap(({ type, text }: Token & { text?: string }) =>
+    type === 'codespan' && text !== undefined ? [text] : [],
+  )
+  const files = codes.filter((text) => text.includes('/') && /\.\w+$/.test(text) && existsSync(text))
+  if (files.length === 0) return []
+  const content = files.map((file) => readFileSync(file, 'utf8')).join('\n')
+  return codes
+    .filter((text) => /^[A-Za-z_]\w*$/.test(text) && !content.includes(text))
+    .map((text) => `no such name in ${files.join(', ')}: ${text}`)
+}
+
 function documents(): Document[] {
   return repositoryFiles('*.md').map((file) => {
     const source = readFileSync(file, 'utf8')
-    return { file, source, tokens: allTokens(source) }
+    return { file, source, tokens: allTokens(marked.lexer(source)) }
   })
 }
 
-/** @returns the tokens of a document in its order, those within others too */
-function allTokens(source: string): Token[] {
+/** @returns the tokens in their order, those within others too */
+function allTokens(roots: Token[]): Token[] {
   const tokens: Token[] = []
   // biome-ignore lint/nursery/noFloatingPromises: the callback is synchronous, so there is no promise.
-  marked.walkTokens(marked.lexer(source), (token) => {
+  marked.walkTokens(roots, (token) => {
     tokens.push(token)
   })
   return tokens
@@ -98,7 +114,7 @@ function linkLeadsSomewhere(from: string, href: string): boolean {
 function anchors(file: string): Set<string> {
   const slugger = new GithubSlugger()
   const found = new Set<string>()
-  for (const token of allTokens(readFileSync(file, 'utf8')))
+  for (const token of allTokens(marked.lexer(readFileSync(file, 'utf8'))))
     if (token.type === 'heading') found.add(slugger.slug(token.text.replaceAll(/[`*]/g, '')))
   return found
 }
