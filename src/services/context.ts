@@ -1,4 +1,4 @@
-// The connections that services work with. The entries open them and hand them in.
+// The connections that services use. The entries open them and pass them as `ctx`.
 import type { Connections } from '../connection/open.ts'
 import type { CallerLookup } from './identity/callers.ts'
 
@@ -7,5 +7,8 @@ export type ServiceContext = Pick<
   'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'attempts' | 'logger'
 >
 
-/** A change looks its caller up again before it is committed (docs/adr/0001). */
+/**
+ * The context of a write, which looks its caller up again before the commit:
+ * docs/adr/0001-check-the-caller-in-the-committing-transaction.md.
+ */
 export type WriteContext = ServiceContext & { callers: CallerLookup }

@@ -1,18 +1,17 @@
-// Reads images out of JSON text: base64 on its own, or a data URI (RFC 2397).
+// Decodes images in JSON text: plain base64, or a data URI (RFC 2397).
 import { ServiceError } from '../../model/errors.ts'
 import { avatarBytesMax } from '../../model/user.ts'
 
-/** RFC 3986, section 3.1: a URI's scheme is the same in either case. */
+/** Ignores the case of the scheme (RFC 3986, section 3.1). */
 export function isDataUri(text: string): boolean {
   return text.slice(0, 5).toLowerCase() === 'data:'
 }
 
 /**
- * Reads base64 as RFC 4648, section 4, has it, with its padding and without line breaks, in a
- * `data:image/…;base64,…` URI or, where the form is `either`, on its own. Data URIs without base64 are not read.
- *
- * @returns undefined where the text is not of that form
- * @throws ServiceError `too_large` for more than `avatarBytesMax`, judged before anything is decoded
+ * Decodes base64 (RFC 4648, section 4) with padding and without line breaks, in a `data:image/…;base64,…` URI or, if
+ * the form is `either`, on its own.
+ * @returns undefined if the text has another form, such as a data URI without base64
+ * @throws ServiceError `too_large` above `avatarBytesMax`, before anything is decoded
  */
 export function decodeBase64Image(text: string, form: 'data-uri' | 'either'): Uint8Array | undefined {
   if (!isDataUri(text)) return form === 'either' ? decode(text) : undefined
@@ -29,18 +28,18 @@ export function decodeBase64Image(text: string, form: 'data-uri' | 'either'): Ui
   }
 }
 
-// The parameters may be anything, such as a file's name, percent-encoded or in quotes: a comma ends them elsewhere.
+// A parameter may hold a file name, percent-encoded or in quotes; elsewhere a comma ends the parameters.
 const headerForm = /^data:image\/[a-z0-9.+-]+(?:;[^;,="]+(?:=(?:"(?:[^"\\]|\\.)*"|[^;,"]*))?)*; *base64,/i
-/** A name of 255 characters has up to 2,295 when it is percent-encoded. */
+/** A percent-encoded file name of 255 characters has up to 2,295. */
 const headerLengthMax = 4_096
-/** Of base64 each character of which is percent-encoded. */
+/** Allows for base64 in which every character is percent-encoded. */
 const encodedLengthMax = Math.ceil(avatarBytesMax / 3) * 4 * 3
 
 function decode(base64: string): Uint8Array | undefined {
   const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0
   if (Math.floor((base64.length * 3) / 4) - padding > avatarBytesMax) throw tooLarge()
   const bytes = Buffer.from(base64, 'base64')
-  // Buffer skips what is not base64; only well-formed text comes back as it was.
+  // Buffer skips invalid characters, so only well-formed base64 survives the round trip.
   return bytes.toString('base64') === base64 ? bytes : undefined
 }
 

@@ -1,5 +1,5 @@
-// Turns the image a client sends into the avatar that is stored. Nothing of the sent bytes is kept: they
-// are decoded by one of five decoders, scaled, and written anew as WebP.
+// Turns an image from a client into the avatar that is stored. No byte of the original is kept: the image is decoded,
+// scaled and encoded again as WebP.
 import { hash } from 'node:crypto'
 import { ServiceError } from '../../model/errors.ts'
 import { avatarBytesMax } from '../../model/user.ts'
@@ -8,20 +8,18 @@ import { tooLarge } from './base64-image.ts'
 import { decodeImage, undecodable } from './image-decoder.ts'
 import { hasTooManyParts, sniffFormat } from './image-format.ts'
 
-// Two processes decode, and one caller has one of them at most: nobody waits behind another's image, however slow.
-// A common photo takes 30 to 100 ms, so the last in the queue waits a few seconds, and where photos take longer
-// fewer may wait. Those that wait hold up to 250 MiB.
+// A caller uses one of the two processes at most, so a slow image delays no other caller. A common photo takes 30 to
+// 100 ms, so the last in the queue waits a few seconds. The queue holds up to 250 MiB.
 const decoding = fairQueue(2, { waiting: 50, waitMsMax: 5_000, runningPerShare: 1 })
 
 /**
- * Re-encodes an image as WebP that fits into 512 × 512 pixels: upright, in sRGB, without any metadata. Of
- * an animation the first frame is taken. The same bytes give the same result.
- *
- * @param bytes PNG, JPEG, WebP, GIF or AVIF; their first bytes decide, nothing else is believed
- * @param share whose work it is: a caller's key
+ * Encodes an image as WebP within 512 × 512 pixels: upright, in sRGB, without metadata, and the first frame of an
+ * animation. The same bytes give the same result.
+ * @param bytes PNG, JPEG, WebP, GIF or AVIF, recognised by their first bytes alone
+ * @param share the key of the caller
  * @returns the bytes to store, and their SHA-256 in hex
- * @throws ServiceError `too_large` above `avatarBytesMax`; `unsupported_media_type` for any other format;
- *   `undecodable` for what is broken, above 40 megapixels, longer than 16,384 pixels or takes too long; `overloaded`
+ * @throws ServiceError `too_large` above `avatarBytesMax`; `unsupported_media_type` for any other format; `overloaded`;
+ *   `undecodable` for images that are broken, above 40 megapixels, longer than 16,384 pixels, or too slow to decode
  */
 export async function toAvatar(
   bytes: Uint8Array,
@@ -32,7 +30,7 @@ export async function toAvatar(
   if (!format)
     throw new ServiceError(
       'unsupported_media_type',
-      'The image is not a PNG, JPEG, WebP, GIF or AVIF. Send one of these.',
+      'The image format is not supported. Send PNG, JPEG, WebP, GIF or AVIF.',
     )
   if (hasTooManyParts(bytes, format)) throw undecodable()
   return decoding(share, async () => {

@@ -1,5 +1,5 @@
-// Decodes images in processes of their own, so that a decoder can be stopped when its time or memory is over, and
-// one that crashes takes nothing with it. A process starts on first use and ends when it was idle for a while.
+// Decodes images in child processes, so that an image that takes too long, uses too much memory or crashes its decoder
+// affects nothing else. A process starts on first use and ends after idling.
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
@@ -7,38 +7,38 @@ import { fileURLToPath } from 'node:url'
 import { overloaded, ServiceError } from '../../model/errors.ts'
 import type { ProcessAnswer } from './image-process.ts'
 
-// In a bundle this module is part of a chunk, in a folder of its own.
+// In a bundle this module is part of a chunk, in another folder than the program.
 const isBundled = extname(import.meta.url) === '.js'
 const program = fileURLToPath(
   new URL(isBundled ? '../services/avatars/image-process.js' : './image-process.ts', import.meta.url),
 )
-/** Variables that the process gets: where libraries and temporary files are. Nothing secret is among them. */
+/** Environment variables that the process gets; none is secret. */
 const environmentNames = ['LD_LIBRARY_PATH', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot']
 
-/** Of processor time. Photos take 0.1 s; the most costly files of 40 megapixels that encoders write take 2 to 6 s. */
+/** Processor time. Photos take 0.1 s, and the most expensive files of 40 megapixels that encoders write 2 to 6 s. */
 const cpuMsMax = 5_000
-/** Reached before `cpuMsMax` only where the machine has other work: then the image is not to blame. */
+/** Reached before `cpuMsMax` only on a busy machine; then the image is not rejected as undecodable. */
 const wallMsMax = 10_000
-/** The most that a file of 40 megapixels takes is 1.1 GB. */
+/** A file of 40 megapixels uses 1.1 GB at most. */
 const residentBytesMax = 1.5 * 1024 ** 3
 const watchMs = 50
 const idleMsMax = 30_000
 
-/** Processes that wait for an image, each with the timer that ends it. */
+/** Idle processes, each with the timer that ends it. */
 const idle = new Map<ChildProcess, NodeJS.Timeout>()
 
-/** `ended`: the process is gone, and nothing here has stopped it. `starved`: the machine was too busy for it. */
+/** `ended`: the process exited on its own. `starved`: the machine was too busy. */
 type Outcome = ProcessAnswer | { kind: 'ended'; cause: string } | { kind: 'starved' }
 
 /**
  * @returns the avatar's bytes, WebP within 512 × 512 pixels
- * @throws ServiceError `undecodable`, also for an image that takes too long or too much memory or crashes its decoder.
- *   `overloaded` when the machine is too busy to decode it. Error when no process can be started
+ * @throws ServiceError `undecodable` also if the image exceeds the limits of time or memory or crashes the decoder;
+ *   `overloaded` if the machine is too busy. Error if no process can be started
  */
 export async function decodeImage(image: Uint8Array): Promise<Uint8Array> {
-  const waiting = takeIdle()
-  let outcome = waiting && (await decodeIn(waiting, image))
-  // A process that had waited may have ended for another reason than this image, so it gets a second one.
+  const reused = takeIdle()
+  let outcome = reused && (await decodeIn(reused, image))
+  // An idle process may have exited for another reason than this image, so retry once in a new process.
   if (!outcome || outcome.kind === 'ended') outcome = await decodeIn(await start(), image)
   if (outcome.kind === 'avatar') return outcome.bytes
   if (outcome.kind === 'starved') throw overloaded()
@@ -46,9 +46,13 @@ export async function decodeImage(image: Uint8Array): Promise<Uint8Array> {
 }
 
 export function undecodable({ message, cause }: { message?: string; cause?: string } = {}): ServiceError {
-  return new ServiceError('undecodable', message ?? 'The image is broken or cannot be decoded.', {
-    ...(cause !== undefined && { cause: new Error(cause) }),
-  })
+  return new ServiceError(
+    'undecodable',
+    message ?? 'The image is broken or cannot be decoded. Save it again as PNG or JPEG.',
+    {
+      ...(cause !== undefined && { cause: new Error(cause) }),
+    },
+  )
 }
 
 function takeIdle(): ChildProcess | undefined {
@@ -88,7 +92,7 @@ async function start(): Promise<ChildProcess> {
   throw new Error('the image decoder cannot start', { cause: outcome })
 }
 
-/** Sends the image, if there is one, and waits for the answer. Only meanwhile does the child keep this process alive. */
+/** Sends the image, if any, and waits for the answer. Only during the wait does the child keep this process alive. */
 function exchange(child: ChildProcess, image?: Uint8Array): Promise<Outcome> {
   return new Promise((resolve) => {
     let stopped: Outcome | undefined
@@ -109,21 +113,22 @@ function exchange(child: ChildProcess, image?: Uint8Array): Promise<Outcome> {
     child.ref()
     child.channel?.ref()
     child.on('message', settle).on('exit', ended).on('error', failed)
-    // The end of the process tells of a failure to send.
+    // A failure to send also ends the process, which is reported.
     if (image) child.send(image, () => {})
   })
 }
 
 /**
- * @param stop is called when the child has used up what one image may use
- * @returns ends the watch
+ * Watches the child's processor time and memory.
+ * @param stop called when one of the limits for one image is exceeded
+ * @returns a function that ends the watch
  */
 function watch(child: ChildProcess, stop: (outcome: Outcome) => void): () => void {
   const cpuMsBefore = usageOf(child)?.cpuMs
   const tooLong: Outcome = {
     kind: 'refused',
     message: 'The image takes too long to decode. Scale it down.',
-    cause: 'stopped for its time',
+    cause: 'stopped at the time limit',
   }
   const timer = setTimeout(() => stop(cpuMsBefore === undefined ? tooLong : { kind: 'starved' }), wallMsMax)
   const interval = setInterval(() => {
@@ -142,11 +147,11 @@ function watch(child: ChildProcess, stop: (outcome: Outcome) => void): () => voi
   }
 }
 
-/** Processor time so far, and memory now. Undefined where the system does not say: only Linux does. */
+/** @returns the processor time so far, and the current memory; undefined on other systems than Linux */
 function usageOf({ pid }: ChildProcess): { cpuMs: number; bytes: number } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // proc_pid_stat(5), fields 14 and 15, in hundredths of a second; the second field may hold anything.
+    // proc_pid_stat(5), fields 14 and 15, in hundredths of a second. The second field may contain any character.
     const [user, system] = stat
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')

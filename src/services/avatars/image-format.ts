@@ -1,9 +1,9 @@
-// Tells an image by its bytes, without decoding it. Also runs in the process that decodes: it loads nothing.
+// Recognises an image format by its bytes, without decoding. It imports nothing, because the decoder process loads it too.
 
-/** By sharp's names. AVIF is `heif` to sharp, as HEIC is; the brands tell them apart. */
+/** The format names of sharp, which calls both AVIF and HEIC `heif`; `sniffFormat` accepts AVIF only. */
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'heif'
 
-/** @returns undefined for every format that is not supported */
+/** @returns undefined for unsupported formats */
 export function sniffFormat(bytes: Uint8Array): ImageFormat | undefined {
   const view = asBuffer(bytes)
   const text = (from: number, to: number) => view.toString('latin1', from, to)
@@ -12,7 +12,7 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat | undefined {
   if (text(0, 4) === 'RIFF' && text(8, 12) === 'WEBP') return 'webp'
   if (text(0, 6) === 'GIF87a' || text(0, 6) === 'GIF89a') return 'gif'
   if (text(4, 8) === 'ftyp' && view.length >= 16) {
-    // ISO 14496-12: the box's length, 'ftyp', the major brand, a version, then the compatible brands.
+    // ISO 14496-12, section 4.3: the box's length, 'ftyp', the major brand, a version, the compatible brands.
     const end = Math.min(view.readUInt32BE(0), view.length, 256)
     const brands = [text(8, 12)]
     for (let at = 16; at + 4 <= end; at += 4) brands.push(text(at, at + 4))
@@ -21,18 +21,18 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat | undefined {
   return undefined
 }
 
-// Parts that cost a few bytes to send and much time to decode: at 40 megapixels each scan of a JPEG takes 7 ms, and
-// the time for a WebP grows with the square of its frames. Encoders write about ten scans and some hundred frames.
-// The limit on scans is generous: their marker turns up by chance too, about once every 64 KiB.
-const costlyParts = {
+// A few bytes can cost much decoding time: each scan of a 40-megapixel JPEG takes 7 ms, and the time for a WebP grows
+// with the square of its frames. Encoders write about ten scans and some hundred frames; a scan marker also occurs by
+// chance about once in 64 KiB.
+const expensiveParts = {
   jpeg: { mark: Buffer.of(0xff, 0xda), max: 200 },
   webp: { mark: Buffer.from('ANMF'), max: 5_000 },
 }
 
-/** Whether the image has more scans or frames than any encoder writes. */
+/** @returns whether the image has more scans or frames than any encoder writes */
 export function hasTooManyParts(bytes: Uint8Array, format: ImageFormat): boolean {
   if (format !== 'jpeg' && format !== 'webp') return false
-  const { mark, max } = costlyParts[format]
+  const { mark, max } = expensiveParts[format]
   const view = asBuffer(bytes)
   let count = 0
   for (let at = view.indexOf(mark); at !== -1; at = view.indexOf(mark, at + mark.length))
@@ -40,7 +40,7 @@ export function hasTooManyParts(bytes: Uint8Array, format: ImageFormat): boolean
   return false
 }
 
-/** The same bytes, not copied. */
+/** @returns the same bytes, not copied */
 export function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
 }

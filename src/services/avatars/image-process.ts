@@ -1,5 +1,5 @@
-// The process that decodes images, one at a time. Each message is an image; each answer is a message too. It can be
-// killed at any time, which the decoders' threads cannot, and it knows nothing but the image.
+// The program of the child process that decodes images, one at a time. Each message holds an image, and each answer is a message.
+// Unlike the decoders' threads, it can be killed at any time, and it has access to nothing but the image.
 import { writeFileSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import type { Metadata, Sharp } from 'sharp'
@@ -7,22 +7,22 @@ import { asBuffer, type ImageFormat, sniffFormat } from './image-format.ts'
 
 export type ProcessAnswer =
   | { kind: 'ready' }
-  /** The codec cannot be loaded. */
+  /** sharp cannot be loaded. */
   | { kind: 'failed'; cause: string }
   | { kind: 'avatar'; bytes: Uint8Array }
-  /** `message` is for the caller, `cause` is the decoder's text for the log. */
+  /** `message` is for the client, and `cause` is the decoder's text for the log. */
   | { kind: 'refused'; message?: string; cause?: string }
 
 const pixelsMax = 40_000_000
-// No camera's side is longer, nor is the longest that WebP can have (16,383). A scaled row or column of an image
-// that is one pixel wide would need all of its 40 million pixels at once.
+// No camera has a longer side, nor does WebP allow more than 16,383. An image of one pixel by 40 million would need all
+// its pixels at once to scale a row.
 const sideMax = 16_384
-/** The stored avatar fits into a square with sides of this many pixels. */
+/** The side of the square that the stored avatar fits into, in pixels. */
 const avatarSideMax = 512
 
 const { default: sharp } = await import('sharp').catch((error: unknown) => fail(error))
 configure()
-outliveNothing()
+dieFirst()
 process.on('message', (bytes: Uint8Array) => {
   makeAvatar(asBuffer(bytes)).then(answer, (error: unknown) => answer(refused(error)))
 })
@@ -42,11 +42,11 @@ function fail(error: unknown): never {
 }
 
 function configure(): void {
-  // No image is seen twice, so a cache would only hold memory.
+  // Images do not repeat, so a cache would only use memory.
   sharp.cache(false)
-  // One thread an image: the other cores answer reads meanwhile.
+  // One thread per image leaves the other cores to reads.
   sharp.concurrency(1)
-  // Of libvips's many decoders only those of the five formats may run, whatever the bytes pretend to be.
+  // Only the decoders of the five formats may run, whichever others the bytes could select in libvips.
   sharp.block({ operation: ['VipsForeignLoad'] })
   sharp.unblock({
     operation: [
@@ -59,26 +59,26 @@ function configure(): void {
   })
 }
 
-/** Ends this process with the server, however that ends, and before the server when memory runs out. */
-function outliveNothing(): void {
-  // A plain exit would wait for the decoders' threads.
+/** Ends this process with the server, however that ends, and before the server if memory runs out. */
+function dieFirst(): void {
+  // A normal exit would wait for the decoders' threads.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-  // A terminal and some supervisors signal the whole group; the server decides when its work is done.
+  // Terminals and some supervisors signal the whole group, but the server may still need the decoder to finish.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
   try {
     writeFileSync('/proc/self/oom_score_adj', '1000')
   } catch {
-    // Only Linux has it.
+    // Exists on Linux only.
   }
 }
 
 async function makeAvatar(image: Buffer): Promise<ProcessAnswer> {
   const format = sniffFormat(image)
-  if (format === 'heif') nameAsStill(image)
-  // The header is read without the limit on pixels, so that the caller learns what is wrong.
+  if (format === 'heif') relabelAsStill(image)
+  // Reads the header without a limit on pixels, so that the client learns the reason.
   const header = await sharp(image, { pages: 1, limitInputPixels: false }).metadata()
   if (header.format !== format)
-    return refused(`It is ${header.format}, its first bytes are those of ${format}.`)
+    return refused(`decoded as ${header.format}, but the first bytes are those of ${format}`)
   if (header.width * header.height > pixelsMax)
     return { kind: 'refused', message: 'The image has more than 40 megapixels. Scale it down.' }
   if (Math.max(header.width, header.height) > sideMax)
@@ -91,14 +91,14 @@ async function render(image: Buffer, header: Metadata, format: ImageFormat): Pro
     return await toWebp(image, header)
   } catch (error) {
     if (format !== 'jpeg') throw error
-    // Half of the end marker may be there.
+    // The first half of the end marker may be present.
     const data = image.at(-1) === 0xff ? image.subarray(0, -1) : image
     if (await hasAllPixels(data, header)) return toWebp(Buffer.concat([data, endOfImage]), header)
     throw error
   }
 }
 
-/** Upright, in sRGB, within the avatar's square, without metadata. */
+/** @returns the image upright, in sRGB, within the avatar's square, without metadata */
 async function toWebp(image: Buffer, header: Metadata): Promise<Uint8Array> {
   const scaled = decode(image).resize(avatarSideMax, avatarSideMax, {
     fit: 'inside',
@@ -117,8 +117,8 @@ function decode(image: Buffer): Sharp {
     pages: 1,
     limitInputPixels: pixelsMax,
     autoOrient: true,
-    // Refuses what is cut off. 'warning' would refuse photos of common phones too, whose headers bend
-    // the JPEG standard but whose pixels are all there.
+    // Rejects truncated images. 'warning' would also reject photos of common phones, whose headers violate the JPEG
+    // standard although their pixels are complete.
     failOn: 'error',
   })
 }
@@ -128,8 +128,8 @@ function asCmyk(image: Sharp): Sharp {
 }
 
 /**
- * As browsers show CMYK without a profile: each ink takes away its colour, and black takes away of all. libvips would
- * assume the inks of a press, which makes screen colours dull.
+ * Converts CMYK without a profile as browsers do: each ink subtracts its colour, and black subtracts all. libvips would
+ * assume printing inks, which makes screen colours dull.
  */
 function cmykToRgb(inks: Buffer): Buffer {
   const pixels = Buffer.alloc((inks.length / 4) * 3)
@@ -141,22 +141,22 @@ function cmykToRgb(inks: Buffer): Buffer {
   return pixels
 }
 
-// libheif reads image sequences, but libvips passes on to it only files whose major brand is that of a still.
-function nameAsStill(image: Buffer): void {
+// libheif reads image sequences, but libvips passes it only files whose major brand is that of a still image.
+function relabelAsStill(image: Buffer): void {
   if (image.toString('latin1', 8, 12) === 'avis') image.write('avif', 8, 'latin1')
 }
 
 const endOfImage = Buffer.of(0xff, 0xd9)
-// Compressed data that the decoder reads where the image's own is missing: also behind each of the eight markers at
-// which it may be waiting to restart (ITU T.81, section E.2.4). The first bits differ from one filler to the other,
-// because those of one may say what the decoder assumes where data is missing: that the block ends.
+// Compressed data for the decoder to read in place of missing data, also behind each of the eight restart markers
+// (ITU T.81, section E.2.4). Two fillers with different first bits are needed, because one of them may start with the
+// bits that the decoder assumes for missing data: the end of a block.
 const fillers = [43, 212].map((start) => {
   const noise = Buffer.from(Array.from({ length: 512 }, (_, at) => (at * 151 + start) % 251))
   const restarts = Array.from({ length: 8 }, (_, restart) => Buffer.of(0xff, 0xd0 + restart))
   return Buffer.concat([noise, ...restarts.flatMap((marker) => [marker, noise])])
 })
 
-/** Whether a JPEG that has no end has all of its pixels: then data that is added to it changes none. */
+/** @returns whether a JPEG without an end marker has all of its pixels, so that added data changes none of them */
 async function hasAllPixels(image: Buffer, { space }: Metadata): Promise<boolean> {
   const sumWith = async (...added: Buffer[]) => {
     const whole = decode(Buffer.concat([image, ...added, endOfImage]))

@@ -481,7 +481,7 @@ describe('an image that is broken or too much is undecodable', () => {
     async (format) => {
       const whole = await (await picture()).toFormat(format).toBuffer()
       const error = await refusal(whole.subarray(0, whole.length * 0.6))
-      expect(error.message).toBe('The image is broken or cannot be decoded.')
+      expect(error.message).toBe('The image is broken or cannot be decoded. Save it again as PNG or JPEG.')
       expect(error.cause).toBeInstanceOf(Error)
     },
   )

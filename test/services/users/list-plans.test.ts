@@ -125,7 +125,7 @@ function explaining(plans: Node[], named: Named[]): ServiceContext {
         await explain(sql, params)
         return queries.execute(statement)
       },
-      named: async (name: string, text: string, values: unknown[]) => {
+      prepared: async (name: string, text: string, values: unknown[]) => {
         named.push({ name, text })
         await explain(text, values)
         return queries.prepared(name, text, values)
