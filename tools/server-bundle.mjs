@@ -33,13 +33,10 @@ function sourcesHash() {
     .map((file) => join('src', file))
     .sort()
   const hash = createHash('sha256')
-  // npm writes the second file with what it has installed.
-  for (const file of [
-    ...sources,
-    'node_modules/.package-lock.json',
-    'tools/bundle.ts',
-    'tools/build-server.ts',
-  ])
+  // npm writes the list of the packages that it has installed.
+  const packages = 'node_modules/.package-lock.json'
+  if (!existsSync(join(root, packages))) throw new Error('The packages are not installed. Run: npm ci')
+  for (const file of [...sources, packages, 'tools/bundle.ts', 'tools/build-server.ts'])
     hash
       .update(file)
       .update('\0')
