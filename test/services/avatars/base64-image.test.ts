@@ -5,7 +5,7 @@ import { avatarBytesMax } from '../../../src/model/user.ts'
 import { decodeBase64Image } from '../../../src/services/avatars/base64-image.ts'
 
 describe('base64', () => {
-  test('any bytes come back, on their own and from a data URI', () => {
+  test('decodes any bytes, as plain base64 and in a data URI', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 200 }),
@@ -36,7 +36,7 @@ describe('base64', () => {
     expect(decodeBase64Image(text, 'data-uri')).toEqual(Buffer.alloc(3))
   })
 
-  test('base64 in a data URI may be percent-encoded', () => {
+  test('decodes percent-encoded base64 in a data URI', () => {
     const bytes = Buffer.from('fbffbefb', 'hex')
     const uri = (base64: string) => `data:image/png;base64,${base64}`
     expect(bytes.toString('base64')).toBe('+/+++w==')
@@ -79,11 +79,11 @@ describe('base64', () => {
     expect(decodeBase64Image(text, 'either')).toBeUndefined()
   })
 
-  test('base64 on its own is no data URI', () => {
+  test('rejects plain base64 where a data URI is required', () => {
     expect(decodeBase64Image('AAAA', 'data-uri')).toBeUndefined()
   })
 
-  test('5 MiB decoded are read, one byte more is too large', () => {
+  test('decodes 5 MiB, and rejects one byte more as too large', () => {
     for (const head of ['', 'data:image/png;base64,']) {
       const fits = head + Buffer.alloc(avatarBytesMax).toString('base64')
       expect(decodeBase64Image(fits, 'either')).toHaveLength(avatarBytesMax)
@@ -92,7 +92,7 @@ describe('base64', () => {
     }
   })
 
-  test('hostile text of any kind is judged in a moment', () => {
+  test('handles hostile text of any kind quickly', () => {
     const long = 'A'.repeat(6_990_000)
     for (const text of [
       `${long}*`,

@@ -1,4 +1,4 @@
-// Avatars: what is taken, what is refused and with which code, and what is left of an image afterwards.
+// Avatars: which images are accepted, which are rejected with which code, and which parts of an image are kept.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
@@ -117,7 +117,7 @@ function ftyp(major: string, ...compatible: string[]): Buffer {
   return Buffer.concat([length, body])
 }
 
-describe('an image that is taken', () => {
+describe('an accepted image', () => {
   test.each(formats)(
     '%s becomes WebP within 512 pixels, in proportion, named by the hash of its bytes',
     async (format) => {
@@ -140,7 +140,7 @@ describe('an image that is taken', () => {
     expect(other).toEqual(one)
   })
 
-  test('bytes that lie inside a larger buffer are read from their own place', async () => {
+  test('bytes inside a larger buffer are read from their own offset', async () => {
     const image = await (await picture()).png().toBuffer()
     const around = Buffer.concat([Buffer.alloc(7, 1), image, Buffer.alloc(9, 2)])
     expect(await toAvatar(new Uint8Array(around.buffer, around.byteOffset + 7, image.length))).toEqual(
@@ -148,7 +148,7 @@ describe('an image that is taken', () => {
     )
   })
 
-  test('a photo is turned upright by its EXIF orientation', async () => {
+  test('a photo is rotated by its EXIF orientation', async () => {
     // Orientation 6: the picture's left edge is the top of what was seen.
     const photo = await (await picture(200, 100)).jpeg().withMetadata({ orientation: 6 }).toBuffer()
     const avatar = await toAvatar(photo)
@@ -159,27 +159,24 @@ describe('an image that is taken', () => {
     expect(bottom.blue).toBeGreaterThan(150)
   })
 
-  test.each(['jpeg', 'png', 'webp', 'avif'] as const)(
-    'nothing of the metadata of %s is left',
-    async (format) => {
-      const image = await (await picture())
-        .withIccProfile('p3')
-        .withExif({
-          IFD0: { Copyright: 'MARKER-OWNER' },
-          IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '51/1 30/1 0/1' },
-        })
-        .withXmp('<x:xmpmeta xmlns:x="adobe:ns:meta/"><note>MARKER-XMP</note></x:xmpmeta>')
-        .toFormat(format)
-        .toBuffer()
-      expect(image.includes('MARKER-OWNER')).toBe(true)
+  test.each(['jpeg', 'png', 'webp', 'avif'] as const)('all metadata of %s is removed', async (format) => {
+    const image = await (await picture())
+      .withIccProfile('p3')
+      .withExif({
+        IFD0: { Copyright: 'MARKER-OWNER' },
+        IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '51/1 30/1 0/1' },
+      })
+      .withXmp('<x:xmpmeta xmlns:x="adobe:ns:meta/"><note>MARKER-XMP</note></x:xmpmeta>')
+      .toFormat(format)
+      .toBuffer()
+    expect(image.includes('MARKER-OWNER')).toBe(true)
 
-      const { bytes } = await toAvatar(image)
-      expect(Buffer.from(bytes).includes('MARKER')).toBe(false)
-      expect(webpChunks(bytes)).toEqual(['VP8 '])
-      const left = await sharp(bytes).metadata()
-      expect([left.exif, left.icc, left.xmp, left.iptc, left.orientation]).toEqual(Array(5).fill(undefined))
-    },
-  )
+    const { bytes } = await toAvatar(image)
+    expect(Buffer.from(bytes).includes('MARKER')).toBe(false)
+    expect(webpChunks(bytes)).toEqual(['VP8 '])
+    const left = await sharp(bytes).metadata()
+    expect([left.exif, left.icc, left.xmp, left.iptc, left.orientation]).toEqual(Array(5).fill(undefined))
+  })
 
   test('colours of another ICC profile are converted to sRGB', async () => {
     // This green of Display P3 in sRGB has a red below zero, which is cut to zero.
@@ -211,7 +208,7 @@ describe('an image that is taken', () => {
     expect(await pixel((await toAvatar(clear)).bytes, 5, 5)).toMatchObject({ alpha: 0 })
   })
 
-  test.each(['gif', 'webp'] as const)('of an animated %s the first frame alone is taken', async (format) => {
+  test.each(['gif', 'webp'] as const)('only the first frame of an animated %s is kept', async (format) => {
     const frames = 60
     const raw = Buffer.alloc(32 * 32 * frames * 3)
     for (let at = 0; at < raw.length; at += 3) raw[at + (at < 32 * 32 * 3 ? 0 : 2)] = 255
@@ -229,7 +226,7 @@ describe('an image that is taken', () => {
   })
 
   // libvips passes on to libheif only what it takes for a still.
-  test('of an animated AVIF the first frame alone is taken, whichever brand is its major one', async () => {
+  test('only the first frame of an animated AVIF is kept, whichever its major brand', async () => {
     const animation = await readFile('test/support/pictures/animated.avif')
     expect(animation.toString('latin1', 8, 12)).toBe('avis')
     for (const brand of ['avis', 'avif']) {
@@ -265,14 +262,14 @@ describe('an image that is taken', () => {
     ['a JPEG with restart markers', () => readFile('test/support/pictures/restarts.jpg')],
     ['a CMYK JPEG', () => readFile('test/support/pictures/cmyk.jpg')],
   ]
-  test.each(jpegs)('%s that lacks only its end marker has all of its pixels', async (_, make) => {
+  test.each(jpegs)('%s without only its end marker keeps all of its pixels', async (_, make) => {
     const whole = await make()
     const avatar = await toAvatar(whole)
     for (const bytes of [1, 2])
       expect(await toAvatar(whole.subarray(0, whole.length - bytes))).toEqual(avatar)
   })
 
-  test.each(jpegs)('%s that lacks more is refused', async (_, make) => {
+  test.each(jpegs)('%s without more data is rejected', async (_, make) => {
     const whole = await make()
     // Also where an interval ends, so that no compressed data is cut.
     const restarts = [...whole.keys()].filter(
@@ -292,7 +289,7 @@ describe('an image that is taken', () => {
     expect(await toAvatar(whole.subarray(0, -bytes))).toEqual(await toAvatar(whole))
   })
 
-  test('a photo whose header bends the standard, as those of common phones do, is taken', async () => {
+  test('a photo whose header violates the standard, as on common phones, is accepted', async () => {
     const photo = await (await picture()).jpeg().toBuffer()
     const scan = photo.indexOf(Buffer.of(0xff, 0xda))
     // The end of the spectral selection, which must be 63 in a sequential JPEG.
@@ -301,7 +298,7 @@ describe('an image that is taken', () => {
     await expect(toAvatar(photo)).resolves.toBeDefined()
   })
 
-  test('a phone photo with an HDR gain map is taken for the plain photo it also is', async () => {
+  test('a phone photo with an HDR gain map is decoded as a plain photo', async () => {
     const photo = await ultraHdrPhoto()
     const avatar = await toAvatar(photo)
     expect(webpChunks(avatar.bytes)).toEqual(['VP8 '])
@@ -317,7 +314,7 @@ describe('an image that is taken', () => {
     expect(Buffer.from((await toAvatar(image)).bytes).includes('MARKER')).toBe(false)
   })
 
-  test('a GIF that is a script too leaves nothing of the script', async () => {
+  test('a GIF that is also a script keeps nothing of the script', async () => {
     // Its width reads '/*' and opens a comment that the appended text closes.
     const gif = await (await picture()).gif().toBuffer()
     gif.write('/*', 6, 'latin1')
@@ -328,7 +325,7 @@ describe('an image that is taken', () => {
   })
 })
 
-describe('a file that is no image of the five formats is an unsupported media type', () => {
+describe('a file of any other format is an unsupported media type', () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
   test.each([
     ['nothing', ''],
@@ -362,7 +359,7 @@ describe('a file that is no image of the five formats is an unsupported media ty
     expect(await refusalCode(Buffer.concat([head, Buffer.alloc(500)]))).toBe('unsupported_media_type')
   })
 
-  test('an AVIF brand among the compatible ones is enough', async () => {
+  test('an AVIF brand among the compatible brands is sufficient', async () => {
     const avif = await (await picture()).avif().toBuffer()
     expect(avif.toString('latin1', 8, 12)).toBe('avif')
     avif.write('mif1', 8, 'latin1')
@@ -371,14 +368,14 @@ describe('a file that is no image of the five formats is an unsupported media ty
   })
 })
 
-describe('an image that is broken or too much is undecodable', () => {
-  test.each(formats)('%s cut off anywhere', async (format) => {
+describe('an image that is broken or exceeds a limit is undecodable', () => {
+  test.each(formats)('%s truncated anywhere', async (format) => {
     const whole = await (await picture(300, 200)).toFormat(format).toBuffer()
     for (const part of [0.05, 0.3, 0.6, 0.9, 0.97])
       expect(await refusalCode(whole.subarray(0, whole.length * part))).toBe('undecodable')
   })
 
-  test('a progressive JPEG and an interlaced PNG cut off', async () => {
+  test('a truncated progressive JPEG and interlaced PNG', async () => {
     const image = await picture(300, 200)
     for (const whole of [
       await image.clone().jpeg({ progressive: true }).toBuffer(),
@@ -397,7 +394,7 @@ describe('an image that is broken or too much is undecodable', () => {
     expect(performance.now() - started).toBeLessThan(500)
   })
 
-  test('a side of 16,384 pixels is taken, one pixel more is refused by the header alone', async () => {
+  test('a side of 16,384 pixels is accepted, and one pixel more is rejected by the header alone', async () => {
     await expect(toAvatar(await pngOfOneColumn(16_384))).resolves.toBeDefined()
     for (const length of [16_385, 40_000_000]) {
       const image = await pngOfOneColumn(length)
@@ -410,7 +407,7 @@ describe('an image that is broken or too much is undecodable', () => {
     }
   })
 
-  test('40 megapixels are taken, one row more is not', async () => {
+  test('40 megapixels are accepted, and one row more is rejected', async () => {
     const flat = (height: number) =>
       sharp({ create: { width: 8_000, height, channels: 3, background: 'teal' } })
         .png({ compressionLevel: 1 })
@@ -419,7 +416,7 @@ describe('an image that is broken or too much is undecodable', () => {
     expect(await refusalCode(await flat(5_001))).toBe('undecodable')
   })
 
-  test('an animation is judged by one frame', async () => {
+  test('the size of an animation is that of one frame', async () => {
     const gif = await (await picture()).gif().toBuffer()
     const frame = gif.indexOf(Buffer.of(0x2c, 0, 0, 0, 0, 96, 0, 64, 0))
     gif.writeUInt16LE(65_535, frame + 5)
@@ -445,13 +442,13 @@ describe('an image that is broken or too much is undecodable', () => {
     expect(await refusalCode(avif)).toBe('undecodable')
   })
 
-  test('a JPEG of very many scans, which would be cheap to send and dear to decode', async () => {
+  test('a JPEG with very many scans, cheap to send and expensive to decode', async () => {
     await expect(sharp(jpegOfManyScans(883)).raw().toBuffer()).resolves.toBeDefined()
     await expect(toAvatar(jpegOfManyScans(200))).resolves.toBeDefined()
     expect(await refusalCode(jpegOfManyScans(201))).toBe('undecodable')
   })
 
-  test('a WebP of very many frames, for the same reason', async () => {
+  test('a WebP with very many frames, for the same reason', async () => {
     const chunk = (name: string, data: Buffer) => {
       const head = Buffer.alloc(8)
       head.write(name, 'latin1')
@@ -476,15 +473,12 @@ describe('an image that is broken or too much is undecodable', () => {
     expect(await refusalCode(animation(5_001))).toBe('undecodable')
   })
 
-  test.each(formats)(
-    'the decoder says in its own words what is wrong with %s in the cause alone',
-    async (format) => {
-      const whole = await (await picture()).toFormat(format).toBuffer()
-      const error = await refusal(whole.subarray(0, whole.length * 0.6))
-      expect(error.message).toBe('The image is broken or cannot be decoded. Save it again as PNG or JPEG.')
-      expect(error.cause).toBeInstanceOf(Error)
-    },
-  )
+  test.each(formats)('the decoder’s message about %s is in the cause only', async (format) => {
+    const whole = await (await picture()).toFormat(format).toBuffer()
+    const error = await refusal(whole.subarray(0, whole.length * 0.6))
+    expect(error.message).toBe('The image is broken or cannot be decoded. Save it again as PNG or JPEG.')
+    expect(error.cause).toBeInstanceOf(Error)
+  })
 
   const magics = [
     '\x89PNG\r\n\x1a\n',
@@ -495,7 +489,7 @@ describe('an image that is broken or too much is undecodable', () => {
     'GIF87a',
   ]
   const heads = [...magics.map((magic) => Buffer.from(magic, 'latin1')), ftyp('avif', 'mif1')]
-  test('whatever follows the first bytes, an image is taken or refused by one of three codes', async () => {
+  test('any bytes behind a signature are accepted or rejected with one of three codes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...heads), fc.uint8Array({ maxLength: 2_000 }), async (head, rest) => {
         const thrown = await toAvatar(Buffer.concat([head, rest])).then(
@@ -512,7 +506,7 @@ describe('an image that is broken or too much is undecodable', () => {
     )
   })
 
-  test('a real image with any bytes changed is taken or refused by one of three codes', async () => {
+  test('a real image with any changed bytes is accepted or rejected with one of three codes', async () => {
     const images = await Promise.all(
       formats.map(async (format) => (await picture()).toFormat(format).toBuffer()),
     )
@@ -543,7 +537,7 @@ describe('an image that is broken or too much is undecodable', () => {
 })
 
 describe('the limit in bytes', () => {
-  test('5 MiB are taken, one byte more is too large', async () => {
+  test('5 MiB are accepted, and one byte more is too large', async () => {
     const image = await (await picture()).png().toBuffer()
     const filled = (bytes: number) => Buffer.concat([image, Buffer.alloc(bytes - image.length)])
     await expect(toAvatar(filled(avatarBytesMax))).resolves.toBeDefined()
@@ -551,7 +545,7 @@ describe('the limit in bytes', () => {
     expect(avatarBytesMax).toBe(5_242_880)
   })
 
-  test('a burst of one caller beyond the queue is refused as overload, and the rest is served', async () => {
+  test('a burst of one caller beyond the queue is rejected as overload, and the rest is served', async () => {
     const photo = await (await picture()).png().toBuffer()
     // The queue estimates by what this caller's images took of late.
     for (let turn = 0; turn < 5; turn++) await image.toAvatar(photo, 'burst')

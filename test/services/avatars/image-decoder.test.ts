@@ -55,7 +55,7 @@ const atWork = async (parent?: number) =>
     .pid
 
 describe('a decoder', () => {
-  test('starts with the first image, serves the next ones, and knows nothing of the environment', async () => {
+  test('starts with the first image, is reused, and gets no secret from the environment', async () => {
     expect(decoders()).toEqual([])
     vi.stubEnv('SECRET_OF_THE_TEST', 'secret')
     onTestFinished(() => void vi.unstubAllEnvs())
@@ -73,7 +73,7 @@ describe('a decoder', () => {
     }
   })
 
-  test('ends when it was idle for half a minute', async () => {
+  test('ends after half a minute of idling', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     await toAvatar(picture, 'a')
@@ -87,7 +87,7 @@ describe('a decoder', () => {
     await toAvatar(picture, 'a')
   })
 
-  test('is killed when an image takes too long, and the next image gets another one', async () => {
+  test('is killed if an image takes too long, and the next image gets another one', async () => {
     const started = performance.now()
     const refused = toAvatar(slow, 'a')
     const pid = await decoderOf()
@@ -98,7 +98,7 @@ describe('a decoder', () => {
     await toAvatar(picture, 'a')
   })
 
-  test('is killed when it does not answer, which is no fault of the image', async () => {
+  test('is killed if it does not answer, and the image is not rejected as undecodable', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     await toAvatar(picture, 'a')
@@ -113,13 +113,13 @@ describe('a decoder', () => {
     await toAvatar(picture, 'a')
   })
 
-  test('that was ended while it waited costs no image', async () => {
+  test('that ended while idle fails no image', async () => {
     await toAvatar(picture, 'a')
     process.kill(await decoderOf(), 'SIGKILL')
     await toAvatar(picture, 'a')
   })
 
-  test('that crashes at an image is tried again once, and costs that image alone', async () => {
+  test('that crashes is replaced once, and fails only the image that crashes it', async () => {
     await toAvatar(picture, 'a')
     const refused = codeOf(toAvatar(slow, 'a'))
     const first = await atWork()
@@ -130,7 +130,7 @@ describe('a decoder', () => {
     await toAvatar(picture, 'a')
   })
 
-  test('ignores the signals that its whole group gets', async () => {
+  test('ignores signals to its process group', async () => {
     await toAvatar(picture, 'a')
     const pid = await decoderOf()
     for (const signal of ['SIGINT', 'SIGTERM']) process.kill(pid, signal)
@@ -155,14 +155,14 @@ describe('a server', () => {
     return { server, ended }
   }
 
-  test('that is killed takes a decoder that is at work with it', async () => {
+  test('that is killed ends its busy decoder', async () => {
     const { server } = await start(slow)
     const pid = await atWork(server.pid)
     server.kill('SIGKILL')
     await until('the decoder to end', () => !isAlive(pid), 2_000)
   })
 
-  test('that has nothing else to do ends, and its idle decoder with it', async () => {
+  test('without other work exits with its idle decoder', async () => {
     const { server, ended } = await start(picture)
     const pid = await decoderOf(server.pid)
     expect(await ended).toBe(0)
@@ -170,7 +170,7 @@ describe('a server', () => {
   })
 })
 
-test('one caller has one decoder at most, and slow images of one delay no image of another', async () => {
+test('one caller uses one decoder at most, and slow images of one delay no image of another', async () => {
   let refused = 0
   const slowOnes = [1, 2, 3].map(() => codeOf(toAvatar(slow, 'attacker')).then(() => refused++))
   const pid = await decoderOf()

@@ -1,5 +1,5 @@
-// Signing in, as an app does it: two servers, a user pool whose triggers are the built function, and a network
-// between the service and the pool that fails.
+// Sign-in through a user pool, as an app does it: two servers, the built function as the pool's triggers, and a network
+// that fails between service and pool.
 import { join } from 'node:path'
 import {
   AdminAddUserToGroupCommand,
@@ -54,7 +54,7 @@ const start = async (more: Record<string, string> = {}) => {
   await started(server)
   return server
 }
-// The second tells the pool by way of a function, as functions within a network of their own do.
+// The second server calls the pool through a function, like functions in a private network.
 const speaker = await startFunction(
   join(functions, 'user-pool.js'),
   { ...cognito.env, NODE_ENV: 'production', AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: networkUrl },
@@ -81,7 +81,7 @@ const groupsOf = async (username: string) => {
   return Groups.map(({ GroupName }) => GroupName)
 }
 
-/** The first administrator: made by whoever may write to the database, known to the pool by signing in. */
+/** Makes the first administrator in the database; the pool migrates it at the first sign-in. */
 async function bootstrap(): Promise<string> {
   const body: CreateUser = { username: uniqueName('root'), password: 'a-root-password' }
   const connections = openConnections({ ...readSettings(env, '/nowhere'), databaseUrl }, console)
@@ -120,8 +120,8 @@ async function makeUser(password = 'a-good-password', username = uniqueName('Ada
 }
 const reads = async (server: Run, token: string, path: string) =>
   (await call(server, token, 'GET', path)).status
-const told = (userId: string) =>
-  until('the pool to be told', async () => {
+const synced = (userId: string) =>
+  until('the pool to be synchronised', async () => {
     const { rowCount } = await client.query('SELECT 1 FROM outbox WHERE user_id = $1 AND pool_pending', [
       userId,
     ])
@@ -136,7 +136,7 @@ const refusalOf = (username: string, password: string) =>
   )
 
 describe('a user of the directory', () => {
-  it('signs in with the password from there and calls the API; blocked, is refused on every server', async () => {
+  it('signs in with the directory’s password and calls the API, and is rejected by every server once blocked', async () => {
     const { path, username, id } = await makeUser()
     const { access, id: idToken, refresh } = await cognito.signIn(username, 'a-good-password')
     expect(decodeJwt(access).username).toBe(username)
@@ -149,13 +149,13 @@ describe('a user of the directory', () => {
       await until('the token to be refused', async () => (await reads(server, access, path)) === 401, 1_000)
     await expect(cognito.refresh(refresh)).rejects.toThrow('Sign-in is not possible.')
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow('Sign-in is not possible.')
-    await told(id)
+    await synced(id)
     expect((await poolUser(username))?.Enabled).toBe(false)
     expect(cognito.calls).toContain(`AdminUserGlobalSignOut ${username}`)
 
     await change(path, { status: 'ACTIVE' })
-    // First, because cognito-local keeps the user as it read it before a sign-in, whatever changed meanwhile.
-    await told(id)
+    // First, because cognito-local keeps the user that it read before a sign-in, despite concurrent changes.
+    await synced(id)
     await until('the user to be let in again', async () => {
       const { access } = await cognito.signIn(username, 'a-good-password')
       return (await reads(one, access, path)) === 200
@@ -163,14 +163,14 @@ describe('a user of the directory', () => {
     expect((await poolUser(username))?.Enabled).toBe(true)
   })
 
-  it('is known to the pool by the name in the directory, however it was typed', async () => {
+  it('has the directory’s username in the pool, however it was typed', async () => {
     const { path, username } = await makeUser()
     const { access } = await cognito.signIn(username.toUpperCase(), 'a-good-password')
     expect(await reads(one, access, path)).toBe(200)
     expect(decodeJwt(access).username).toBe(username)
   })
 
-  it('has the own record whatever case the pool keeps the name in', async () => {
+  it('owns the record whichever case the pool keeps the name in', async () => {
     const { path, username } = await makeUser()
     const kept = inPool(username.toLowerCase())
     await cognito.admin.send(new AdminCreateUserCommand({ ...kept, MessageAction: 'SUPPRESS' }))
@@ -181,7 +181,7 @@ describe('a user of the directory', () => {
     for (const server of [one, other]) expect(await reads(server, access, path)).toBe(200)
   })
 
-  it('cannot be told from nobody by a wrong password or a block', async () => {
+  it('is indistinguishable from an unknown user by a wrong password or a block', async () => {
     const [active, blocked] = [await makeUser(), await makeUser()]
     await change(blocked.path, { status: 'BLOCKED' })
     const refusals = await Promise.all([
@@ -200,51 +200,44 @@ describe('a new password', () => {
   it.each([
     ['directly', one],
     ['by way of the function', other],
-  ])(
-    'counts at once, the old one and its tokens do not, and the groups are kept (%s)',
-    async (_way, server) => {
-      const { path, username } = await makeUser()
-      const before = await cognito.signIn(username, 'a-good-password')
-      for (const server of [one, other])
-        for (const token of [before.access, before.id]) expect(await reads(server, token, path)).toBe(200)
-      await addToGroup(username, 'readers')
-      await change(path, { password: 'another-password' }, server)
-      const refused = async (server: Run) => {
-        for (const token of [before.access, before.id])
-          await until(
-            'the token to be refused',
-            async () => (await reads(server, token, path)) === 401,
-            1_000,
-          )
-      }
-      await Promise.all([one, other].map(refused))
-      expect(await poolUser(username)).toBeDefined()
-      await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
-      const { access } = await cognito.signIn(username, 'another-password')
-      expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
-      for (const server of [one, other]) {
-        expect(await reads(server, access, path)).toBe(200)
-        expect(await reads(server, before.access, path)).toBe(401)
-      }
-    },
-  )
+  ])('takes effect at once, ends the earlier tokens, and keeps the groups (%s)', async (_way, server) => {
+    const { path, username } = await makeUser()
+    const before = await cognito.signIn(username, 'a-good-password')
+    for (const server of [one, other])
+      for (const token of [before.access, before.id]) expect(await reads(server, token, path)).toBe(200)
+    await addToGroup(username, 'readers')
+    await change(path, { password: 'another-password' }, server)
+    const refused = async (server: Run) => {
+      for (const token of [before.access, before.id])
+        await until('the token to be refused', async () => (await reads(server, token, path)) === 401, 1_000)
+    }
+    await Promise.all([one, other].map(refused))
+    expect(await poolUser(username)).toBeDefined()
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
+    const { access } = await cognito.signIn(username, 'another-password')
+    expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
+    for (const server of [one, other]) {
+      expect(await reads(server, access, path)).toBe(200)
+      expect(await reads(server, before.access, path)).toBe(401)
+    }
+  })
 
-  it('counts also when the pool could not be told of it, and the old one in the meantime does not', async () => {
+  it('takes effect also if the pool was unreachable, and the former one is refused until then', async () => {
     const { path, username, id } = await makeUser()
     await cognito.signIn(username, 'a-good-password')
     await addToGroup(username, 'readers')
     await network.refuse()
     onTestFinished(network.pass)
     await change(path, { password: 'another-password' })
-    // To the pool it is still the right one.
+    // The pool still accepts it.
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow('Sign-in is not possible.')
 
     await network.pass()
     await becomeDue(client)
-    await told(id)
+    await synced(id)
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
     await cognito.signIn(username, 'another-password')
-    await told(id)
+    await synced(id)
     expect(await groupsOf(username)).toEqual(['readers'])
     const { access } = await cognito.signIn(username, 'another-password')
     expect(decodeJwt(access)['cognito:groups']).toEqual(['readers'])
@@ -252,8 +245,8 @@ describe('a new password', () => {
   })
 })
 
-describe('what changes while the pool takes a user in', () => {
-  /** Does something after the trigger has said yes, and before the pool makes the user. */
+describe('a change while the pool migrates a user', () => {
+  /** Runs `work` after the trigger has accepted the password, and before the pool creates the user. */
   const afterYes = (work: () => Promise<unknown>) => {
     cognito.functions.UserMigration = async (event) => {
       cognito.functions.UserMigration = triggers.invoke
@@ -267,20 +260,20 @@ describe('what changes while the pool takes a user in', () => {
   }
   const refusal = 'Sign-in is not possible.'
 
-  it('a password: the old one does not come to stay there', async () => {
+  it('of the password leaves no former password in the pool', async () => {
     const { path, username, id } = await makeUser()
     afterYes(() => change(path, { password: 'another-password' }))
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow(refusal)
-    await told(id)
+    await synced(id)
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
     const { access } = await cognito.signIn(username, 'another-password')
     expect(await reads(one, access, path)).toBe(200)
-    // From then on nothing is left of it.
+    // Afterwards the pending migration is gone.
     await cognito.signIn(username, 'another-password')
     expect((await client.query('SELECT 1 FROM pending_user_migrations')).rowCount).toBe(0)
   })
 
-  it('a name: the next owner is not who had it before', async () => {
+  it('of the name keeps its next owner and the former one apart', async () => {
     for (const end of [
       (path: string) => change(path, { username: uniqueName('Grace') }),
       (path: string) => call(one, admin, 'DELETE', path),
@@ -289,27 +282,27 @@ describe('what changes while the pool takes a user in', () => {
       let next: Awaited<ReturnType<typeof makeUser>> | undefined
       afterYes(async () => {
         await end(former.path)
-        await told(former.id)
+        await synced(former.id)
         next = await makeUser('the-next-password', former.username)
       })
       await expect(cognito.signIn(former.username, 'a-good-password')).rejects.toThrow(refusal)
-      await told(former.id)
+      await synced(former.id)
       await expect(cognito.signIn(former.username, 'a-good-password')).rejects.toThrow()
       const { access } = await cognito.signIn(former.username, 'the-next-password')
       expect(await reads(one, access, next?.path ?? '')).toBe(200)
     }
   })
 
-  it('a block: the user is not let in by an earlier password when it ends', async () => {
+  it('by a block admits no earlier password after the unblocking', async () => {
     const { path, username, id } = await makeUser()
     afterYes(() => change(path, { status: 'BLOCKED' }))
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow(refusal)
     await change(path, { status: 'ACTIVE' })
-    await told(id)
+    await synced(id)
     await cognito.signIn(username, 'a-good-password')
   })
 
-  it('nothing: many first sign-ins at once leave one user, who is let in', async () => {
+  it('or none: concurrent first sign-ins make one user, who is admitted', async () => {
     const { path, username, id } = await makeUser()
     const tries = await Promise.allSettled(
       Array.from({ length: 5 }, () => cognito.signIn(username, 'a-good-password')),
@@ -317,7 +310,7 @@ describe('what changes while the pool takes a user in', () => {
     expect(tries.some(({ status }) => status === 'fulfilled')).toBe(true)
     const { access } = await cognito.signIn(username, 'a-good-password')
     expect(await reads(one, access, path)).toBe(200)
-    await told(id)
+    await synced(id)
   })
 })
 
@@ -332,13 +325,13 @@ describe('a pool that had users before the directory', () => {
     return username
   }
 
-  it('lets nobody in who is not in the directory', async () => {
+  it('admits no user who is not in the directory', async () => {
     await expect(cognito.signIn(await adopted(), 'only-in-the-pool')).rejects.toThrow(
       'Sign-in is not possible.',
     )
   })
 
-  it('goes on with its own password until that is changed here; the directory is not asked', async () => {
+  it('keeps its own password until the directory changes it', async () => {
     const username = await adopted()
     const { path, id } = await makeUser('a-good-password', username)
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
@@ -346,13 +339,13 @@ describe('a pool that had users before the directory', () => {
     expect(await reads(one, access, path)).toBe(200)
 
     await change(path, { password: 'another-password' })
-    await told(id)
+    await synced(id)
     await expect(cognito.signIn(username, 'only-in-the-pool')).rejects.toThrow()
     await cognito.signIn(username, 'another-password')
     expect(await groupsOf(username)).toEqual(['readers'])
   })
 
-  it('comes to the directory’s password at once where the pool’s user is removed', async () => {
+  it('uses the directory’s password once the pool’s user is removed', async () => {
     const username = await adopted()
     const { path } = await makeUser('a-good-password', username)
     await cognito.admin.send(new AdminDeleteUserCommand(inPool(username)))
@@ -361,40 +354,40 @@ describe('a pool that had users before the directory', () => {
     expect(await reads(one, access, path)).toBe(200)
   })
 
-  it('has a user who is blocked here disabled there, whatever the password', async () => {
+  it('disables a user whom the directory blocks, whatever the password', async () => {
     const username = await adopted()
     const { path, id } = await makeUser('a-good-password', username)
     const { access } = await cognito.signIn(username, 'only-in-the-pool')
     await change(path, { status: 'BLOCKED' })
     await until('the token to be refused', async () => (await reads(one, access, path)) === 401, 1_000)
-    await told(id)
+    await synced(id)
     expect((await poolUser(username))?.Enabled).toBe(false)
     await expect(cognito.signIn(username, 'only-in-the-pool')).rejects.toThrow('Sign-in is not possible.')
   })
 })
 
 describe('a username', () => {
-  it('that was changed lets its user in under the new one, in the same groups', async () => {
+  it('that was changed admits its user under the new name, in the same groups', async () => {
     const { path, username, id } = await makeUser()
     await cognito.signIn(username, 'a-good-password')
     await addToGroup(username, 'readers')
     const renamed = uniqueName('Grace')
     await change(path, { username: renamed })
-    await told(id)
+    await synced(id)
     await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
     const { access } = await cognito.signIn(renamed, 'a-good-password')
     expect(await reads(one, access, path)).toBe(200)
-    await told(id)
+    await synced(id)
     expect(await groupsOf(renamed)).toEqual(['readers'])
   })
 
-  it('of somebody who was erased lets the next owner in, and the former one not', async () => {
+  it('of an erased user admits its next owner, and not the former one', async () => {
     const former = await makeUser()
     await cognito.signIn(former.username, 'a-good-password')
     await addToGroup(former.username, 'admins')
     expect((await call(one, admin, 'DELETE', former.path)).status).toBe(204)
     const next = await makeUser('another-password', former.username)
-    await told(former.id)
+    await synced(former.id)
     await expect(cognito.signIn(next.username, 'a-good-password')).rejects.toThrow()
     const { access } = await cognito.signIn(next.username, 'another-password')
     expect(await reads(one, access, next.path)).toBe(200)
@@ -426,7 +419,7 @@ describe('the triggers', () => {
     'RefreshTokens',
   ]
 
-  it.each(sources)('let in who is active, and refuse who is blocked or unknown (%s)', async (source) => {
+  it.each(sources)('admit active users, and refuse blocked and unknown ones (%s)', async (source) => {
     const { path, username } = await makeUser()
     const asked = event(`TokenGeneration_${source}`, username)
     expect(await triggers.invoke(asked)).toEqual(asked)
@@ -451,20 +444,20 @@ describe('the triggers', () => {
     expect(await triggers.invoke(asked)).toMatchObject({
       response: { [place]: { groupOverrideDetails: { groupsToOverride: ['staff', 'readers', 'gone'] } } },
     })
-    // From now on the pool knows; one that it has no more is passed over.
-    await told(id)
+    // Afterwards the pool has the groups; a group that no longer exists is skipped.
+    await synced(id)
     expect(await groupsOf(username)).toEqual(['readers'])
     expect(await triggers.invoke(asked)).toEqual(asked)
   })
 
-  it('leave machines’ tokens and forgotten passwords to the pool', async () => {
+  it('leave tokens of machines and forgotten passwords to the pool', async () => {
     for (const source of ['TokenGeneration_ClientCredentials', 'UserMigration_ForgotPassword']) {
       const asked = event(source, (await makeUser()).username)
       expect(await triggers.invoke(asked)).toEqual(asked)
     }
   })
 
-  it('bring a user in as Cognito asks for it', async () => {
+  it('answer a migration in the form that Cognito requires', async () => {
     const { username } = await makeUser()
     const answer = await triggers.invoke(
       event('UserMigration_Authentication', username.toLowerCase(), { password: 'a-good-password' }),
@@ -474,7 +467,7 @@ describe('the triggers', () => {
     })
   })
 
-  it('take no name for another that the pool would not', async () => {
+  it('distinguish the same names as the pool', async () => {
     const { username } = await makeUser('a-good-password', uniqueName('Strauß'))
     const asked = (name: string) =>
       triggers.invoke(event('UserMigration_Authentication', name, { password: 'a-good-password' }))
@@ -482,7 +475,7 @@ describe('the triggers', () => {
     await asked(username.toLowerCase())
   })
 
-  it('serve a user without groups, however the pool says that', async () => {
+  it('serve a user without groups, in every form of the pool’s event', async () => {
     const { username } = await makeUser()
     for (const groupConfiguration of [
       undefined,
@@ -496,7 +489,7 @@ describe('the triggers', () => {
     }
   })
 
-  it('let nobody in by what is no name or no password, nor by very much of it', async () => {
+  it('admit no impossible name or password of any length', async () => {
     const { username } = await makeUser()
     const huge = 'x'.repeat(1_000_000)
     const refusal = /Incorrect username or password|Sign-in is not possible|this is none/
@@ -513,7 +506,7 @@ describe('the triggers', () => {
     await triggers.invoke(event('TokenGeneration_Authentication', username))
   })
 
-  it('let nobody in while the database is away, and tell no client why, nor the log who', async () => {
+  it('admit no user while the database is unreachable, without the reason for clients or the user in the log', async () => {
     const said: string[] = []
     const away = await startFunction(
       join(functions, 'sign-in.js'),
@@ -556,9 +549,9 @@ describe('the triggers', () => {
   })
 })
 
-describe('a process that dies', () => {
-  it('leaves what it had to tell to the next one, at whatever point', async () => {
-    // A directory of its own, where nobody else delivers.
+describe('a process that crashes', () => {
+  it('leaves its undelivered changes to the next one, at whichever point it crashes', async () => {
+    // A separate directory, which no other process delivers.
     const own = { ...env, NODE_ENV: 'production', DATABASE_URL: await freshDatabase() }
     const database = new pg.Client({ connectionString: own.DATABASE_URL })
     await database.connect()
@@ -568,7 +561,7 @@ describe('a process that dies', () => {
       die: () => unknown,
     ) => {
       const { of, on } = hook
-      // Once: whoever comes next lives.
+      // Once, so that the next process survives.
       of[on] = (what: string | BusEvent[]) => {
         if (!(typeof what === 'string' ? what.startsWith('AdminSetUserPassword') : isOfPassword(what))) return
         of[on] = () => {}
@@ -583,7 +576,7 @@ describe('a process that dies', () => {
       onTestFinished(deliver.close)
       return deliver
     }
-    /** A change of password by a server that dies while it tells the pool. */
+    /** Changes a password by a server that crashes while it calls the pool. */
     const changePassword = async (on: 'onCall' | 'onDone') => {
       const server = await start({ DATABASE_URL: own.DATABASE_URL })
       const body = { username: uniqueName(), password: 'a-good-password' }
@@ -596,7 +589,7 @@ describe('a process that dies', () => {
       const json = { password: 'another-password' }
       await expect(call(server, admin, 'PATCH', `/user/${user.id}`, json)).rejects.toThrow()
       expect(await left()).toMatchObject([{ pool_pending: true }])
-      // What a dead process has claimed is free again half a minute later.
+      // The lease of a crashed process ends after half a minute.
       await becomeDue(database)
       return user.username
     }
@@ -623,7 +616,7 @@ describe('a process that dies', () => {
 
     const second = await changePassword('onDone')
     await finish()
-    // Nobody knew their passwords any more: they come in anew.
+    // Their passwords are no longer in memory, so the next sign-in migrates them again.
     for (const username of [first, second]) expect(await poolUser(username)).toBeUndefined()
   }, 60_000)
 })

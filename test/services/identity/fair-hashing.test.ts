@@ -1,5 +1,5 @@
-// Hashing is shared fairly: one caller, source or user at full strength leaves the others their turns. What is counted
-// is whose work is done, not how long it takes.
+// Hashing is shared fairly: one caller, source or user at full load leaves the others their turns. The tests count whose
+// work is done, and measure no time.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { checkPassword } from '../../../src/services/identity/check-password.ts'
@@ -13,7 +13,7 @@ const password = 'a-good-password'
 
 type Done = { done: number; refused: number }
 
-/** Keeps `width` pieces of work under way until the other work is over. @returns what became of them meanwhile */
+/** Keeps `width` calls of `work` running until the other work is done. @returns their results */
 async function beside(
   attack: () => Promise<boolean>,
   width: number,
@@ -26,7 +26,7 @@ async function beside(
       if (await attack()) count.done++
       else {
         count.refused++
-        // A refusal comes at once, in the same turn of the event loop.
+        // A rejection comes in the same turn of the event loop.
         await nextTurn()
       }
     }
@@ -51,10 +51,10 @@ const isDone = async (work: Promise<unknown>): Promise<boolean> => {
 }
 
 const rounds = 5
-/** Taking turns, others get as many as this: one of each slot while mine is made, and one before it begins. */
+/** With turns, others get one hash per slot while mine runs, and one before it starts. */
 const othersMax = 2 * rounds * hashedAtOnce + 5
 
-describe('one caller who creates users at full strength', () => {
+describe('one caller who creates users at full load', () => {
   const create = async (token: string): Promise<number> => {
     const json = { username: uniqueName(), password }
     return (await call('POST', '/user', { token, json, isLast: true })).status
@@ -73,7 +73,7 @@ describe('one caller who creates users at full strength', () => {
     expect(done).toBeLessThanOrEqual(othersMax)
   })
 
-  it('leaves half of them to sign-ins and to changes of the own password', async () => {
+  it('leaves half of them to sign-ins and changes of the own password', async () => {
     const greedy = await adminToken()
     const me = await makeUser()
     const token = await issuer.token({ username: me.username })
@@ -93,11 +93,11 @@ describe('one caller who creates users at full strength', () => {
   })
 })
 
-describe('one source that guesses at full strength', () => {
+describe('one source that guesses at full load', () => {
   const guess = (share: string) =>
     verifyPassword(unknownUserHash, 'wrong', { share, startUntil: performance.now() + 3_000 })
 
-  it('leaves half of the checks to other sources, also while the queue is full', async () => {
+  it('leaves half of the checks to other sources, even while the queue is full', async () => {
     const { done, refused } = await beside(
       () => isDone(guess('source:greedy')),
       200 * hashedAtOnce,
@@ -109,7 +109,7 @@ describe('one source that guesses at full strength', () => {
     expect(refused).toBeGreaterThan(0)
   })
 
-  it('at many names is slowed down, and users from elsewhere sign in', async () => {
+  it('at many names is throttled, and users of other sources sign in', async () => {
     const users = await Promise.all(Array.from({ length: 3 }, () => makeUser()))
     const greedy = uniqueName('198.51.100')
     const names = Array.from({ length: 60 }, () => uniqueName())

@@ -1,5 +1,5 @@
-// The end of a caller's session ends the caller's requests that are under way too: a change that was answered before
-// the last byte of a request's body arrived, or before the request got its lock, always wins.
+// The end of a session also ends its unfinished requests. A change that was answered before a request's last byte
+// arrived, or before the request got its lock, always wins.
 import { readdir } from 'node:fs/promises'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
@@ -39,7 +39,7 @@ const form = Buffer.concat([
   Buffer.from('\r\n--x--\r\n'),
 ])
 
-/** Every way to write with a body, on a user. */
+/** Every write of a user with a body. */
 const writesOn = ({ id, username }: User): Write[] => [
   { method: 'PATCH', path: `/user/${id}`, ...json({ name: 'Late' }) },
   { method: 'PUT', path: `/user/${id}`, ...json({ username, name: 'Late' }) },
@@ -57,7 +57,7 @@ const creation = (fields: object = {}): Write => ({
   ...json({ username: uniqueName('late'), password: 'a-good-password', ...fields }),
 })
 
-/** Sends requests but for their last bytes, and waits until the server has looked up their caller. */
+/** Sends requests without their last bytes, and waits until the server has looked up their caller. */
 async function begin(token: string, writes: Write[]) {
   const begun = await Promise.all(
     writes.map(({ method, path, type, body }) =>
@@ -69,7 +69,7 @@ async function begin(token: string, writes: Write[]) {
       }),
     ),
   )
-  // It comes behind them, and is answered after the look-up that all of them share.
+  // This request follows them, and is answered after the look-up that all of them share.
   await first.call('GET', `/user?limit=1`, { token })
   return begun
 }
@@ -85,7 +85,7 @@ async function stored(): Promise<string> {
   return JSON.stringify({ rows, files: files.filter((name) => name.endsWith('.webp')).sort() })
 }
 
-it('a request whose body is late is done while its caller’s session lasts', async () => {
+it('a request with a late body succeeds while its caller’s session lasts', async () => {
   const me = await makeUser()
   const target = await makeUser()
   const writes = [...writesOn(target), creation()]
@@ -112,7 +112,7 @@ describe.each(endings)('a request whose body ends after its caller was %s', (_wh
   })
 })
 
-it('a request whose token has expired meanwhile is refused', async () => {
+it('rejects a request whose token expires before the commit', async () => {
   const ctx = writeContext(first.connections)
   const target = await makeUser()
   const rename = (expiresAtMs: number) =>
@@ -129,7 +129,7 @@ it('a request whose token has expired meanwhile is refused', async () => {
   expect((await rename(Date.now() + 60_000)).name).toBe('Late')
 })
 
-it('a new password is not compared for a session that has ended', async () => {
+it('compares no password for an ended session', async () => {
   const me = await makeUser()
   const write = { method: 'PATCH', path: `/user/${me.id}` }
   const body = json({ password: 'my-own-password', current_password: 'wrong' })
@@ -138,7 +138,7 @@ it('a new password is not compared for a session that has ended', async () => {
   expect((await late?.finish())?.status).toBe(401)
 })
 
-describe('a change that ends its own caller’s session', () => {
+describe('a change that ends the session of its own caller', () => {
   it.each([
     ['a block', (me: User) => ['PATCH', `/user/${me.id}`, { status: 'BLOCKED' }] as const],
     ['a rename', (me: User) => ['PATCH', `/user/${me.id}`, { username: uniqueName() }] as const],
@@ -152,7 +152,7 @@ describe('a change that ends its own caller’s session', () => {
     expect((await first.call('PATCH', `/user/${me.id}`, { token, json: { name: 'x' } })).status).toBe(401)
   })
 
-  it('is done by a user who proves the own password', async () => {
+  it('succeeds for a user who proves the current password', async () => {
     const me = await makeUser()
     const body = { password: 'another-password', current_password: 'a-good-password' }
     const answer = await first.call('PATCH', `/user/${me.id}`, { token: await tokenOf(me), json: body })
@@ -160,7 +160,7 @@ describe('a change that ends its own caller’s session', () => {
   })
 })
 
-/** A session of its own, which another's write waits for. */
+/** A database session with a lock that writes wait for. */
 async function lockBy(statement: string, values: unknown[]) {
   const client = new pg.Client({ connectionString: first.databaseUrl })
   await client.connect()
@@ -183,7 +183,7 @@ async function lockBy(statement: string, values: unknown[]) {
 }
 
 describe('a write that waits for a lock', () => {
-  it('is refused if its caller was blocked meanwhile', async () => {
+  it('is rejected if its caller is blocked during the wait', async () => {
     const [me, target] = [await makeUser(), await makeUser()]
     const token = await tokenOf(me, admins)
     const lock = await lockBy('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [target.id])
@@ -194,7 +194,7 @@ describe('a write that waits for a lock', () => {
     expect((await waiting).status).toBe(401)
   })
 
-  it('is refused if it waited for the very block', async () => {
+  it('is rejected if it waits for that block itself', async () => {
     const me = await makeUser()
     const block = `UPDATE users SET status = 'BLOCKED', sessions_valid_from = clock_timestamp() WHERE id = $1`
     const lock = await lockBy(block, [me.id])
@@ -205,11 +205,11 @@ describe('a write that waits for a lock', () => {
     expect((await waiting).status).toBe(401)
   })
 
-  it('and commits after the block it could not see counts as the session’s last use', async () => {
+  it('that commits after a block it could not see counts as the last use of the session', async () => {
     const [me, target, other] = [await makeUser(), await makeUser(), await makeUser()]
     const token = await tokenOf(me, admins)
     const wanted = uniqueName()
-    // The uniqueness of names makes a write wait behind its look at the caller.
+    // The unique username makes a write wait after it has looked up its caller.
     const lock = await lockBy('UPDATE users SET username_folded = $1 WHERE id = $2', [wanted, other.id])
     const waiting = first.call('PATCH', `/user/${target.id}`, { token, json: { username: wanted } })
     await lock.untilAwaited()
@@ -218,7 +218,7 @@ describe('a write that waits for a lock', () => {
     await until('the clock to tell both apart', () => Date.now() > blockedAt + 20)
     await lock.end('ROLLBACK')
     expect((await waiting).status).toBe(200)
-    // Until then the server may take what it knows of the caller from its memory, which would be a later use.
+    // Until then the server may find the caller in its memory, which would be a later use.
     await until('a new look-up', () => Date.now() > blockedAt + 600)
     const ended = () => first.log.filter(({ message }) => message === 'session ended')
     const before = ended().length

@@ -1,5 +1,4 @@
-// Passwords: every kind of hash that may be stored, checked against other implementations' own; and what may not
-// be stored.
+// Password hashes: every accepted kind is checked against another implementation, and others are rejected.
 import { describe, expect, it } from 'vitest'
 import { preparePassword } from '../../../src/model/password.ts'
 import { parsePasswordHash } from '../../../src/model/password-hash.ts'
@@ -68,7 +67,7 @@ const others = [
 ] as const
 
 describe.each(others)('%s', (_, hash) => {
-  it('is taken, lets the right password in and no other, and is to be renewed', async () => {
+  it('is accepted, matches the right password only, and needs renewal', async () => {
     expect(parsePasswordHash(hash)).toBeTypeOf('object')
     expect(await verify(hash)).toBe(password)
     for (const wrong of ['', 'correct horse', `${password} `, password.toUpperCase()])
@@ -78,7 +77,7 @@ describe.each(others)('%s', (_, hash) => {
 })
 
 describe('our own hashes', () => {
-  it('are of today’s parameters, are checked, and need no renewal', async () => {
+  it('have the current parameters, match, and need no renewal', async () => {
     const hash = await hashPassword('test', password)
     expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
     expect(parsePasswordHash(hash)).toBeTypeOf('object')
@@ -88,8 +87,8 @@ describe('our own hashes', () => {
   })
 })
 
-describe('the hash that stands for unknown users’', () => {
-  it('is of today’s parameters, and no password is right', async () => {
+describe('the hash for unknown users', () => {
+  it('has the current parameters, and matches no password', async () => {
     expect(shouldRenew(unknownUserHash, password)).toBe(false)
     for (const guess of ['', password]) expect(await verify(unknownUserHash, guess)).toBeUndefined()
   })
@@ -105,7 +104,7 @@ const pbkdf2 = (i: number | string, rest = `$${salt}$${digest}`) => `$pbkdf2-sha
 const bcrypt = (cost: string, rest = '.9PgVH2zLKMwIhbcOSVEaeqk.Wyx4vdvPRN8U5a/oTlOxu7kDkIr2') =>
   `$2b$${cost}$${rest}`
 
-// What is taken can be checked, at every corner of what is taken: else its user's sign-in would be a fault of ours.
+// Every accepted hash can be checked, even with the most extreme parameters; else its user's sign-in would fail.
 it.each([
   argon2(8, 1, 1),
   argon2(131_072, 3, 16),
@@ -119,15 +118,15 @@ it.each([
   pbkdf2(1),
   pbkdf2(2_000_000),
   pbkdf2(800_000).replace('256', '512'),
-])('%s is taken, and can be checked', async (hash) => {
+])('%s is accepted, and can be checked', async (hash) => {
   expect(parsePasswordHash(hash)).toBeTypeOf('object')
   expect(await verify(hash)).toBeUndefined()
 })
 
-describe('bits that the base64 of a hash has to spare', () => {
+describe('unused bits in the base64 of a hash', () => {
   const [, hash] = others.find(([name]) => name === 'bcrypt, $2b$') ?? others[0]
 
-  it('change nothing in a bcrypt hash, whatever its writer left in them', async () => {
+  it('are ignored in a bcrypt hash', async () => {
     // The salt ends with `e`, whose four last bits are clear, and the digest with `2`, whose two last are.
     expect([hash.charAt(28), hash.at(-1)]).toEqual(['e', '2'])
     const spelled = (salt: string, digest: string) => hash.slice(0, 28) + salt + hash.slice(29, 59) + digest
@@ -153,7 +152,7 @@ describe('bits that the base64 of a hash has to spare', () => {
   })
 })
 
-describe('a password is prepared as RFC 8265’s OpaqueString', () => {
+describe('a password is prepared with the OpaqueString profile of RFC 8265', () => {
   it.each([
     // The examples of section 4.3.
     ['correct horse battery staple', 'correct horse battery staple'],
@@ -173,7 +172,7 @@ describe('a password is prepared as RFC 8265’s OpaqueString', () => {
     expect(preparePassword(prepared)).toBe(prepared)
   })
 
-  it('before its characters are counted, and is refused with control characters', async () => {
+  it('before its characters are counted, and rejected with control characters', async () => {
     const { makeUser, call } = await startService()
     const { id, username } = await makeUser()
     const answers = async (given: string) => [
@@ -193,7 +192,7 @@ describe('a password is prepared as RFC 8265’s OpaqueString', () => {
   })
 })
 
-describe('a hash is not taken', () => {
+describe('a hash is rejected', () => {
   it.each([
     ['of no kind', 'hunter2-hunter2', /must be an Argon2/],
     ['empty', '', /must be an Argon2/],
@@ -251,7 +250,7 @@ describe('a hash is not taken', () => {
 
 describe('POST /user', () => {
   type Problem = { errors?: { pointer: string; message: string }[] }
-  it('takes a hash for a password from an administrator, and never shows it', async () => {
+  it('accepts a hash in place of a password from an administrator, and never returns it', async () => {
     const { makeUser, call, log, tokens } = await startService()
     for (const [, hash] of others) {
       const user = await makeUser({ password: undefined, password_hash: hash })
@@ -262,7 +261,7 @@ describe('POST /user', () => {
     expect((await call('POST', '/user', { token: tokens.reader, json })).status).toBe(403)
   })
 
-  it('takes a password or a hash, not both, and says what is wrong with a hash', async () => {
+  it('accepts a password or a hash but not both, and names the fault of a hash', async () => {
     const { call } = await startService()
     const faults = async (fields: object) => {
       const { status, body, text } = await call<Problem>('POST', '/user', {
@@ -287,7 +286,7 @@ describe('POST /user', () => {
       })
   })
 
-  it('takes no hash in PUT or PATCH', async () => {
+  it('rejects a hash in PUT and PATCH', async () => {
     const { makeUser, call } = await startService()
     const { id, username } = await makeUser()
     for (const method of ['PUT', 'PATCH'])

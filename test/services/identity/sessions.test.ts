@@ -1,5 +1,5 @@
-// A token's end before its time: when its user is blocked, changes the password, is renamed or erased. Two
-// servers on one PostgreSQL and Redis.
+// Tokens end early when their user is blocked, renamed, erased, or gets a new password. Two servers share one PostgreSQL
+// and one Redis.
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { usernameKey } from '../../../src/connection/cache/cache.ts'
@@ -20,13 +20,13 @@ const servers = [first, second]
 const seconds = () => Math.floor(Date.now() / 1_000)
 const tokenOf = (username: string, claims: Record<string, unknown> = {}) =>
   issuer.token({ username, 'cognito:groups': ['readers'], ...claims })
-/** Of somebody who signs in once the second of the last change is over. */
+/** Makes a token of a sign-in after the second of the last change. */
 const laterToken = (username: string) => tokenOf(username, { iat: seconds() + 2 })
 const get = async (from: Service, token: string, path = '/user?limit=1') =>
   (await from.call('GET', path, { token })).status
 const patch = ({ id }: User, json: object) => call('PATCH', `/user/${id}`, { json })
 
-/** Both servers know the caller; then something is done, and both refuse within a second. */
+/** Makes both servers cache the caller, runs `end`, and expects both to reject the token within a second. */
 async function expectEnd(token: string, change: () => Promise<unknown>): Promise<void> {
   for (const server of servers) expect(await get(server, token)).toBe(200)
   await change()
@@ -40,8 +40,8 @@ async function expectEnd(token: string, change: () => Promise<unknown>): Promise
     })
 }
 
-describe('a token is refused on every server, within a second, once its user', () => {
-  it('is blocked, and is not taken again when the user is unblocked', async () => {
+describe('every server rejects a token within a second once its user', () => {
+  it('is blocked, and does not accept it again after the unblocking', async () => {
     const me = await makeUser()
     const token = await tokenOf(me.username)
     await expectEnd(token, () => patch(me, { status: 'BLOCKED' }))
@@ -60,7 +60,7 @@ describe('a token is refused on every server, within a second, once its user', (
     for (const server of servers) expect(await get(server, later)).toBe(200)
   })
 
-  it('is erased, blocked before or not', async () => {
+  it('is erased, whether blocked before or not', async () => {
     for (const status of ['ACTIVE', 'BLOCKED']) {
       const me = await makeUser()
       const token = await tokenOf(me.username, { 'cognito:groups': ['admins'] })
@@ -68,12 +68,12 @@ describe('a token is refused on every server, within a second, once its user', (
         await patch(me, { status })
         await call('DELETE', `/user/${me.id}`)
       })
-      // One that has nothing in its memory looks for itself.
+      // A server without the name in memory looks it up.
       expect(await get(await startService({ env, beside: first }), token)).toBe(401)
     }
   })
 
-  it('is renamed, and the next owner of the name has nothing of it', async () => {
+  it('is renamed, also for the next owner of the name', async () => {
     const me = await makeUser()
     const token = await tokenOf(me.username)
     await expectEnd(token, () => patch(me, { username: uniqueName() }))
@@ -86,12 +86,12 @@ describe('a token is refused on every server, within a second, once its user', (
   })
 })
 
-/** By how much sessions have outlived their end, as a server has counted it. */
+/** Milliseconds by which sessions have outlived their end, as a server logged them. */
 const outlived = ({ log }: Service) =>
   log.flatMap(({ message, fields }) => (message === 'session ended' ? [Number(fields.SessionOutlived)] : []))
 
-describe('how long a token was taken after its end is counted', () => {
-  it('by each server that took it, once for each block or change of password, and no less than its user saw', async () => {
+describe('the time that a session outlives its end is logged', () => {
+  it('by each server that accepted it, once for each block or change of password, and never too low', async () => {
     for (const json of [{ status: 'BLOCKED' }, { password: 'another-password' }]) {
       const me = await makeUser()
       const token = await tokenOf(me.username)
@@ -116,7 +116,7 @@ describe('how long a token was taken after its end is counted', () => {
     }
   })
 
-  it('as nothing where none came after, also by a clock that is behind', async () => {
+  it('as zero without a later request, even with a slow clock', async () => {
     const me = await makeUser()
     const token = await tokenOf(me.username)
     expect(await get(first, token)).toBe(200)
@@ -132,7 +132,7 @@ describe('how long a token was taken after its end is counted', () => {
     expect(outlived(first).slice(before)).toEqual([0])
   })
 
-  it('and a session that began after it has no part in that', async () => {
+  it('and excludes sessions that began after it', async () => {
     const me = await makeUser()
     const [token, later] = [await tokenOf(me.username), await laterToken(me.username)]
     expect(await get(first, token)).toBe(200)
@@ -144,7 +144,7 @@ describe('how long a token was taken after its end is counted', () => {
     expect(outlived(first)).toHaveLength(before)
   })
 
-  it('not by a server that never took it, and never for machines', async () => {
+  it('but not by a server that never accepted it, and never for machines', async () => {
     const me = await makeUser({ status: 'BLOCKED' })
     const before = servers.map((server) => outlived(server).length)
     const machine = await issuer.machineToken('users/read')
@@ -157,7 +157,7 @@ describe('how long a token was taken after its end is counted', () => {
 })
 
 describe('a token', () => {
-  it('that was refreshed is as old as the sign-in it goes back to', async () => {
+  it('that was refreshed counts from its original sign-in', async () => {
     const me = await makeUser()
     await patch(me, { password: 'another-password' })
     const times = { auth_time: seconds() - 60, iat: seconds() + 2 }
@@ -165,7 +165,7 @@ describe('a token', () => {
     expect(await get(first, await tokenOf(me.username, { ...times, auth_time: seconds() + 2 }))).toBe(200)
   })
 
-  it('of the very second of the change counts as from before it', async () => {
+  it('from the second of the change counts as older than it', async () => {
     const me = await makeUser()
     await patch(me, { password: 'another-password' })
     const { rows } = await first.connections.db.query((queries) =>
@@ -178,7 +178,7 @@ describe('a token', () => {
     expect(await get(first, await tokenOf(me.username, { iat: at + 1 }))).toBe(200)
   })
 
-  it('that does not tell its age counts as old, but only where there is something to be older than', async () => {
+  it('without a sign-in time counts as older than any change', async () => {
     const me = await makeUser()
     const token = await tokenOf(me.username, { iat: undefined })
     expect(await get(first, token)).toBe(200)
@@ -187,7 +187,7 @@ describe('a token', () => {
       expect(await get(first, await tokenOf(me.username, { iat }))).toBe(401)
   })
 
-  it('of a name that nobody has is told from that of the user who takes it, at once', async () => {
+  it('of an unused name does not identify the user who takes the name', async () => {
     const username = uniqueName()
     const token = await tokenOf(username)
     for (const server of servers) expect(await get(server, token)).toBe(200)
@@ -195,7 +195,7 @@ describe('a token', () => {
   })
 })
 
-it('who asks is known from the cache: the database is not asked about people whom it knows', async () => {
+it('callers are found in the cache, without a query to the database', async () => {
   const { cache } = first.connections
   const me = await makeUser()
   const unknown = uniqueName()
@@ -209,7 +209,7 @@ it('who asks is known from the cache: the database is not asked about people who
   expect((await cache.read(usernameKey(fold(me.username)))).kind).toBe('miss')
 })
 
-it('what a write that died could not remove of a username is removed by another server', async () => {
+it('another server completes the invalidation of a username after a crash', async () => {
   const { cache, db } = first.connections
   const me = await makeUser()
   const place = usernameKey(fold(me.username))
@@ -219,7 +219,7 @@ it('what a write that died could not remove of a username is removed by another 
   await until('the place to be empty', async () => (await cache.read(place)).kind === 'miss')
 })
 
-it('a caller is not remembered as from before a block that came during the look-up', async () => {
+it('a block during the look-up of a caller takes effect', async () => {
   const { connections } = first
   const me = await makeUser()
   const cache = {

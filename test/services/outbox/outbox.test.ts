@@ -1,4 +1,4 @@
-// The outbox: what a change leaves to be told to the user pool and the event bus, in its own transaction.
+// The rows that a change records in the outbox, in its own transaction.
 import { asc, eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { outbox } from '../../../src/model/tables.ts'
@@ -18,17 +18,17 @@ const rowsOf = (userId: string, service: Service = both) =>
   )
 const last = async (userId: string, service: Service = both) => (await rowsOf(userId, service)).at(-1)
 
-/** The part of a user that leaves the directory in an event. */
-const named = ({ id, username, status, version }: User) => ({ id, username, status, version })
+/** The fields of a user that an event contains. */
+const eventUser = ({ id, username, status, version }: User) => ({ id, username, status, version })
 
-describe('a change leaves one row', () => {
-  it('of its kind, with the fields that changed and nothing personal but the username', async () => {
+describe('a change records one row', () => {
+  it('with its type, the changed fields, and no personal data but the username', async () => {
     const user = await both.makeUser()
     const path = `/user/${user.id}`
-    expect((await last(user.id))?.data).toEqual({ user: named(user), changed: [] })
+    expect((await last(user.id))?.data).toEqual({ user: eventUser(user), changed: [] })
     expect(await last(user.id)).toMatchObject({
       type: 'user.created',
-      data: { user: named(user), changed: [] },
+      data: { user: eventUser(user), changed: [] },
       poolTask: null,
       poolPending: false,
       busPending: true,
@@ -53,7 +53,7 @@ describe('a change leaves one row', () => {
       const { body } = await both.call('PATCH', path, { json })
       expect(await last(user.id)).toMatchObject({
         type,
-        data: { user: named(body), changed },
+        data: { user: eventUser(body), changed },
         poolTask,
         poolUsername: poolTask && user.username,
         poolPending: poolTask !== null,
@@ -74,7 +74,7 @@ describe('a change leaves one row', () => {
     expect(new Set(rows.map((row) => row.eventId)).size).toBe(rows.length)
   })
 
-  it('without password or hash', async () => {
+  it('without a password or hash', async () => {
     const user = await both.makeUser({ password: 'hunter2-hunter2' })
     await both.call('PATCH', `/user/${user.id}`, { json: { password: 'hunter3-hunter3' } })
     expect(JSON.stringify(await rowsOf(user.id))).not.toMatch(/hunter|argon2/)
@@ -89,7 +89,7 @@ describe('a change leaves one row', () => {
     expect((await both.call('PATCH', path, { headers, json: { status: 'BLOCKED' } })).status).toBe(412)
     expect((await both.call('DELETE', path, { headers })).status).toBe(412)
     expect(await rowsOf(user.id)).toHaveLength(1)
-    // One that fails behind the record: an avatar is stored last.
+    // The avatar is stored last, so this change fails after it was recorded.
     const { connections } = both
     const avatars = { ...connections.avatars, put: () => Promise.reject(new Error('full')) }
     const ctx = writeContext({ ...connections, avatars })
@@ -99,7 +99,7 @@ describe('a change leaves one row', () => {
   })
 })
 
-describe('nobody is told who is not configured', () => {
+describe('only configured targets get rows', () => {
   const create = async (service: Service) => {
     const user = await service.makeUser({ username: uniqueName() })
     await service.call('PATCH', `/user/${user.id}`, { json: { name: 'Ada' } })
@@ -107,20 +107,20 @@ describe('nobody is told who is not configured', () => {
     return rowsOf(user.id, service)
   }
 
-  it('a pool only hears what it must know', async () => {
+  it('a pool alone gets its tasks, and no events', async () => {
     const rows = await create(await startService({ env: pool }))
     expect(rows).toHaveLength(1)
     expect(rows[0]).toMatchObject({ poolTask: 'status', poolPending: true, busPending: false })
   })
 
-  it('a bus only hears all, with no task for a pool', async () => {
+  it('a bus alone gets every event, and no pool task', async () => {
     const rows = await create(await startService({ env: bus }))
     expect(rows).toHaveLength(3)
     for (const row of rows)
       expect(row).toMatchObject({ poolTask: null, poolPending: false, busPending: true })
   })
 
-  it('with neither, nothing is left', async () => {
+  it('without either, no row is recorded', async () => {
     expect(await create(await startService())).toEqual([])
   })
 })

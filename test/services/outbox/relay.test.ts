@@ -1,5 +1,4 @@
-// The delivery of the outbox, to a pool and a bus that are there, away, slow to come back, or asked by several at
-// once.
+// Delivers the outbox to a pool and a bus that work, fail, hang, or are served by several relays at once.
 import {
   AdminAddUserToGroupCommand,
   AdminCreateUserCommand,
@@ -20,7 +19,7 @@ import { until } from '../../support/wait.ts'
 const cognito = await startCognito()
 cognito.functions.PreTokenGeneration = async (event) => event
 const bus = await startBus()
-// Between the service and the pool. An app's sign-in goes another way.
+// Between the service and the pool; sign-ins bypass it.
 const network = await startProxy({ host: '127.0.0.1', port: cognito.port })
 afterAll(network.close)
 Object.assign(process.env, cognito.env, bus.env, {
@@ -30,7 +29,7 @@ const env = { ...cognito.env, ...bus.env }
 const service = await startService({ env })
 const { db } = service.connections
 
-/** As the loops do, until nothing is due that can be delivered. */
+/** Delivers like the relay, until nothing deliverable is due. */
 const deliverAll = async (by: Service = service) => {
   const deliver = async (target: 'pool' | 'bus') => {
     while ((await deliverDue(by.connections, target, AbortSignal.timeout(20_000))) > 0);
@@ -62,7 +61,7 @@ const eventsOf = (userId: string) =>
     .map(({ Detail, ...event }) => ({ ...event, detail: JSON.parse(Detail) }))
     .filter(({ detail }) => detail.user.id === userId)
 
-/** A user who has signed in, and so is in the pool, as a reader. */
+/** Makes a user who has signed in, and therefore is in the pool, in the group of readers. */
 async function signedIn(): Promise<{ id: string; path: string; username: string }> {
   const password = 'a-good-password'
   const { id, username } = await service.makeUser({ password })
@@ -75,7 +74,7 @@ async function signedIn(): Promise<{ id: string; path: string; username: string 
 }
 
 describe('the pool', () => {
-  it('has a blocked user disabled and signed out, and enabled again', async () => {
+  it('disables and signs out a blocked user, and enables an unblocked one', async () => {
     const { id, path, username } = await signedIn()
     await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
     await deliverAll()
@@ -88,7 +87,7 @@ describe('the pool', () => {
     expect((await poolUser(username))?.Enabled).toBe(true)
   })
 
-  it('has a new password when the change is answered, and the sessions of the old one ended', async () => {
+  it('has the new password when the change is answered, and has ended the earlier sessions', async () => {
     const { id, path, username } = await signedIn()
     const answer = await service.call('PATCH', path, { json: { password: 'another-password' } })
     expect(answer.status).toBe(200)
@@ -101,14 +100,14 @@ describe('the pool', () => {
     expect(await poolUser(username)).toBeDefined()
   })
 
-  it('answers a change of password in the second after it', async () => {
+  it('answers a change of password in the next second', async () => {
     const { path } = await signedIn()
     const second = Math.floor(Date.now() / 1_000)
     await service.call('PATCH', path, { json: { password: 'another-password' } })
     expect(Math.floor(Date.now() / 1_000)).toBeGreaterThan(second)
   })
 
-  it('needs nothing done for somebody who has never signed in', async () => {
+  it('needs no task for a user who has never signed in', async () => {
     const { id, username } = await service.makeUser()
     const path = `/user/${id}`
     for (const json of [{ status: 'BLOCKED' }, { status: 'ACTIVE' }, { password: 'another-password' }])
@@ -120,7 +119,7 @@ describe('the pool', () => {
     expect(await poolUser(username)).toBeUndefined()
   })
 
-  it('loses an erased user, and a renamed one, whose groups are remembered', async () => {
+  it('removes erased and renamed users, and saves the groups of renamed ones', async () => {
     const { id, path, username } = await signedIn()
     await service.call('PATCH', path, { json: { username: uniqueName() } })
     await deliverAll()
@@ -141,8 +140,8 @@ const savedGroups = async (userId: string) => {
   return row?.groups
 }
 
-describe('while the pool cannot be reached', () => {
-  /** Until what is returned is called, the pool removes nobody of that name. */
+describe('while the pool is unreachable', () => {
+  /** Makes removals of this name fail until the returned function is called. */
   const keepIn = (username: string) => {
     cognito.onCall = (call) => {
       if (call === `AdminDeleteUser ${username}`) throw new Error('not now')
@@ -154,7 +153,7 @@ describe('while the pool cannot be reached', () => {
     return letGo
   }
 
-  it('nothing is told of a name’s next owner before the former one is gone', async () => {
+  it('no task of a name’s next owner runs before the former owner is removed', async () => {
     const former = await signedIn()
     const letGo = keepIn(former.username)
     await service.call('DELETE', former.path)
@@ -172,7 +171,7 @@ describe('while the pool cannot be reached', () => {
     expect(await waiting(next.id)).toEqual([])
   })
 
-  it('nothing is told of a renamed user’s later changes before the former name is gone', async () => {
+  it('no later task of a renamed user runs before the former name is removed', async () => {
     const { id, path, username } = await signedIn()
     const renamed = uniqueName()
     const letGo = keepIn(username)
@@ -191,7 +190,7 @@ describe('while the pool cannot be reached', () => {
     )
   })
 
-  it('changes are stored and answered, and told in their order once it can', async () => {
+  it('changes are stored and answered, and delivered in order afterwards', async () => {
     const { id, path, username } = await signedIn()
     await network.refuse()
     onTestFinished(network.pass)
@@ -209,9 +208,9 @@ describe('while the pool cannot be reached', () => {
     await becomeDue(id)
     await deliverAll()
     expect(await waiting(id)).toEqual([])
-    // Nobody knew the password any more: the user comes back with the next sign-in, in the same groups.
+    // The password is no longer in memory, so the next sign-in migrates the user again, with the same groups.
     expect(callsFor(username)).toEqual([
-      // As the row says by then.
+      // Uses the status at the time of delivery.
       `AdminEnableUser ${username}`,
       `AdminListGroupsForUser ${username}`,
       `AdminDeleteUser ${username}`,
@@ -237,7 +236,7 @@ describe('while the pool cannot be reached', () => {
     await deliverAll()
   })
 
-  it('a user whom it refuses for ever holds up nobody else, and stays to be seen', async () => {
+  it('a user whose task always fails delays no other user, and stays visible', async () => {
     const [stuck, other] = [await signedIn(), await signedIn()]
     cognito.onCall = (call) => {
       if (call.endsWith(stuck.username)) throw new Error('this name is not to my liking')
@@ -265,7 +264,7 @@ describe('while the pool cannot be reached', () => {
 })
 
 describe('the bus', () => {
-  it('is told every change of a user in its order, with an id, and nothing personal but the username', async () => {
+  it('gets every change of a user in order, with an id, and no personal data but the username', async () => {
     const { id, username } = await service.makeUser({
       password: 'a-secret-of-mine',
       contacts: [{ contact_type: 'WORK', value: 'x' }],
@@ -301,7 +300,7 @@ describe('the bus', () => {
     expect(JSON.stringify(events)).not.toMatch(/secret|argon2|hash/i)
   })
 
-  it('gets many at once, and those again that it has refused', async () => {
+  it('gets events in batches, and rejected events again', async () => {
     await deliverAll()
     bus.batches.length = 0
     const made = await Promise.all(Array.from({ length: 25 }, () => service.makeUser()))
@@ -323,7 +322,7 @@ describe('the bus', () => {
     expect((await Promise.all(ids.map(waiting))).flat()).toEqual([])
   })
 
-  it('that is down holds up no task of the pool', async () => {
+  it('delays no task of the pool while it is down', async () => {
     bus.isDown = true
     onTestFinished(() => {
       bus.isDown = false
@@ -340,12 +339,12 @@ describe('the bus', () => {
   })
 })
 
-describe('the pool and the bus do not wait for one another', () => {
-  /** More than one claim takes, of users who are in the pool. */
+describe('the pool and the bus do not delay each other', () => {
+  /** Makes more users in the pool than one claim takes. */
   const many = () => Promise.all(Array.from({ length: 25 }, signedIn))
   const block = (made: { path: string }[]) =>
     Promise.all(made.map(({ path }) => service.call('PATCH', path, { json: { status: 'BLOCKED' } })))
-  const deliverMeanwhile = () => {
+  const deliverInBackground = () => {
     const stop = new AbortController()
     const running = runDelivery(service.connections, stop.signal)
     onTestFinished(async () => {
@@ -354,12 +353,12 @@ describe('the pool and the bus do not wait for one another', () => {
     })
   }
 
-  it('events are published while the pool hangs, also those of the same users', async () => {
+  it('events are published while the pool hangs, even for the same users', async () => {
     await deliverAll()
     const made = await many()
     network.hang()
     onTestFinished(network.pass)
-    deliverMeanwhile()
+    deliverInBackground()
     await block(made)
     const isPublished = ({ id }: { id: string }) => eventsOf(id).length === 2
     await until('the events', () => made.every(isPublished), 3_000)
@@ -368,13 +367,13 @@ describe('the pool and the bus do not wait for one another', () => {
     const isDisabled = async ({ username }: { username: string }) =>
       (await poolUser(username))?.Enabled === false
     await until(
-      'the pool to be told',
+      'the pool to be synchronised',
       async () => (await Promise.all(made.map(isDisabled))).every(Boolean),
       60_000,
     )
   }, 90_000)
 
-  it('what one has refused often is told the other as soon as it may be', async () => {
+  it('a row that one target has often rejected reaches the other without delay', async () => {
     const { id, path, username } = await signedIn()
     await deliverAll()
     const later = { busAttempts: 12, busDueAt: new Date(Date.now() + 300_000) }
@@ -397,7 +396,7 @@ describe('the pool and the bus do not wait for one another', () => {
     expect(await waiting(id)).toMatchObject([{ poolPending: true, busPending: false, ...muchLater }])
   })
 
-  it('the event of a new password does not wait until the pool may be told of it by others', async () => {
+  it('the event of a new password does not wait for the pool’s task', async () => {
     const { id, path } = await signedIn()
     await deliverAll()
     network.hang()
@@ -411,36 +410,36 @@ describe('the pool and the bus do not wait for one another', () => {
     expect((await changing).status).toBe(200)
   })
 
-  it('nothing is left of a change that both are told at the same time', async () => {
+  it('a row that both targets settle at the same time is deleted', async () => {
     await deliverAll()
     const made = await many()
     await block(made)
-    deliverMeanwhile()
+    deliverInBackground()
     const left = async () => (await Promise.all(made.map(({ id }) => waiting(id)))).flat()
     await until('the outbox to be empty', async () => (await left()).length === 0)
     for (const { id } of made)
       expect(eventsOf(id).map(({ DetailType }) => DetailType)).toEqual(['user.created', 'user.blocked'])
   })
 
-  it('the pool is told while the bus hangs', async () => {
+  it('pool tasks run while the bus hangs', async () => {
     await deliverAll()
     const made = await many()
     bus.isHanging = true
     onTestFinished(() => {
       bus.isHanging = false
     })
-    deliverMeanwhile()
+    deliverInBackground()
     await block(made)
-    const isTold = ({ username }: { username: string }) =>
+    const isDone = ({ username }: { username: string }) =>
       callsFor(username).includes(`AdminUserGlobalSignOut ${username}`)
-    await until('the pool to be told', () => made.every(isTold), 3_000)
+    await until('the pool to be synchronised', () => made.every(isDone), 3_000)
     bus.isHanging = false
     await until('the events', () => made.every(({ id }) => eventsOf(id).length === 2), 60_000)
   }, 90_000)
 })
 
-describe('several deliverers', () => {
-  it('tell everything once, each user’s in its order', async () => {
+describe('several relays', () => {
+  it('deliver every row once, in order for each user', async () => {
     const other = await startService({ env, beside: service })
     const made = await Promise.all(Array.from({ length: 12 }, () => service.makeUser()))
     const change = async ({ id }: User) => {
@@ -461,7 +460,7 @@ describe('several deliverers', () => {
       expect(eventsOf(id).map(({ detail }) => detail.user.version)).toEqual([1, 2, 3, 4, 5])
   })
 
-  it('that begin at the same moment claim no row twice', async () => {
+  it('that start at the same moment claim no row twice', async () => {
     const other = await startService({ env, beside: service })
     const user = await service.makeUser()
     await db.query((queries) => queries.delete(outbox))
@@ -482,7 +481,7 @@ describe('several deliverers', () => {
     expect(new Set(ids()).size).toBe(200)
   })
 
-  it('keep the order of a user and of a name in the pool, whoever of them tells it', async () => {
+  it('keep the order of a user and of a name in the pool', async () => {
     const other = await startService({ env, beside: service })
     await deliverAll()
     const { id, path, username } = await signedIn()
@@ -500,16 +499,16 @@ describe('several deliverers', () => {
     stop.abort()
     await Promise.all(running)
     const tasks = callsFor(username).filter((call) => !/SignOut|ListGroups/.test(call))
-    // Of an erased user nothing but the removal is left to be said.
+    // Only the removal of an erased user remains.
     expect(tasks.filter((call) => call.startsWith('AdminDeleteUser'))).toHaveLength(1)
     expect(tasks.at(-1)).toBe(`AdminDisableUser ${username}`)
     expect(tasks.indexOf(`AdminDeleteUser ${username}`)).toBe(tasks.length - 2)
   })
 
-  it('go on where one has died, without what it was told last', async () => {
+  it('deliver the rows of a crashed relay again, with the current status', async () => {
     const { id, path, username } = await signedIn()
     await service.call('PATCH', path, { json: { status: 'BLOCKED' } })
-    // As it is left by a process that has claimed it and died before it noted anything.
+    // The state after a process has claimed the row and crashed before settling it.
     await db.query((queries) =>
       queries
         .update(outbox)
@@ -530,7 +529,7 @@ describe('several deliverers', () => {
     expect(eventsOf(id).at(-1)?.DetailType).toBe('user.unblocked')
   })
 
-  it('that were held up take no row away from who has taken over', async () => {
+  it('that lost their claim settle no row of its new owner', async () => {
     const { id, path, username } = await signedIn()
     await deliverAll()
     cognito.onDone = async (call) => {
@@ -551,7 +550,7 @@ describe('several deliverers', () => {
     expect(await waiting(id)).toEqual([])
   })
 
-  it('that were held up for so long that another took over leave no old password in the pool', async () => {
+  it('that lost their claim leave no outdated password in the pool', async () => {
     const { id, path, username } = await signedIn()
     cognito.onDone = async (call) => {
       if (call === `AdminSetUserPassword ${username}`)
@@ -568,15 +567,15 @@ describe('several deliverers', () => {
   })
 })
 
-it('very many changes of a user that cannot be told hold up nobody else, and are not looked at each second', async () => {
+it('thousands of undeliverable rows of one user delay no other user, and are deferred together', async () => {
   await deliverAll()
   const [stuck, other] = [await service.makeUser(), await service.makeUser()]
   await db.query((queries) => queries.delete(outbox))
-  // As it is most of the time: what PostgreSQL knows is that there is next to nothing, and so are its plans.
+  // PostgreSQL plans for a nearly empty table, which is its usual state.
   await db.query((queries) => queries.execute(sql`VACUUM ANALYZE outbox`))
   for (let round = 0; round < 10; round++) await deliverAll()
   const dueAt = new Date(Date.now() + 240_000)
-  // More than are looked at at once, due since before the other's. The first has been refused often.
+  // More rows than a claim examines, due before the other user's. The first has failed often.
   await db.query((queries) =>
     queries.execute(sql`
       INSERT INTO outbox (event_id, user_id, type, data, pool_pending, bus_pending, bus_due_at)
@@ -594,7 +593,7 @@ it('very many changes of a user that cannot be told hold up nobody else, and are
 })
 
 describe('an outbox that lags', () => {
-  it('is seen in /ready, which is ready all the same', async () => {
+  it('is reported by /ready, which stays ready', async () => {
     const { id } = await service.makeUser()
     const ready = async () => await service.call<Record<string, unknown>>('GET', '/ready', { token: null })
     expect(await ready()).toMatchObject({ status: 200, body: { outbox: { state: 'up' } } })

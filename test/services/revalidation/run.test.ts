@@ -1,5 +1,4 @@
-// The daily revalidation: finds and mends what has drifted, whatever stops it, and finds nothing where the
-// cache's protocol was kept.
+// The daily revalidation repairs drifted entries, whichever fault stops it, and finds none without injected drift.
 
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -16,12 +15,12 @@ import { startRedis } from '../../support/redis.ts'
 import { type Service, startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
-/** A service on a Redis of its own, and a hand in that Redis. */
+/** Starts a service on its own Redis, and a client of that Redis. */
 async function start(): Promise<{ service: Service; redis: Redis; keyOf: (id: string) => Promise<string> }> {
   const server = await startRedis()
   onTestFinished(server.kill)
   const service = await startService({ env: { REDIS_URL: server.url } })
-  // A machine's: of a person the name would be in the cache too.
+  // A machine's token, because the username of a person would be cached too.
   service.tokens.admin = await service.issuer.machineToken('users/write')
   const redis = new Redis(server.url)
   onTestFinished(() => redis.disconnect())
@@ -39,7 +38,7 @@ const counts = ({ durationMs: _, ...rest }: Revalidation) => rest
 const nothing = { scanned: 0, fresh: 0, repaired: 0, dropped: 0, orphans: 0, isFinished: true }
 
 describe('entries', () => {
-  it('that say what the database says are left as they are', async () => {
+  it('that match the database are kept', async () => {
     const { service } = await start()
     const users = await cached(service, 30)
     await service.call('GET', `/user/${randomUUID()}`)
@@ -48,7 +47,7 @@ describe('entries', () => {
       expect((await service.call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('hit')
   })
 
-  it('of users with as much as they may have do not make it stop', async () => {
+  it('of users of the maximum size are compared', async () => {
     const { service } = await start()
     const contacts = Array.from({ length: 50 }, () => ({
       contact_type: 'WORK',
@@ -60,7 +59,7 @@ describe('entries', () => {
     expect(counts(await revalidate(service.connections))).toEqual({ ...nothing, scanned: 90, fresh: 90 })
   })
 
-  it('that have drifted are mended: old ones, those of erased users, and ids that are known by now', async () => {
+  it('that have drifted are removed: old ones, those of erased users, and outdated negative ones', async () => {
     const { service, redis, keyOf } = await start()
     const [old, erased, fine, missed] = (await cached(service, 4)) as [User, User, User, User]
     const forged = { ...old, name: 'from long ago', version: 0 }
@@ -83,14 +82,14 @@ describe('entries', () => {
     expect(await read(missed)).toEqual([200, 'miss', 1])
     expect(await read(fine)).toEqual([200, 'hit', 1])
     expect((await read(erased))[0]).toBe(404)
-    // In one line or more: of those just made the record may not have been taken back yet.
-    const told = service.log.filter(({ message }) => message.includes('had drifted'))
-    expect(new Set(told.map(({ level }) => level))).toEqual(new Set(['error']))
-    expect(told.reduce((sum, { fields }) => sum + Number(fields.count), 0)).toBe(3)
+    // In one line or more, because the record of a recent write may still exist.
+    const driftLines = service.log.filter(({ message }) => message.includes('had drifted'))
+    expect(new Set(driftLines.map(({ level }) => level))).toEqual(new Set(['error']))
+    expect(driftLines.reduce((sum, { fields }) => sum + Number(fields.count), 0)).toBe(3)
     expect(counts(await revalidate(service.connections))).toMatchObject({ fresh: 4, repaired: 0, dropped: 0 })
   }, 60_000)
 
-  it('of callers are mended: who is blocked by now, signed in too early, or has another record', async () => {
+  it('of usernames are removed if they miss a block, an end of sessions, or another owner', async () => {
     const { service, redis } = await start()
     const names = ['blocked', 'early', 'fine', 'gone', 'late'].map((name) => `${name}.${randomUUID()}`)
     const [blocked, early, , gone] = await Promise.all(
@@ -111,7 +110,7 @@ describe('entries', () => {
       )
       await queries.execute(`DELETE FROM users WHERE id = '${gone?.id}'`)
     })
-    // It asks for a later sign-in than the database does: nobody is let in by it.
+    // It rejects more sessions than the database, so it admits no caller.
     const [key = ''] = await redis.keys(`*:name:${names[4]}`)
     const entry = (await redis.get(key)) ?? ''
     await redis.set(key, entry.replace(/}$/, ',"validFromMs":1000}'))
@@ -123,16 +122,16 @@ describe('entries', () => {
       repaired: 2,
       dropped: 1,
     })
-    const told = service.log.filter(({ message }) => message.includes('had drifted'))
-    expect(told.reduce((sum, { fields }) => sum + Number(fields.count), 0)).toBe(3)
-    for (const name of names) expect(JSON.stringify(told)).not.toContain(name)
-    // What the process itself still remembers is over in half a second.
+    const driftLines = service.log.filter(({ message }) => message.includes('had drifted'))
+    expect(driftLines.reduce((sum, { fields }) => sum + Number(fields.count), 0)).toBe(3)
+    for (const name of names) expect(JSON.stringify(driftLines)).not.toContain(name)
+    // The process keeps its own copy for half a second.
     await until('the blocked one to be refused', async () => (await call(0)) === 401)
     await until('the early one to be refused', async () => (await call(1)) === 401)
     expect(await call(2)).toBe(403)
   })
 
-  it('of a caller that a recorded write is about to remove have not drifted', async () => {
+  it('of usernames with a recorded invalidation have not drifted', async () => {
     const { service, redis } = await start()
     const { username, id } = await service.makeUser()
     const token = await service.issuer.token({ username })
@@ -149,12 +148,12 @@ describe('entries', () => {
     expect(await redis.exists(key)).toBe(0)
   })
 
-  it('that a recorded write is about to remove have not drifted, and are gone afterwards', async () => {
+  it('with a recorded invalidation have not drifted, and are removed by it', async () => {
     const { service, redis, keyOf } = await start()
     const [user] = (await cached(service, 1)) as [User]
     const key = await keyOf(user.id)
     const old = await redis.get(key)
-    // Committed by a server that died before it came to the removal.
+    // Committed by a server that crashed before the invalidation.
     await service.connections.db.transaction(async (queries) => {
       await queries.execute(`UPDATE users SET version = 2 WHERE id = '${user.id}'`)
       await queries.execute(`INSERT INTO cache_invalidations (user_id) VALUES ('${user.id}')`)
@@ -164,7 +163,7 @@ describe('entries', () => {
     expect(await redis.get(key)).toBeNull()
   })
 
-  it('of users who are written all the while have not drifted', async () => {
+  it('of users under constant writes have not drifted', async () => {
     const { service } = await start()
     const users = await cached(service, 20)
     let isOver = false
@@ -186,13 +185,13 @@ describe('entries', () => {
 })
 
 describe('a run that is stopped', () => {
-  it('is gone on with by the next, which sees what the first has not', async () => {
+  it('is continued by the next, which compares the remaining entries', async () => {
     const { service, redis } = await start()
     await cached(service, 10)
     const [someKey = ''] = await redis.keys('*:user:*')
     const prefix = someKey.slice(0, -36)
     const pipeline = redis.pipeline()
-    // Ids that nobody has, remembered as such.
+    // Negative entries.
     for (let at = 0; at < 5_000; at++) pipeline.set(`${prefix}${randomUUID()}`, '0\n')
     await pipeline.exec()
 
@@ -205,17 +204,17 @@ describe('a run that is stopped', () => {
     expect(first.scanned).toBeLessThan(3_000)
     const second = await revalidate(service.connections)
     expect(second.isFinished).toBe(true)
-    // Each entry at least once in both together, and not all of them twice.
+    // Both runs together compare each entry at least once, and not all of them twice.
     expect(second.scanned).toBeGreaterThanOrEqual(5_010)
     expect(second.scanned).toBeLessThan(7_000)
-    // What was finished is begun anew.
+    // A finished revalidation starts over.
     expect((await revalidate(service.connections)).scanned).toBeGreaterThanOrEqual(5_010)
   })
 
-  it('by SIGKILL, again and again, leaves nothing that the last one does not see', async () => {
+  it('by SIGKILL, repeatedly, leaves no entry uncompared', async () => {
     const { service, redis, keyOf } = await start()
     const [user] = (await cached(service, 1)) as [User]
-    // Whatever process finds it removes the entry once more.
+    // Every process that finds the record removes the entry again.
     await until('the record of its creation to be taken back', async () => {
       const found = await service.connections.db.query((queries) =>
         queries.execute('SELECT 1 FROM cache_invalidations'),
@@ -251,7 +250,7 @@ describe('a run that is stopped', () => {
     expect(await redis.keys('*')).toEqual([`${prefix}${user.id}`])
   }, 60_000)
 
-  it('by its time says so, and two at once do no harm', async () => {
+  it('at its time limit reports it, and two concurrent runs do no harm', async () => {
     const { service } = await start()
     await cached(service, 10)
     expect((await revalidate(service.connections, { stopAt: performance.now() })).isFinished).toBe(false)
@@ -259,7 +258,7 @@ describe('a run that is stopped', () => {
     for (const run of both) expect(run).toMatchObject({ scanned: 10, fresh: 10, isFinished: true })
   })
 
-  it('by a Redis that goes away fails, and the next one finishes', async () => {
+  it('by an unreachable Redis fails, and the next one finishes', async () => {
     const server = await startRedis()
     const service = await startService({ env: { REDIS_URL: server.url } })
     await cached(service, 3)
@@ -273,7 +272,7 @@ describe('a run that is stopped', () => {
 })
 
 describe('avatars', () => {
-  it('that no user has are removed when they are old, and no others', async () => {
+  it('that no user has are removed once they are old, and no others', async () => {
     const service = await startService()
     const { avatars, db } = service.connections
     const hashes = ['a', 'b', 'c'].map((digit) => digit.repeat(64))
@@ -297,7 +296,7 @@ describe('avatars', () => {
     expect(await avatars.read(keyOf(gone, old))).toBeUndefined()
   })
 
-  it('that are another database’s are left alone, unless somebody says that they are not', async () => {
+  it('of another database are kept, unless the option to remove most is given', async () => {
     const service = await startService()
     const yesterday = new Date(Date.now() - 86_400_000)
     const keys = Array.from({ length: 30 }, () => `avatars/${randomUUID()}/${'0'.repeat(64)}.webp`)
@@ -311,7 +310,7 @@ describe('avatars', () => {
   })
 })
 
-it('the log line is one that CloudWatch makes metrics of', async () => {
+it('logs the result as CloudWatch metrics', async () => {
   const service = await startService()
   await revalidate(service.connections)
   const line = service.log.find(({ message }) => message === 'revalidation')?.fields as {
@@ -325,12 +324,12 @@ it('the log line is one that CloudWatch makes metrics of', async () => {
     expect(line).toHaveProperty(name)
 })
 
-it('the walk waits after a step that took far longer than the quickest, for as many things', async () => {
+it('pauses after a step that took far longer than the fastest, for the same number of things', async () => {
   const pace = createPace()
   const waits = (count: number, tookMs: number) =>
     Promise.race([pace(count, tookMs).then(() => false), immediate(true)])
   expect([await waits(500, 40), await waits(500, 10), await waits(500, 39)]).toEqual([false, false, false])
   expect(await waits(500, 60)).toBe(true)
-  // As many more as it takes longer, or so few that their number hardly matters.
+  // Proportionally longer for more things, or too few things to matter.
   expect([await waits(1_000, 60), await waits(3, 60)]).toEqual([false, false])
 })

@@ -1,5 +1,5 @@
-// Many at once: every acknowledged write is there, none is mixed with another, and nobody reads backwards.
-// Two servers on one PostgreSQL, Redis and S3.
+// Concurrent requests: every acknowledged write is kept, writes never mix, and no read returns an older version.
+// Two servers share one PostgreSQL, Redis and S3.
 import { tmpdir } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -33,7 +33,7 @@ const serverEnv = {
 const password = 'a-good-password'
 
 const at = (turn: number) => services[turn % 2] as (typeof services)[number]
-/** Runs `count` pieces of work, `width` at a time. */
+/** Calls `work` `count` times, with `width` calls at a time. */
 async function crowd(count: number, width: number, work: (turn: number) => Promise<void>): Promise<void> {
   let next = 0
   await Promise.all(
@@ -44,12 +44,12 @@ async function crowd(count: number, width: number, work: (turn: number) => Promi
 }
 const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
 
-it('ten thousand mixed requests: every acknowledged write is there, no username is double, nothing is 5xx', async () => {
-  /** What the last acknowledged write of each user said; one writer a user, so that it is known. */
+it('ten thousand mixed requests keep every acknowledged write and unique usernames, without a 5xx', async () => {
+  /** The last acknowledged state of each user, which is known because each user has one writer. */
   const known = new Map<string, User>()
   const erased = new Set<string>()
   const seen = new Map<number, number>()
-  // Processes of their own: clients in the same one would take the time that they wait for.
+  // Separate processes, because clients in the same process would delay the servers.
   const servers = await Promise.all([startServer(tmpdir(), serverEnv), startServer(tmpdir(), serverEnv)])
   for (const { stop } of servers) onTestFinished(stop)
   const call = async (turn: number, method: string, path: string, { json, headers }: CallOptions = {}) => {
@@ -67,7 +67,7 @@ it('ten thousand mixed requests: every acknowledged write is there, no username 
     return { status: response.status, headers: response.headers, body, text }
   }
   const send = async (turn: number, method: string, path: string, options?: CallOptions) => {
-    // What is too much at once has had no effect, and may be asked for again: not by all at the same moment.
+    // A 429 has had no effect, so retry after a random pause.
     for (;;) {
       const answer = await call(turn, method, path, options)
       seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
@@ -80,7 +80,7 @@ it('ten thousand mixed requests: every acknowledged write is there, no username 
   const contested = Array.from({ length: 20 }, () => uniqueName('Straße'))
   const winners = new Map<string, number>()
 
-  // Each client has one user of its own after another, and reads those of all.
+  // Each client owns one user after another, and reads the users of all.
   const clients = 500
   await crowd(clients, clients, async (client) => {
     let mine: User | undefined
@@ -93,7 +93,7 @@ it('ten thousand mixed requests: every acknowledged write is there, no username 
           await send(turn, 'POST', '/user', {
             json: {
               username: uniqueName(),
-              // Most bring a hash along: hashing a thousand passwords takes longer than all else.
+              // Most send a hash, because hashing a thousand passwords would dominate the test.
               ...(client % 10 === 0 ? { password } : { password_hash }),
               contacts: [{ contact_type: 'WORK', value: `c ${turn}` }],
             },
@@ -139,7 +139,7 @@ it('ten thousand mixed requests: every acknowledged write is there, no username 
         expect((await send(turn, 'GET', `/user?limit=5&sort=-updated_at`)).status).toBe(200)
       } else {
         const { status, body } = await send(turn, 'GET', `/user/${mine.id}`)
-        // On either server, whoever filled the cache: what was acknowledged, and nothing older.
+        // Either server returns the acknowledged state, whichever filled the cache.
         expect(status).toBe(200)
         expect(body).toEqual(mine)
         if (other) expect([200, 404]).toContain((await send(turn, 'GET', `/user/${other}`)).status)
@@ -154,8 +154,8 @@ it('ten thousand mixed requests: every acknowledged write is there, no username 
   for (const name of contested) expect([name, winners.get(name)]).toEqual([name, 1])
 }, 300_000)
 
-describe('of writes at the same moment', () => {
-  it('two PUTs with the same If-Match: exactly one wins, the other is 412', async () => {
+describe('of concurrent writes', () => {
+  it('two PUTs with the same If-Match get one 200 and one 412', async () => {
     for (let round = 0; round < 20; round++) {
       const user = await makeUser()
       const answers = await Promise.all(
@@ -172,7 +172,7 @@ describe('of writes at the same moment', () => {
     }
   })
 
-  it('fifty creations of one name in any case and form: exactly one wins, the others are 409', async () => {
+  it('fifty creations of one name in any case and form get one 201, and 409 else', async () => {
     const name = uniqueName('Ångström.ﬁ')
     const forms = [
       name,
@@ -189,7 +189,7 @@ describe('of writes at the same moment', () => {
     expect(statuses(answers)).toEqual([201, ...Array<number>(49).fill(409)])
   })
 
-  it('twenty renamings to one name: exactly one wins, the others keep theirs', async () => {
+  it('of twenty renames to one name exactly one wins, and the others keep their names', async () => {
     const users = await Promise.all(Array.from({ length: 20 }, () => makeUser()))
     const username = uniqueName('wanted')
     const answers = await Promise.all(
@@ -202,7 +202,7 @@ describe('of writes at the same moment', () => {
       )
   })
 
-  it('two that swap their names never end with one name twice', async () => {
+  it('two users who swap names never get the same name', async () => {
     const [one, other] = [await makeUser(), await makeUser()]
     const answers = await Promise.all([
       first.call('PATCH', `/user/${one.id}`, { json: { username: other.username } }),
@@ -213,7 +213,7 @@ describe('of writes at the same moment', () => {
     expect(new Set(await Promise.all(names)).size).toBe(2)
   })
 
-  it('forty PUTs of contacts: what is left is one writer’s, whole, and the versions count them all', async () => {
+  it('forty PUTs of contacts leave those of one writer, and count forty versions', async () => {
     const user = await makeUser()
     const contactsOf = (writer: number) =>
       Array.from({ length: (writer % 7) + 1 }, (_, n) => ({ contact_type: 'WORK', value: `${writer}/${n}` }))
@@ -254,7 +254,7 @@ describe('of writes at the same moment', () => {
     })
   })
 
-  it('an erasure among changes: what is acknowledged after it is nothing, and nothing is left', async () => {
+  it('an erasure among changes wins, and no change is acknowledged after it', async () => {
     for (let round = 0; round < 10; round++) {
       const user = await makeUser({ contacts: [{ contact_type: 'WORK', value: 'x' }] })
       const answers = await Promise.all([
@@ -270,7 +270,7 @@ describe('of writes at the same moment', () => {
     }
   })
 
-  it('uploads: the user’s path is one of theirs, its object is there, and the others are gone', async () => {
+  it('uploads leave one of their paths with its object, and no other objects', async () => {
     const user = await makeUser()
     const images = await Promise.all(['#f00', '#0f0', '#00f', '#ff0', '#0ff', '#f0f'].map(png))
     const answers = await Promise.all(
@@ -290,7 +290,7 @@ describe('of writes at the same moment', () => {
     expect(answers.map(({ body }) => body.file_path)).toContain(avatar)
   })
 
-  it('uploads of the same image and its removal: the path and the object agree', async () => {
+  it('uploads of the same image and its removal leave path and object consistent', async () => {
     const body = await png('#123')
     for (let round = 0; round < 8; round++) {
       const user = await makeUser()
@@ -307,7 +307,7 @@ describe('of writes at the same moment', () => {
   })
 })
 
-it('nobody ever reads an older version than was acknowledged before the read began, on either server', async () => {
+it('no read on either server returns a version older than one acknowledged before it', async () => {
   const user = await makeUser()
   let acknowledged = 1
   let isOver = false

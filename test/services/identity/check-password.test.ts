@@ -1,5 +1,4 @@
-// Checking passwords: who is let in, that the three kinds of no are one, that old hashes are renewed, and that
-// guessing is slow without locking anybody out.
+// Password checks: all refusals look the same, outdated hashes are renewed, and throttling locks no user out.
 import { eq } from 'drizzle-orm'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Database } from '../../../src/connection/postgres/database.ts'
@@ -9,7 +8,7 @@ import { checkPassword } from '../../../src/services/identity/check-password.ts'
 import { hashPassword } from '../../../src/services/identity/passwords.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 
-// The real library, with its checks counted: they are what takes time.
+// The real library, with its checks counted, because they determine the time.
 const verified = vi.hoisted(() => ({ hashes: [] as string[] }))
 vi.mock('@node-rs/argon2', async (original) => {
   const real = await original<typeof import('@node-rs/argon2')>()
@@ -41,7 +40,7 @@ const rowOf = async (id: string) => {
 // bcrypt of `a-good-password`, made by Python's bcrypt 4.0.1.
 const old = '$2b$04$pTuPDDkSMmJ17wSlorNh0.uKlemNGWykQnKqPedLIyz8QMzRK/0Ly'
 
-/** Does something before the nth query of a check. */
+/** Runs `work` before the nth query of a check. */
 const meanwhile = (nth: number, work: () => Promise<unknown>): typeof connections => {
   let queries = 0
   const db: Database = {
@@ -56,14 +55,14 @@ const meanwhile = (nth: number, work: () => Promise<unknown>): typeof connection
 }
 
 describe('a password check', () => {
-  it('lets in whoever knows the password, however the name is written', async () => {
+  it('accepts the right password for every spelling of the username', async () => {
     const user = await makeUser({ username: uniqueName('Straße') })
     const found = { id: user.id, username: user.username }
     for (const name of [user.username, user.username.toUpperCase(), user.username.normalize('NFD')])
       expect(await check(name)).toEqual(found)
   })
 
-  it('says no to a wrong password, a blocked user and an unknown one, after one check each of the same kind', async () => {
+  it('refuses a wrong password, a blocked user and an unknown one after one check of the same cost each', async () => {
     const user = await makeUser()
     const blocked = await makeUser({ status: 'BLOCKED' })
     expect(await check(user.username, `${password}.`)).toBeUndefined()
@@ -75,7 +74,7 @@ describe('a password check', () => {
       expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$.{22}\$.{43}$/)
   })
 
-  it('says no to what can be no name or password, with a check all the same', async () => {
+  it('refuses impossible names and passwords, after a check too', async () => {
     const { username } = await makeUser()
     const tries = [
       ['', password],
@@ -91,7 +90,7 @@ describe('a password check', () => {
     expect(verified.hashes).toHaveLength(tries.length)
   })
 
-  it('takes a block, a rename, a new password or an erasure that comes while it is under way', async () => {
+  it('respects a concurrent block, rename, new password or erasure', async () => {
     const changes = [
       { status: 'BLOCKED' },
       { username: uniqueName() },
@@ -107,7 +106,7 @@ describe('a password check', () => {
 })
 
 describe('another system’s hash', () => {
-  it('is replaced by ours at the first right try, and the user has not changed by it', async () => {
+  it('is renewed at the first successful check, without changing the user’s version', async () => {
     const { id, username } = await makeUser({ password: undefined, password_hash: old })
     expect(await check(username, 'wrong')).toBeUndefined()
     expect((await rowOf(id)).passwordHash).toBe(old)
@@ -120,7 +119,7 @@ describe('another system’s hash', () => {
     expect((await rowOf(id)).passwordHash).toBe(passwordHash)
   })
 
-  it('is not put in the place of a password that was changed meanwhile', async () => {
+  it('does not replace a concurrently changed password when renewed', async () => {
     const { id, username } = await makeUser({ password: undefined, password_hash: old })
     const ctx = meanwhile(3, () => call('PATCH', `/user/${id}`, { json: { password: 'another-password' } }))
     expect(await check(username, password, undefined, ctx)).toEqual({ id, username })
@@ -128,7 +127,7 @@ describe('another system’s hash', () => {
     expect(await check(username, 'another-password')).toEqual({ id, username })
   })
 
-  it('of many right tries at once is renewed, and all are let in', async () => {
+  it('is renewed by concurrent successful checks, which all succeed', async () => {
     const { id, username } = await makeUser({ password: undefined, password_hash: old })
     const answers = await Promise.all(Array.from({ length: 5 }, () => check(username)))
     expect(answers).toEqual(answers.map(() => ({ id, username })))
@@ -136,7 +135,7 @@ describe('another system’s hash', () => {
     expect(await check(username)).toEqual({ id, username })
   })
 
-  it('stays where the database cannot store a new one, and its user is let in', async () => {
+  it('is kept if the database cannot store a new one, and the check succeeds', async () => {
     const { id, username } = await makeUser({ password: undefined, password_hash: old })
     const ctx = meanwhile(3, () => Promise.reject(new Error('away')))
     expect(await check(username, password, undefined, ctx)).toEqual({ id, username })
@@ -144,7 +143,7 @@ describe('another system’s hash', () => {
   })
 })
 
-describe('a bcrypt hash, which compares 72 bytes only', () => {
+describe('a bcrypt hash, which covers 72 bytes only', () => {
   // Made by Python's bcrypt 4.0.1 of a passphrase of 92 bytes, and of its first 72 and 71.
   const passphrase =
     'correct horse battery staple and the mouse that ran up the clock when it struck one, a long!'
@@ -157,14 +156,14 @@ describe('a bcrypt hash, which compares 72 bytes only', () => {
   it.each([92, 72] as const)('is kept as it is for a passphrase of %i bytes', async (length) => {
     const own = passphrase.slice(0, length)
     const { id, username } = await makeUser({ password: undefined, password_hash: hashes[length] })
-    // Bytes that bcrypt does not read cannot be told to be wrong; they must not become the password.
+    // Bytes that bcrypt ignores may be wrong, so they must not become part of the password.
     for (const tried of [`${own.slice(0, 72)}wrong`, own, passphrase.slice(0, 72), own])
       expect(await check(username, tried), tried).toEqual({ id, username })
     expect(await check(username, own.slice(0, 71))).toBeUndefined()
     expect((await rowOf(id)).passwordHash).toBe(hashes[length])
   })
 
-  it('is renewed for one that it has compared to its end', async () => {
+  it('is renewed for a passphrase that it covers completely', async () => {
     const { id, username } = await makeUser({ password: undefined, password_hash: hashes[71] })
     expect(await check(username, `${passphrase.slice(0, 71)}.`)).toBeUndefined()
     expect(await check(username, passphrase.slice(0, 71))).toEqual({ id, username })
@@ -176,7 +175,7 @@ describe('the spelling of a password', () => {
   const composed = 'Gr\u00fc\u00dfe an Zo\u00eb'
   const decomposed = composed.normalize('NFD').replace(' ', '\u00a0')
 
-  it('does not matter, where it was set and where it is given', async () => {
+  it('does not matter, neither when set nor when checked', async () => {
     const [one, other] = await Promise.all([
       makeUser({ password: composed }),
       makeUser({ password: decomposed }),
@@ -189,7 +188,7 @@ describe('the spelling of a password', () => {
     expect((await call('PATCH', `/user/${one.id}`, { token, json })).status).toBe(200)
   })
 
-  it('may be the one that an older hash is of; that hash is then renewed, and any spelling fits', async () => {
+  it('may be that of an older hash, which is then renewed so that any spelling matches', async () => {
     // Of the decomposed spelling, by Python's bcrypt 4.0.1 and by Argon2 with today's parameters.
     const imported = '$2b$04$k8rv3yftT3SmYhp2v7t0uewPLuwb7N6r258bcKmhHk9XtedeQ4xqa'
     for (const password_hash of [imported, await hashPassword('test', decomposed)]) {
@@ -201,7 +200,7 @@ describe('the spelling of a password', () => {
     }
   })
 
-  it('costs as many checks whoever is asked about', async () => {
+  it('costs the same number of checks for every user', async () => {
     const [user, blocked] = [await makeUser(), await makeUser({ password: composed, status: 'BLOCKED' })]
     for (const name of [user.username, blocked.username, uniqueName()]) {
       verified.hashes = []
@@ -211,8 +210,8 @@ describe('the spelling of a password', () => {
   })
 })
 
-describe('guessing', () => {
-  it('at one name is refused once more tries wait than are taken in the longest wait, known or not', async () => {
+describe('throttling', () => {
+  it('rejects attempts at one name beyond the longest wait, whether the name is known or not', async () => {
     const { username } = await makeUser()
     for (const name of [username, uniqueName()]) {
       const tries = await Promise.allSettled(Array.from({ length: 40 }, () => check(name, 'wrong')))
@@ -224,7 +223,7 @@ describe('guessing', () => {
     }
   })
 
-  it('from one source does not keep the user out who comes from another', async () => {
+  it('of one source does not lock out the user at another source', async () => {
     const { id, username } = await makeUser()
     const attacker = uniqueName('10.0.0')
     const flood = Array.from({ length: 100 }, () => check(username, 'wrong', attacker))
@@ -233,7 +232,7 @@ describe('guessing', () => {
     expect((await tries).filter(({ status }) => status === 'rejected').length).toBeGreaterThan(50)
   })
 
-  it('from everywhere does not keep the user out who comes from where it was right before', async () => {
+  it('of all sources does not lock out the user at a source of an earlier sign-in', async () => {
     const { id, username } = await makeUser()
     const home = uniqueName('192.0.2')
     expect(await check(username, password, home)).toEqual({ id, username })
@@ -246,7 +245,7 @@ describe('guessing', () => {
     await tries
   })
 
-  it('at the own present password is slowed down, and nobody else is by it', async () => {
+  it('slows attempts at the own current password, and delays no other user', async () => {
     const [me, other] = [await makeUser(), await makeUser()]
     const guess = async (user: User) =>
       call('PATCH', `/user/${user.id}`, {
