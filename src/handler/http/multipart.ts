@@ -90,7 +90,8 @@ function findParts(body: Buffer, boundary: string): { pieces: Buffer[]; parts: n
 
 /** @throws Error that the parser reports */
 async function parse(pieces: Buffer[], boundary: string): Promise<{ files: Buffer[]; parts: number }> {
-  const { Busboy } = await import('@fastify/busboy')
+  // A bundle gives a CommonJS package's names below `default` only.
+  const { Busboy } = (await import('@fastify/busboy')).default
   const parser = new Busboy({
     headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
     limits: { parts: partsMax, headerPairs: headerPairsMax, headerSize: headerBytesMax },
