@@ -9,7 +9,7 @@ import { decodeJwt } from 'jose'
 import { inject } from 'vitest'
 import { type Connections, openConnections } from '../../src/connection/open.ts'
 import { openTokenVerifier } from '../../src/connection/tokens/token-verifier.ts'
-import type { GatewayAnswer } from '../../src/handler/lambda/gateway-event.ts'
+import type { GatewayReply } from '../../src/handler/lambda/gateway-event.ts'
 import { startNodeServer } from '../../src/handler/node/http-server.ts'
 import type { User } from '../../src/model/user.ts'
 import type { Logger } from '../../src/platform/logger.ts'
@@ -228,7 +228,7 @@ async function startLambda(
       const claims = await claimsOf(request)
       const answer = (await invoke(
         await (kind === 'rest' ? restEvent(request, claims) : httpEvent(request, claims)),
-      )) as GatewayAnswer
+      )) as GatewayReply
       // The client is at the stage's address, and reads paths of the host relative to it.
       const headers = Object.entries(answer.headers).map(([name, value]): [string, string] => [
         name,

@@ -1,4 +1,4 @@
-// The API's description as a page to read and to try: Swagger UI, served from this machine.
+// The API reference as a page: Swagger UI, served by the Node server itself.
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -39,7 +39,7 @@ const files: Record<string, string> = {
   'favicon-32x32.png': 'image/png',
 }
 
-// Swagger UI styles its elements inline; scripts come from this server only.
+// Swagger UI needs inline styles. Scripts may only come from this server.
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 

@@ -1,19 +1,18 @@
-// Reads the one file of a multipart/form-data body (RFC 7578). A streaming parser does the work. Before it sees
-// a byte, the delimiter lines are found here: that bounds the parts and removes the padding it does not know.
+// Reads the one file of a multipart/form-data body (RFC 7578). Busboy parses it. The delimiter lines are found here first,
+// to limit the number of parts and to remove padding that Busboy does not support.
 import { MIMEType } from 'node:util'
 import { type Fault, invalid } from '../../model/errors.ts'
 
-// Clients send a handful of fields beside the file. The parser makes a stream for each part.
+// Clients send a few fields beside the file. The limit exists because the parser creates a stream for each part.
 const partsMax = 20
 const headerBytesMax = 8 * 1024
 const headerPairsMax = 30
-// Parsing takes a few milliseconds and waits for nothing, so this only ends a parser that is stuck.
+// Parsing takes milliseconds and does no I/O, so only a hanging parser reaches this limit.
 const parseMsMax = 5_000
 
 /**
- * @param body the whole body, in memory
- * @returns the file's bytes. An empty part without a filename is none: browsers send it for an input left empty
- * @throws ServiceError `invalid` for a body that is not well-formed, has too many parts or not exactly one file
+ * @returns the file's bytes. An empty part without a filename is not a file: browsers send it for an empty input.
+ * @throws ServiceError `invalid` if the body is malformed, has too many parts or not exactly one file
  */
 export async function readFormFile(
   { buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>,
@@ -27,20 +26,20 @@ export async function readFormFile(
     })
   const { pieces, parts } = findParts(Buffer.from(buffer, byteOffset, byteLength), boundary)
   const form = await parse(pieces, boundary).catch(() => undefined)
-  // The parser skips parts that it cannot read, which would hide a second file.
+  // The parser skips parts that it cannot read, and could skip a second file.
   if (form?.parts !== parts) throw invalid(malformed)
   const [file, ...more] = form.files
-  if (!file || more.length > 0) throw invalid({ pointer: '', message: 'must hold exactly one file' })
+  if (!file || more.length > 0) throw invalid({ pointer: '', message: 'must contain exactly one file' })
   return file
 }
 
 const malformed: Fault = {
   pointer: '',
   message:
-    'is not well-formed multipart/form-data: lines must end with CRLF, each part needs Content-Disposition: form-data, and the last line is the boundary between two pairs of dashes',
+    'must be well-formed multipart/form-data: end lines with CRLF, give each part Content-Disposition: form-data, and close with the boundary between two pairs of dashes',
 }
 
-/** Senders use more characters than RFC 2046, section 5.1.1, has; these can be quoted as they are. */
+/** Clients use more characters than RFC 2046, section 5.1.1, allows. These need no escape within quotes. */
 const boundaryForm = /^(?:(?!["\\])[ -~]){1,70}$/
 
 function readBoundary(contentType: string): string | undefined {
@@ -53,9 +52,9 @@ function readBoundary(contentType: string): string | undefined {
 }
 
 /**
- * Finds the delimiter lines. RFC 2046, section 5.1.1: a delimiter is at the start of a line, and spaces and tabs may
- * follow it; what comes before the first and after the last is ignored.
- * @returns the body as pieces without that padding, up to the last delimiter, and how many parts it has
+ * Finds the delimiter lines (RFC 2046, section 5.1.1). A delimiter starts a line, and spaces and tabs may follow it.
+ * Text before the first and after the last delimiter is ignored.
+ * @returns the body in pieces without that padding, up to the last delimiter, and the number of its parts
  */
 function findParts(body: Buffer, boundary: string): { pieces: Buffer[]; parts: number } {
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
@@ -69,15 +68,14 @@ function findParts(body: Buffer, boundary: string): { pieces: Buffer[]; parts: n
       pieces.push(body.subarray(from, end + 2))
       return { pieces, parts }
     }
-    if (++parts > partsMax)
-      throw invalid({ pointer: '', message: `has too many parts; at most ${partsMax} are taken` })
+    if (++parts > partsMax) throw invalid({ pointer: '', message: `must have at most ${partsMax} parts` })
     let next = end
     while (body[next] === 0x20 || body[next] === 0x09) next++
     if (body.toString('latin1', next, next + 2) !== '\r\n') break
     if (!body.subarray(next, next + headerBytesMax).includes('\r\n\r\n'))
       throw invalid({
         pointer: '',
-        message: `has a part whose headers do not end within ${headerBytesMax} bytes; an empty line must end them`,
+        message: `must have at most ${headerBytesMax} bytes of headers in each part, ended by an empty line`,
       })
     pieces.push(body.subarray(from, end))
     from = next
@@ -88,7 +86,7 @@ function findParts(body: Buffer, boundary: string): { pieces: Buffer[]; parts: n
   throw invalid(malformed)
 }
 
-/** @throws Error that the parser reports */
+/** @throws Error as the parser reports it */
 async function parse(pieces: Buffer[], boundary: string): Promise<{ files: Buffer[]; parts: number }> {
   // A bundle gives a CommonJS package's names below `default` only.
   const { Busboy } = (await import('@fastify/busboy')).default
@@ -100,7 +98,7 @@ async function parse(pieces: Buffer[], boundary: string): Promise<{ files: Buffe
   let parts = 0
   let timer: NodeJS.Timeout | undefined
   const done = new Promise<void>((resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('the multipart parser is stuck')), parseMsMax)
+    timer = setTimeout(() => reject(new Error('the multipart parser timed out')), parseMsMax)
     parser.on('file', (_field, stream, filename) => {
       parts++
       const chunks: Buffer[] = []

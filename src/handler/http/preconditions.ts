@@ -1,5 +1,5 @@
-// Conditional requests (RFC 9110, section 13): If-Match and If-None-Match, on every method alike. An ETag is the
-// user's version in quotes. No answer has Last-Modified, so conditions on dates are ignored (13.1.3, 13.1.4).
+// Conditional requests (RFC 9110, section 13): If-Match and If-None-Match, on every method. An ETag is the user's version
+// in quotes. Conditions on dates are ignored, because no answer has Last-Modified (13.1.3, 13.1.4).
 import type { Fault } from '../../model/errors.ts'
 import type { Checked } from '../../model/validate.ts'
 import type { ConditionName, Precondition } from '../../services/users/precondition.ts'
@@ -10,7 +10,7 @@ type Condition = '*' | EntityTag[]
 
 const none = { value: undefined }
 
-/** @returns no precondition when the request has no condition; a fault for each header that is malformed */
+/** @returns undefined as the value if the request has no condition; a fault for each malformed header */
 export function readPrecondition(request: HttpRequest): Checked<Precondition | undefined> {
   const ifMatchHeader = request.header('if-match')
   const ifNoneMatchHeader = request.header('if-none-match')
@@ -31,7 +31,7 @@ export function readPrecondition(request: HttpRequest): Checked<Precondition | u
   return { value: precondition }
 }
 
-/** Sections 13.1.1, 13.1.2 and 8.8.3.2. `*` matches whatever exists, with or without a version. */
+/** Sections 13.1.1, 13.1.2 and 8.8.3.2. `*` matches everything that exists, with or without a version. */
 function matches(condition: Condition, version: number | undefined, comparison: 'strong' | 'weak'): boolean {
   if (condition === '*') return true
   if (version === undefined) return false
@@ -43,7 +43,8 @@ function malformed(header: ConditionName): Fault {
   return { header, message: 'must be a version in double quotes, such as "3", a list of them, or *' }
 }
 
-// An element of the list, which may be empty (5.6.1.2), up to the next one. Linear: no two parts take the same text.
+// One list element, which may be empty (5.6.1.2), up to the next. It runs in linear time, because its parts never match
+// the same text.
 const element = /(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,[ \t]*|$)/y
 
 function parseCondition(header: string | undefined): Condition | 'malformed' | undefined {

@@ -1,10 +1,10 @@
-// The parameters of a query string, without the leniency of URLSearchParams: that turns bytes that are no UTF-8 into
-// U+FFFD and keeps a `%` that begins no escape, so that a mistake would be searched for.
+// Parses query strings strictly. URLSearchParams would replace invalid UTF-8 by U+FFFD and keep a stray `%`, and the
+// service would then search for the client's mistake.
 
 type Parameter = {
-  /** As it was sent, where it cannot be decoded. */
+  /** As sent if it cannot be decoded. */
   name: string
-  /** undefined when the name or the value is not percent-encoded UTF-8 */
+  /** undefined if the name or the value is not percent-encoded UTF-8 */
   value: string | undefined
 }
 
@@ -24,7 +24,7 @@ export function readQueryString(query: string): Parameter[] {
 function decode(text: string): string | undefined {
   try {
     const decoded = decodeURIComponent(text.replaceAll('+', ' '))
-    // API Gateway's REST events hold parameters that it has decoded, with U+FFFD for bytes that are no UTF-8.
+    // API Gateway decodes the parameters of REST events and puts U+FFFD for invalid UTF-8.
     return decoded.includes('\ufffd') ? undefined : decoded
   } catch {
     return undefined

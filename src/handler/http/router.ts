@@ -1,66 +1,67 @@
-// Finds what a path leads to. A path is compared part by part as it was sent, each part decoded once:
-// what is encoded in a part stays in it, and dots lead nowhere.
+// Finds the route of a path. It compares segment by segment, each decoded once, so that an encoded slash stays within its
+// segment. Dot segments are not resolved.
 
 export type Route = { method: string; path: string }
 export type Found<R> =
   | { route: R; parameters: string[] }
-  /** The path exists, but takes these methods only; none when it does not exist. */
+  /** The methods that the path supports instead; empty if no route has the path. */
   | { methods: string[] }
 
-type Place<R> = { parts: string[]; routes: Map<string, R>; methods: string[] }
+/** The routes of one path. A parameter's segment is empty. */
+type PathRoutes<R> = { segments: string[]; routes: Map<string, R>; methods: string[] }
 
-/** @param routes their paths as OpenAPI writes them, where a part is a text or a parameter in braces */
+/** @param routes with OpenAPI path templates, whose segments are literal text or one parameter in braces */
 export function createRouter<R extends Route>(routes: R[]): (method: string, path: string) => Found<R> {
-  const places = new Map<string, Place<R>>()
+  const byPath = new Map<string, PathRoutes<R>>()
   for (const route of routes) {
-    const place: Place<R> = places.get(route.path) ?? {
-      parts: route.path.split('/').map((part) => (part.startsWith('{') ? '' : part)),
+    const entry: PathRoutes<R> = byPath.get(route.path) ?? {
+      segments: route.path.split('/').map((segment) => (segment.startsWith('{') ? '' : segment)),
       routes: new Map(),
       methods: [],
     }
-    places.set(route.path, place)
-    // Whoever answers GET answers HEAD: the same without the body.
+    byPath.set(route.path, entry)
+    // HEAD is served like GET, and the entries leave out the body.
     for (const method of route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]) {
-      place.routes.set(method, route)
-      place.methods.push(method)
+      entry.routes.set(method, route)
+      entry.methods.push(method)
     }
   }
 
-  const list = [...places.values()]
+  const entries = [...byPath.values()]
 
   return (method, path) => {
-    const parts = path.split('/')
-    if (path.includes('%')) for (const [at, part] of parts.entries()) parts[at] = decode(part)
-    for (const place of list) {
-      const parameters = match(place.parts, parts)
+    const segments = path.split('/')
+    if (path.includes('%')) for (const [at, segment] of segments.entries()) segments[at] = decode(segment)
+    for (const entry of entries) {
+      const parameters = match(entry.segments, segments)
       if (!parameters) continue
-      const route = place.routes.get(method)
-      return route ? { route, parameters } : { methods: place.methods }
+      const route = entry.routes.get(method)
+      return route ? { route, parameters } : { methods: entry.methods }
     }
     return { methods: [] }
   }
 }
 
-/** @returns the parameters; undefined where the parts do not match */
-function match(pattern: string[], parts: string[]): string[] | undefined {
-  if (pattern.length !== parts.length) return undefined
+/** @returns the parameters, or undefined if the segments do not match */
+function match(pattern: string[], segments: string[]): string[] | undefined {
+  if (pattern.length !== segments.length) return undefined
   const parameters: string[] = []
-  // The first part is what stands before the first slash: nothing.
-  for (let at = 0; at < parts.length; at++) {
-    const part = parts[at] ?? ''
+  for (let at = 0; at < segments.length; at++) {
+    const segment = segments[at] ?? ''
+    // The segment before the first slash is empty and no parameter.
     if (at > 0 && pattern[at] === '') {
-      if (part === '') return undefined
-      parameters.push(part)
-    } else if (part !== pattern[at]) return undefined
+      if (segment === '') return undefined
+      parameters.push(segment)
+    } else if (segment !== pattern[at]) return undefined
   }
   return parameters
 }
 
-// What is not well encoded stands for itself, and will be no id.
-function decode(part: string): string {
+// A segment with invalid encoding stays as it is, and fails the check of ids later.
+function decode(segment: string): string {
   try {
-    return decodeURIComponent(part)
+    return decodeURIComponent(segment)
   } catch {
-    return part
+    return segment
   }
 }

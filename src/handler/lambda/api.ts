@@ -1,5 +1,5 @@
-// The entry of the API's function behind API Gateway. The gateway's authorizer has checked the caller's
-// token; what it says of it is in the event, and nothing that a client can set is.
+// The entry of the API's Lambda function. API Gateway's authorizer has verified the token and passes its claims in the
+// event, in a field that clients cannot set.
 
 import { openConnections } from '../../connection/open.ts'
 import { openLogger } from '../../platform/logger.ts'
@@ -9,7 +9,7 @@ import { createTokenPolicy, tokenRules } from '../../services/identity/token-pol
 import { type App, createApp, type Outcome } from '../http/app.ts'
 import { openCors } from '../http/cors.ts'
 import { problemReply } from '../http/problem.ts'
-import { type GatewayAnswer, type GatewayRequest, readEvent, toAnswer } from './gateway-event.ts'
+import { type GatewayReply, type GatewayRequest, readEvent, toGatewayReply } from './gateway-event.ts'
 
 function open(): App<GatewayRequest> {
   const settings = readFunctionSettings()
@@ -22,7 +22,7 @@ function open(): App<GatewayRequest> {
   })
 }
 
-// For CloudWatch, which reads a function's log. The Node server's may go anywhere, and has no use for them.
+// CloudWatch extracts these metrics from the function's log. The Node server does not write them.
 function requestMetrics({ status, durationMs, cache }: Outcome): Record<string, unknown> {
   return metricFields('request', {
     Requests: 1,
@@ -37,20 +37,20 @@ function requestMetrics({ status, durationMs, cache }: Outcome): Record<string, 
 
 let app: App<GatewayRequest> | undefined
 try {
-  // While the function starts it has a whole core.
+  // Lambda gives a starting function a whole core.
   app = open()
 } catch {
-  // The next event tries again, and logs why it could not.
+  // The first event tries again and logs the reason.
 }
 
-/** @throws Error for an event that is not API Gateway's */
-export async function handler(event: unknown): Promise<GatewayAnswer> {
+/** @throws Error for an event of another source than API Gateway */
+export async function handler(event: unknown): Promise<GatewayReply> {
   const request = readEvent(event)
   try {
     app ??= open()
   } catch (error) {
-    openLogger('error', { sync: true }).error('the function cannot start', { error })
-    return toAnswer(request, problemReply(error, crypto.randomUUID()))
+    openLogger('error', { sync: true }).error('function cannot start', { error })
+    return toGatewayReply(request, problemReply(error, crypto.randomUUID()))
   }
-  return toAnswer(request, await app(request))
+  return toGatewayReply(request, await app(request))
 }

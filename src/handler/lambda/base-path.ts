@@ -1,35 +1,35 @@
-// Where our path begins in that of an API Gateway event: after the base path of a custom domain, or the stage of an HTTP
-// API. The route that the gateway has matched tells; `$default` does not, so that an HTTP API with a base path needs
-// the route `ANY /{proxy+}`. https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
+// Finds the base path of an API Gateway event: that of a custom domain, or the stage of an HTTP API. It compares the path with
+// the matched route. `$default` has no path, so an HTTP API with a base path needs the route `ANY /{proxy+}`.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
 
 export type Routed = {
   path: string
-  /** The resource that the gateway has matched, such as `/user/{id}`, `/{proxy+}` or `$default`; undefined where it does not say. */
+  /** The route that the gateway matched, such as `/user/{id}`, `/{proxy+}` or `$default`, if the event has it. */
   route: string | undefined
   parameters: Record<string, string | undefined> | null | undefined
   stage: string | undefined
 }
 
-/** @returns what comes before our path, without a slash at its end; empty when nothing does */
+/** @returns the base path without a trailing slash; empty if there is none */
 export function basePathOf({ path, route, parameters, stage }: Routed): string {
   if (route === '$default') return stage !== undefined && path.startsWith(`/${stage}/`) ? `/${stage}` : ''
   if (!route?.startsWith('/')) return ''
   const rest = parameters?.[/\{([^{}]+)\+\}$/.exec(route)?.[1] ?? '']
-  return rest === undefined ? beforeLast(partsOf(route), path) : beforeRest(`/${rest}`, path)
+  return rest === undefined ? beforeLast(segmentsOf(route), path) : beforeRest(`/${rest}`, path)
 }
 
-function partsOf(path: string): number {
+function segmentsOf(path: string): number {
   return path.split('/').filter(Boolean).length
 }
 
-/** Before the last `count` parts, which are those that the route has. A slash at the end makes no part. */
+/** @returns the path before its last `count` segments. A trailing slash does not start a segment. */
 function beforeLast(count: number, path: string): string {
   let end = path.replace(/\/+$/, '').length
-  for (let part = 0; part < count; part++) end = path.lastIndexOf('/', end - 1)
+  for (let segment = 0; segment < count; segment++) end = path.lastIndexOf('/', end - 1)
   return end <= 0 ? '' : path.slice(0, end)
 }
 
-/** Before what a greedy parameter holds, which the gateway may have decoded. */
+/** @returns the path before the value of a greedy parameter, which the gateway may have decoded */
 function beforeRest(rest: string, path: string): string {
   for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1))
     if (isSame(path.slice(at), rest)) return path.slice(0, at)
@@ -37,8 +37,8 @@ function beforeRest(rest: string, path: string): string {
 }
 
 function isSame(encoded: string, given: string): boolean {
-  const [one, other] = [withoutSlash(encoded), withoutSlash(given)]
-  return one === other || decode(one) === other
+  const [path, value] = [withoutSlash(encoded), withoutSlash(given)]
+  return path === value || decode(path) === value
 }
 
 function withoutSlash(path: string): string {

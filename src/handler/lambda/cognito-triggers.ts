@@ -1,5 +1,5 @@
-// The entry of the function that a Cognito user pool calls: as its trigger for migrating users, and as the one
-// before tokens are made. https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-migrate-user.html
+// The entry of the function behind two triggers of the Cognito user pool: user migration and pre token generation.
+// https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-migrate-user.html
 // https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-pre-token-generation.html
 import * as z from 'zod/mini'
 import { type Connections, openConnections } from '../../connection/open.ts'
@@ -28,37 +28,39 @@ function open(): Connections {
   return openConnections(settings, openLogger(settings.logLevel, { sync: true }), { isFunction: true })
 }
 try {
-  // While the function starts it has a whole core.
+  // Lambda gives a starting function a whole core.
   connections = open()
 } catch {
-  // The next event tries again, and says why it could not.
+  // The first event tries again and reports the reason.
 }
 
 /**
- * @returns the event with what the pool shall do in its `response`
- * @throws Error for a no, of which clients are told the message; and for an event that is not such a trigger's
+ * @returns the event with the instructions for the pool in its `response`
+ * @throws Error to reject the sign-in, with a message that Cognito shows to the client; and for events of other sources
  */
 export async function handler(event: unknown): Promise<CognitoEvent> {
   const read = z.safeParse(cognitoEvent, event)
-  if (!read.success) throw new Error('This function takes events of a Cognito user pool, and this is none.')
+  if (!read.success) throw new Error('This is not a trigger event of a Cognito user pool.')
   const { triggerSource } = read.data
   if (triggerSource === 'UserMigration_Authentication') return migrate(read.data)
-  // Empty as it is, the response has the pool answer as for anybody whom it could not send a code. Nobody is
-  // looked up: we know of no address that is proven to be somebody's, so an administrator sets a new password.
+  // The directory has no verified addresses, so an administrator resets passwords. The unchanged response makes the pool
+  // answer as for any user without an address, whether the username exists or not.
   if (triggerSource === 'UserMigration_ForgotPassword') return read.data
-  // A machine client's token is of nobody.
+  // A machine client's token belongs to no user.
   if (triggerSource === 'TokenGeneration_ClientCredentials') return read.data
-  if (triggerSource.startsWith('TokenGeneration_')) return admit(read.data)
-  throw new Error(`This function is no trigger for ${JSON.stringify(triggerSource)}.`)
+  if (triggerSource.startsWith('TokenGeneration_')) return addGroups(read.data)
+  throw new Error(`The trigger ${JSON.stringify(triggerSource)} is not supported.`)
 }
 
 async function migrate(event: CognitoEvent): Promise<CognitoEvent> {
-  const username = await decide(event, (ctx, name) => migrateUser(ctx, name, event.request.password ?? ''))
+  const username = await recordDecision(event, (ctx, name) =>
+    migrateUser(ctx, name, event.request.password ?? ''),
+  )
   if (username === undefined) throw new Error('Incorrect username or password.')
   return {
     ...event,
     response: {
-      // The name as it is written in the directory, however it was typed.
+      // The directory's spelling of the username, whatever the user typed.
       userAttributes: { username },
       finalUserStatus: 'CONFIRMED',
       messageAction: 'SUPPRESS',
@@ -66,8 +68,8 @@ async function migrate(event: CognitoEvent): Promise<CognitoEvent> {
   }
 }
 
-async function admit(event: CognitoEvent): Promise<CognitoEvent> {
-  const admitted = await decide(event, admitUser)
+async function addGroups(event: CognitoEvent): Promise<CognitoEvent> {
+  const admitted = await recordDecision(event, admitUser)
   if (!admitted) throw new Error('Sign-in is not possible.')
   if (admitted.groups.length === 0) return event
   const { groupConfiguration } = event.request
@@ -82,8 +84,8 @@ async function admit(event: CognitoEvent): Promise<CognitoEvent> {
   }
 }
 
-/** Logs and counts what was decided. A fault is a no too, and clients are not told of it. */
-async function decide<T>(
+/** Logs and counts the decision. An error counts as a rejection, and clients do not see it. */
+async function recordDecision<T>(
   { triggerSource, userName = '' }: CognitoEvent,
   work: (ctx: Connections, username: string) => Promise<T | undefined>,
 ): Promise<T | undefined> {
@@ -93,12 +95,12 @@ async function decide<T>(
   try {
     decision = await work(connections, userName)
   } catch (error) {
-    logger.error('a sign-in could not be checked', { trigger: triggerSource, error })
+    logger.error('sign-in check failed', { trigger: triggerSource, error })
   }
   logger.info('sign-in', {
     trigger: triggerSource,
     ...metricFields('signIn', {
-      // A migration is followed by a token.
+      // Each migration is followed by a token, which is counted instead.
       SignIns: decision !== undefined && /^TokenGeneration_(?!Refresh)/.test(triggerSource) ? 1 : 0,
       SignInsRefused: decision === undefined ? 1 : 0,
     }),

@@ -1,17 +1,17 @@
-// Events of API Gateway, as requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
+// Converts events of API Gateway to requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { basePathOf } from './base-path.ts'
 
 export type GatewayRequest = HttpRequest & {
-  /** What the gateway's authorizer says of the token that it has checked; undefined without one. */
+  /** The claims of the token that the gateway's authorizer verified, if the route has an authorizer. */
   claims: Record<string, unknown> | undefined
-  /** The prefix that clients write before our paths: the stage on the gateway's own address, the base path on a custom domain. */
+  /** Clients write this before our paths: the stage on the gateway's own host, the base path on a custom domain. */
   prefix: string
 }
 
-export type GatewayAnswer = {
+export type GatewayReply = {
   statusCode: number
   headers: Record<string, string>
   body: string
@@ -22,7 +22,7 @@ type Texts = Record<string, string | undefined>
 type Lists = Record<string, string[] | undefined>
 type RestEvent = {
   httpMethod: string
-  /** On a custom domain it begins with the base path. */
+  /** Starts with the base path on a custom domain. */
   path: string
   resource?: string
   pathParameters?: Texts | null
@@ -34,14 +34,14 @@ type RestEvent = {
   isBase64Encoded?: boolean
   requestContext: {
     requestId?: string
-    /** As the client sent it. */
+    /** As the client sent it, including the stage. */
     path?: string
     stage?: string
     authorizer?: { claims?: Record<string, unknown> } | null
   }
 }
 type HttpEvent = {
-  /** Begins with the stage, or on a custom domain with the API mapping key. */
+  /** Starts with the stage, or with the API mapping key on a custom domain. */
   rawPath: string
   routeKey?: string
   pathParameters?: Texts | null
@@ -57,14 +57,14 @@ type HttpEvent = {
   }
 }
 
-/** @throws Error for an event that is neither; it names what came */
+/** @throws Error for other events; its message names their source */
 export function readEvent(event: unknown): GatewayRequest {
   if (isRest(event)) {
     const claims = event.requestContext.authorizer?.claims
     const base = restBase(event)
     const path = event.path.slice(base.length)
     const sent = event.requestContext.path ?? event.path
-    // A list arrives as text, its members parted by commas.
+    // REST events hold a list as comma-separated text.
     return {
       ...restRequest(event, path),
       claims: claims && withGroups(claims, (text) => text.split(',')),
@@ -74,7 +74,7 @@ export function readEvent(event: unknown): GatewayRequest {
   if (isHttp(event)) {
     const claims = event.requestContext.authorizer?.jwt?.claims
     const base = httpBase(event)
-    // A list arrives as text: [one two].
+    // HTTP events hold a list as text like [one two].
     return {
       ...httpRequest(event, event.rawPath.slice(base.length)),
       claims: claims && withGroups(claims, (text) => text.replace(/^\[|\]$/g, '').split(' ')),
@@ -83,26 +83,27 @@ export function readEvent(event: unknown): GatewayRequest {
   }
   const { source, 'detail-type': type } = Object(event) as Record<string, unknown>
   throw new Error(
-    `This function answers API Gateway's proxy events (payload 1.0 and 2.0) only, not ${JSON.stringify(source ?? type ?? typeof event)}.`,
+    `Only API Gateway's proxy events (payload format 1.0 or 2.0) are supported, not ${JSON.stringify(source ?? type ?? typeof event)}.`,
   )
 }
 
-export function toAnswer(
+export function toGatewayReply(
   { method, prefix }: GatewayRequest,
   { status = 200, headers = {}, body = '' }: Reply,
-): GatewayAnswer {
-  // RFC 9110, section 10.2.2, and RFC 8288: a path is one of the whole host.
-  const asSeen = (name: string, value: string): string =>
+): GatewayReply {
+  // References in Location (RFC 9110, section 10.2.2) and Link (RFC 8288) are resolved against the host, so they need
+  // the prefix.
+  const withPrefix = (name: string, value: string): string =>
     name === 'location' ? prefix + value : name === 'link' ? value.replace('<', `<${prefix}`) : value
   return {
     statusCode: status,
     headers: Object.fromEntries(
       Object.entries(headers).map(([given, value]) => {
         const name = given.toLowerCase()
-        return [name, asSeen(name, value)]
+        return [name, withPrefix(name, value)]
       }),
     ),
-    // The API's answers are text, all of them.
+    // All answers of the API are text.
     body: method === 'HEAD' ? '' : typeof body === 'string' ? body : Buffer.from(body).toString(),
     isBase64Encoded: false,
   }
@@ -133,13 +134,13 @@ function restRequest(event: RestEvent, path: string): HttpRequest {
     event.multiValueHeaders ?? toLists(event.headers),
     event.requestContext.requestId,
   )
-  return makeRequest(event.httpMethod, path, String(query), headers, event)
+  return makeRequest(event, { method: event.httpMethod, path, query: String(query), headers })
 }
 
 function httpRequest(event: HttpEvent, path: string): HttpRequest {
   const { http, requestId } = event.requestContext
   const headers = readHeaders(toLists(event.headers), requestId)
-  return makeRequest(http.method, path, event.rawQueryString ?? '', headers, event)
+  return makeRequest(event, { method: http.method, path, query: event.rawQueryString ?? '', headers })
 }
 
 function restBase({ path, resource, pathParameters, requestContext: { stage } }: RestEvent): string {
@@ -165,30 +166,25 @@ function readHeaders(lists: Lists, requestId: string | undefined): Headers {
   const headers: Headers = new Map()
   for (const [name, values] of Object.entries(lists))
     for (const value of values ?? []) {
-      const known = headers.get(name.toLowerCase())
-      // As on a socket, where a header is bytes.
+      const previous = headers.get(name.toLowerCase())
+      // One character a byte, as Node's HTTP server reads headers.
       const text = Buffer.from(value).toString('latin1')
-      headers.set(name.toLowerCase(), known === undefined ? text : `${known}, ${text}`)
+      headers.set(name.toLowerCase(), previous === undefined ? text : `${previous}, ${text}`)
     }
-  // The gateway's own id, so that its access log and our lines name a request alike.
+  // The gateway's own id, so that its access log and our log share one id for a request.
   if (!headers.has('x-request-id') && requestId !== undefined) headers.set('x-request-id', requestId)
-  // Where the gateway traces nothing the function may.
+  // The function may be traced even if the gateway is not.
   const trace = process.env._X_AMZN_TRACE_ID
   if (!headers.has('x-amzn-trace-id') && trace !== undefined) headers.set('x-amzn-trace-id', trace)
   return headers
 }
 
 function makeRequest(
-  method: string,
-  path: string,
-  query: string,
-  headers: Headers,
   { body, isBase64Encoded }: { body?: string | null; isBase64Encoded?: boolean },
+  { headers, ...head }: { method: string; path: string; query: string; headers: Headers },
 ): HttpRequest {
   return {
-    method,
-    path,
-    query,
+    ...head,
     header: (name) => headers.get(name),
     body: async (bytesMax) => {
       const bytes = Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8')

@@ -1,5 +1,5 @@
-// The entry of the function that speaks to Cognito for the others, which have no way there
-// (connection/user-pool-function.ts). It stands outside of their network and has nothing but the pool.
+// The entry of the function that calls Cognito for the functions in the VPC, which have no route to it
+// (connection/cognito/user-pool-function.ts). It runs outside the VPC and may access nothing but the user pool.
 import * as z from 'zod/mini'
 import { openUserPool, type UserPool } from '../../connection/cognito/user-pool.ts'
 import type { UserPoolAnswer } from '../../connection/cognito/user-pool-function.ts'
@@ -16,18 +16,21 @@ const callMsMax = 4_000
 
 let pool: UserPool | undefined
 
-/** @throws Error for what is no such call. What Cognito refuses is answered. */
+/**
+ * @returns Cognito's result, or its error
+ * @throws Error for an event that is not a call of the user pool
+ */
 export async function handler(event: unknown): Promise<UserPoolAnswer> {
   const read = z.safeParse(userPoolCall, event)
-  // Not a word of what came: it may hold a password.
-  if (!read.success) throw new Error('This function takes calls for the user pool, and this is none.')
+  // The message contains nothing of the event, which may hold a password.
+  if (!read.success) throw new Error('This is not a call of the user pool.')
   const userPoolId = process.env.COGNITO_USER_POOL_ID
   if (!userPoolId) throw new Error('COGNITO_USER_POOL_ID is required')
   pool ??= openUserPool(userPoolId)
   const call = read.data
   const signal = AbortSignal.timeout(Math.min(callMsMax, Math.max(0, call.until - Date.now())))
   try {
-    if (call.until <= Date.now()) throw new Error('nobody waits for it any more')
+    if (call.until <= Date.now()) throw new Error('the caller’s deadline has passed')
     return { result: (await perform(pool, call, signal)) ?? null }
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error))

@@ -1,43 +1,43 @@
-// Memory for the bodies of requests under way, shared between callers.
+// Limits the memory for request bodies in flight, and shares it between callers.
 
-// Parsed, a body takes some times its size for a moment. The largest have 8 MB.
-const roomBytes = 128 * 1024 * 1024
-// Memory of a connection beside its body. It bounds how many small bodies one holder may keep waiting.
+// Parsing a body briefly takes several times its size; the largest body has 8 MB.
+const totalBytes = 128 * 1024 * 1024
+// Memory of a connection besides its body. It limits how many small bodies one owner may have in flight.
 const overheadBytes = 16 * 1024
 
-let freeBytes = roomBytes
+let freeBytes = totalBytes
 const heldBytes = new Map<string, number>()
 
-/** One body's part of the room. */
+/** The memory reserved for one body. */
 export type Reservation = {
-  /** @returns false when the holder's share does not have so many more bytes */
+  /** @returns false if the owner's share has fewer bytes left */
   extend(bytes: number): boolean
   release(): void
 }
 
 /**
- * A holder may hold as many bytes as are free: one holder about half of the room, each of two a third. However many
- * there are, the next one still finds as much as each of them has.
- * @param holder whose share it is: a caller's key, or an address before the caller is known
- * @param bytes the declared length, 0 when there is none
- * @returns undefined when the holder's share is used up
+ * An owner may hold as many bytes as are free: one owner half of the total, each of two a third. The next owner can
+ * therefore always reserve as much as each present one has.
+ * @param owner a caller's key, or a client's address until the caller is known
+ * @param bytes the declared length, 0 if there is none
+ * @returns undefined if the owner's share is used up
  */
-export function reserve(holder: string, bytes: number): Reservation | undefined {
+export function reserve(owner: string, bytes: number): Reservation | undefined {
   let taken = 0
   const extend = (more: number): boolean => {
-    const held = heldBytes.get(holder) ?? 0
+    const held = heldBytes.get(owner) ?? 0
     if (held + more > freeBytes) return false
     freeBytes -= more
     taken += more
-    heldBytes.set(holder, held + more)
+    heldBytes.set(owner, held + more)
     return true
   }
   const release = (): void => {
-    const held = (heldBytes.get(holder) ?? 0) - taken
+    const held = (heldBytes.get(owner) ?? 0) - taken
     freeBytes += taken
     taken = 0
-    if (held > 0) heldBytes.set(holder, held)
-    else heldBytes.delete(holder)
+    if (held > 0) heldBytes.set(owner, held)
+    else heldBytes.delete(owner)
   }
   return extend(bytes + overheadBytes) ? { extend, release } : undefined
 }

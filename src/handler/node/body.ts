@@ -1,19 +1,19 @@
-// Reads a body from its connection: within its size, its holder's share of the memory, and a time. A sender that is
-// too slow would hold all three, and a caller's rights from when it began.
+// Reads a body from its connection, limited by size, the caller's memory share and time. A slow client would occupy
+// memory, and would act with permissions that were checked long before.
 import type { IncomingMessage } from 'node:http'
 import { invalid, ServiceError } from '../../model/errors.ts'
 import type { Reservation } from './body-memory.ts'
 import { onMalformed } from './malformed-request.ts'
 
-// 32 KB/s, which a poor mobile connection has; an image of 5 MB takes a minute at 83 KB/s.
+// 32 KB/s, the rate of a poor mobile connection. A 5 MB image needs 83 KB/s to arrive within the minute.
 const windowMs = 10_000
 const bytesPerWindowMin = 320 * 1024
 export const bodyMsMax = 60_000
 
 /**
- * @param reservation holds the Content-Length already; a chunked body extends it as it comes
- * @returns undefined as soon as there are more than `bytesMax` bytes; what is still to come is not read
- * @throws ServiceError `invalid` when it breaks off or is malformed, `timed_out`, `overloaded`
+ * @param reservation includes the Content-Length already; a chunked body extends it as it arrives
+ * @returns undefined as soon as the body exceeds `bytesMax`, without reading the rest
+ * @throws ServiceError `invalid` if the body ends early or is malformed, `timed_out`, `overloaded`
  */
 export function readBody(
   incoming: IncomingMessage,
@@ -28,7 +28,7 @@ export function readBody(
       clearInterval(watch)
       incoming.off('data', take).off('end', end).off('error', fail).off('close', fail)
     }
-    const refuse = (error: ServiceError): void => {
+    const abort = (error: ServiceError): void => {
       stop()
       incoming.pause()
       reject(error)
@@ -40,7 +40,7 @@ export function readBody(
         incoming.pause()
         resolve(undefined)
       } else if (isReserved || reservation.extend(chunk.length)) chunks.push(chunk)
-      else refuse(tooManyBodies())
+      else abort(tooManyBodies())
     }
     const end = (): void => {
       stop()
@@ -48,16 +48,16 @@ export function readBody(
     }
     const fail = (): void => {
       stop()
-      reject(invalid({ pointer: '', message: 'ended before it was whole' }))
+      reject(invalid({ pointer: '', message: 'ended early; send as many bytes as Content-Length says' }))
     }
     let lengthBefore = 0
     let leftMs = bodyMsMax
     const watch = setInterval(() => {
       leftMs -= windowMs
-      if (length - lengthBefore < bytesPerWindowMin || leftMs <= 0) refuse(tooSlow())
+      if (length - lengthBefore < bytesPerWindowMin || leftMs <= 0) abort(tooSlow())
       lengthBefore = length
     }, windowMs)
-    onMalformed(incoming.socket, refuse)
+    onMalformed(incoming.socket, abort)
     if (incoming.destroyed) fail()
     else incoming.on('data', take).on('end', end).on('error', fail).on('close', fail)
   })
@@ -66,7 +66,7 @@ export function readBody(
 export function tooManyBodies(): ServiceError {
   return new ServiceError(
     'overloaded',
-    'Your requests under way hold too many bytes. Send fewer at once, and repeat this one shortly.',
+    'Your requests in flight hold too many bytes. Send fewer at once, and retry this one later.',
     { retryAfterSeconds: 2 },
   )
 }
@@ -74,6 +74,6 @@ export function tooManyBodies(): ServiceError {
 function tooSlow(): ServiceError {
   return new ServiceError(
     'timed_out',
-    `The body came too slowly. Send at least 32 KB a second, and all of it within ${bodyMsMax / 1_000} seconds.`,
+    `The body arrived too slowly. Send at least 32 KB a second, and all of it within ${bodyMsMax / 1_000} seconds.`,
   )
 }

@@ -1,4 +1,4 @@
-// The app on Node's own HTTP server: it checks tokens itself, and has routes for people and probes.
+// Serves the app with Node's HTTP server, which verifies tokens itself and has public routes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Connections } from '../../connection/open.ts'
@@ -28,28 +28,28 @@ type Arrival = {
 
 export type NodeServer = {
   port: number
-  /** Takes no new requests, waits for those under way, up to `drainMsMax`. Connections stay open for them. */
+  /** Stops accepting requests and waits at most `drainMsMax` for those in flight. */
   close(): Promise<void>
 }
 
 const drainMsMax = 10_000
 const headersMsMax = 10_000
-// Longer than the idle time of AWS load balancers (60 s), so that the balancer closes first.
+// Longer than the idle timeout of AWS load balancers (60 s), so that the balancer closes idle connections first.
 const keepAliveMs = 65_000
-// Some hundred megabytes, if all are in use. Beyond them a connection is closed as soon as it is made.
+// Takes some hundred megabytes if all are in use. Node closes further connections at once.
 const connectionsMax = 10_000
-// Connections that come in one turn of the event loop. Those beyond would be tried again by their clients after seconds.
+// Connections accepted in one turn of the event loop. Clients beyond it would retry only after seconds.
 const backlog = 4_096
-// A client that takes nothing of its answer for so long is cut off, also one whose answer takes so long: none does.
-const stallMsMax = 60_000
+// Disconnects clients that stop reading their answer. No answer takes this long to produce.
+const idleSocketMsMax = 60_000
 
-/** Always served: a busy server must not be taken for a dead one. */
+/** Always served, because a busy server must not look dead. */
 const probes = new Set(['/health', '/ready'])
 
 /**
- * @param options.host the address to listen on; all when absent
- * @param options.localIssuer the server is this machine's alone
- * @throws Error when the port is taken
+ * @param options.host the address to listen on; all addresses if absent
+ * @param options.localIssuer if present, the server is for this machine only
+ * @throws Error if the port is in use
  */
 export async function startNodeServer(
   connections: Connections,
@@ -58,7 +58,7 @@ export async function startNodeServer(
 ): Promise<NodeServer> {
   const { localIssuer, corsOrigins = [], ...where } = options
   const cors = openCors(corsOrigins)
-  const app = createApp<NodeRequest>(connections, identifyByToken(verifier), {
+  const app = createApp<NodeRequest>(connections, verifyToken(verifier), {
     publicRoutes: nodeRoutes(connections, localIssuer),
     checkRequest: createHostCheck(localIssuer !== undefined),
     cors,
@@ -68,23 +68,23 @@ export async function startNodeServer(
     app(request).then(
       (reply) => {
         request.release()
-        // A connection that is kept alive would otherwise bring its next request to a server that is going.
-        sendReply(incoming, outgoing, reply, isClosing || request.isLast)
+        // While closing, keep-alive connections would bring further requests.
+        sendReply(incoming, outgoing, { reply, isLast: isClosing || request.isLast })
       },
       (error: unknown) => {
         request.release()
-        connections.logger.error('an answer could not be made', { error })
+        connections.logger.error('sending an answer failed', { error })
         outgoing.destroy()
       },
     )
-  const shareOf = shareByToken(verifier)
+  const callerKey = callerKeyByToken(verifier)
   const loadShedding = openLoadShedding<Arrival>({
     logger: connections.logger,
-    callerOf: ({ request }) => shareOf(request),
+    callerOf: ({ request }) => callerKey(request),
     serve,
-    refuse: ({ request, incoming, outgoing }, isLast, sent) => {
+    reject: ({ request, incoming, outgoing }, isLast, sent) => {
       outgoing.once('finish', sent)
-      sendReply(incoming, outgoing, refusal(request, cors), isClosing || isLast)
+      sendReply(incoming, outgoing, { reply: rejection(request, cors), isLast: isClosing || isLast })
     },
   })
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
@@ -97,29 +97,29 @@ export async function startNodeServer(
     {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headersMsMax,
-      // For what is never read; `readBody` is stricter.
+      // For bodies that no endpoint reads; `readBody` is stricter.
       requestTimeout: headersMsMax + bodyMsMax + 5_000,
-      // Both times are looked at no more often than this.
+      // How often Node checks both timeouts.
       connectionsCheckingInterval: 1_000,
       maxHeaderSize: headerBytesMax,
-      // A problem document says so: `createHostCheck`.
+      // `createHostCheck` rejects such requests with a problem document.
       requireHostHeader: false,
-      // Of two tokens neither is taken, instead of the first.
+      // Joins two Authorization headers to an invalid one, instead of accepting the first.
       joinDuplicateHeaders: true,
     },
     answer,
   )
-  // RFC 9110, section 10.1.1: expectations that are not known may be ignored.
+  // RFC 9110, section 10.1.1: a server may ignore unknown expectations.
   server.on('checkExpectation', answer)
   answerMalformedRequests(server, connections.logger)
   server.maxConnections = connectionsMax
-  server.timeout = stallMsMax
+  server.timeout = idleSocketMsMax
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ ...where, backlog }, resolve)
   })
   const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  if (address === null || typeof address === 'string') throw new Error('the server has no TCP port')
 
   return {
     port: address.port,
@@ -127,28 +127,31 @@ export async function startNodeServer(
       isClosing = true
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()
-      const sweep = setInterval(() => server.closeIdleConnections(), 50)
-      const late = setTimeout(() => server.closeAllConnections(), drainMsMax)
+      const closeIdle = setInterval(() => server.closeIdleConnections(), 50)
+      const timeout = setTimeout(() => server.closeAllConnections(), drainMsMax)
       await closed
       loadShedding.close()
-      clearInterval(sweep)
-      clearTimeout(late)
+      clearInterval(closeIdle)
+      clearTimeout(timeout)
     },
   }
 }
 
-// Made once: a stack is not for nothing.
-const busy = overloaded()
+// Created once, because capturing a stack trace is expensive.
+const overloadError = overloaded()
 
-/** Neither the token nor the body is looked at, nor is a line logged: it must cost less than an answer. */
-function refusal(request: NodeRequest, cors: Cors | undefined): Reply {
+/** Ignores token and body and writes no log line, so that a rejection costs much less than an answer. */
+function rejection(request: NodeRequest, cors: Cors | undefined): Reply {
   const requestId = readRequestId(request.header('x-request-id'))
-  return withCommonHeaders(problemReply(busy, requestId), requestId, cors?.headers(request))
+  return withCommonHeaders(problemReply(overloadError, requestId), requestId, cors?.headers(request))
 }
 
-/** The caller of a token that was verified before, else the address. It does no work that an attacker could ask for. */
-function shareByToken(verifier: TokenVerifier): (request: NodeRequest) => string {
-  // Joined once for each token: a string that is made anew is hashed anew by each map that it is looked up in.
+/**
+ * Identifies callers for fair shares: by the claims of a token that was verified before, otherwise by address.
+ * Unverified tokens cause no work, because attackers could send many.
+ */
+function callerKeyByToken(verifier: TokenVerifier): (request: NodeRequest) => string {
+  // One string for each token, because V8 caches a string's hash and every new string is hashed again.
   const keys = new WeakMap<Claims, string>()
   return (request) => {
     const token = bearerToken(request)
@@ -163,11 +166,12 @@ function shareByToken(verifier: TokenVerifier): (request: NodeRequest) => string
   }
 }
 
-const nobody = Promise.resolve(undefined)
+// Shared, so that requests without a token allocate no promise.
+const noClaims = Promise.resolve(undefined)
 
-function identifyByToken(verifier: TokenVerifier): (request: NodeRequest) => Promise<Claims | undefined> {
+function verifyToken(verifier: TokenVerifier): (request: NodeRequest) => Promise<Claims | undefined> {
   return (request) => {
     const token = bearerToken(request)
-    return token === undefined ? nobody : verifier.verify(token)
+    return token === undefined ? noClaims : verifier.verify(token)
   }
 }

@@ -5,58 +5,58 @@ import { performance } from 'node:perf_hooks'
 import type { Logger } from '../../platform/logger.ts'
 
 export type LoadShedding<Arrival> = {
-  /** Serves the request now or in a later turn of the event loop, or refuses it. */
+  /** Serves the request now or in a later turn of the event loop, or rejects it. */
   decide(arrival: Arrival): void
   close(): void
 }
 
-type Arrives = { connection: Socket }
+type HasConnection = { connection: Socket }
 
 export type LoadSheddingOptions<Arrival> = {
   logger: Logger
-  /** Whose share the request counts to. Called only during an overload. */
+  /** Returns the caller in whose share the request counts. Called only during an overload. */
   callerOf: (arrival: Arrival) => string
-  /** Resolves when the request has been answered, and is never rejected. */
+  /** Resolves when the request has been answered; never rejects. */
   serve: (arrival: Arrival) => Promise<void>
   /**
    * @param isLast close the connection after the answer
-   * @param sent to be called when the client has the whole answer
+   * @param onSent call it when the whole answer has been sent
    */
-  refuse: (arrival: Arrival, isLast: boolean, sent: () => void) => void
+  reject: (arrival: Arrival, isLast: boolean, onSent: () => void) => void
 }
 
-const watchMs = 100
-/** The event loop is overloaded when it idles less than this in `watchMs`. */
+const sampleMs = 100
+/** The event loop is overloaded if it idles for less than this in `sampleMs`. */
 const idleMsMin = 5
-/** An overload lasts at least this long, so that the state does not flap. */
+/** The shortest overload, so that the state does not flap. */
 const overloadedMsMin = 500
 // A cached read takes two or three turns. With this many requests each turn takes some 5 ms.
 const servedPerTurn = 50
-// While there are several callers. A caller's share of the event loop follows the number of its requests under way, and
-// one that reads by a few connections has fewer than this.
+// Applies while there are several callers. A caller's share of the event loop follows its number of requests in flight,
+// and a caller with a few connections has fewer than this.
 const runningPerCaller = 4
-// A turn and a little: what waits longer is late for its client.
+// A little more than one turn. Requests that wait longer are too late for their clients.
 const waitingMax = 60
-// Refuses at most 500 requests a second, which takes less than a twentieth of the event loop's time.
+// At most 500 rejections a second, which take less than 5 % of the event loop's time.
 const resumeEveryMs = 10
 const resumedMax = 5
-// The last one is read again after two seconds, as `Retry-After` says. A lost connection is noticed only then, so more
-// of them would let clients that connect for each request use up all connections.
+// The last paused connection resumes after two seconds, as `Retry-After` says. A closed connection is noticed only then,
+// so a higher limit would let clients that connect for each request exhaust all connections.
 const pausedMax = 1_000
 const reportEveryMs = 1_000
 
-export function openLoadShedding<Arrival extends Arrives>({
+export function openLoadShedding<Arrival extends HasConnection>({
   logger,
   callerOf,
   serve,
-  refuse,
+  reject,
 }: LoadSheddingOptions<Arrival>): LoadShedding<Arrival> {
   let isOverloaded = false
   let overloadedUntil = 0
-  let refusals = 0
+  let rejections = 0
   let reportAt = 0
   let before = performance.eventLoopUtilization()
-  const watch = setInterval(() => {
+  const sampler = setInterval(() => {
     const now = performance.now()
     const utilization = performance.eventLoopUtilization()
     if (utilization.idle - before.idle < idleMsMin) overloadedUntil = now + overloadedMsMin
@@ -65,27 +65,28 @@ export function openLoadShedding<Arrival extends Arrives>({
     callersBefore = callers.size
     callers.clear()
     if (waiting > 0) scheduleTurn()
-    // One line for all, because a line for each refusal would cost as much as the refusal.
-    if (refusals === 0 || now < reportAt) return
-    logger.warn('overloaded', { refused: refusals })
-    refusals = 0
+    // One line for all, because a line for each rejection would cost as much as the rejection.
+    if (rejections === 0 || now < reportAt) return
+    logger.warn('overloaded', { rejected: rejections })
+    rejections = 0
     reportAt = now + reportEveryMs
-  }, watchMs).unref()
+  }, sampleMs).unref()
 
   const paused = createPausedConnections(() => isOverloaded)
-  const refuseArrival = (arrival: Arrival, isLate: boolean): void => {
-    refusals++
+  const rejectArrival = (arrival: Arrival, isLate: boolean): void => {
+    rejections++
     const { connection } = arrival
     const isLast = !isLate && !paused.add(connection)
-    refuse(arrival, isLast, () => paused.pause(connection))
+    reject(arrival, isLast, () => paused.pause(connection))
   }
 
-  /** Seen since the last look, and their number before it. */
+  /** The callers seen since the last sample. */
   const callers = new Set<string>()
+  /** Their number in the sample before. */
   let callersBefore = 0
   const isAlone = (): boolean => callers.size <= 1 && callersBefore <= 1
 
-  /** Of the requests that waited, how many are under way, by caller. */
+  /** The number of requests in flight that had waited, by caller. */
   const running = new Map<string, number>()
   const run = async (caller: string, arrival: Arrival): Promise<void> => {
     running.set(caller, (running.get(caller) ?? 0) + 1)
@@ -96,7 +97,7 @@ export function openLoadShedding<Arrival extends Arrives>({
     if (queues.has(caller)) scheduleTurn()
   }
 
-  /** The requests that wait, by caller. The first caller is the next to be served. */
+  /** The waiting requests by caller, in the order in which callers are served. */
   const queues = new Map<string, Arrival[]>()
   let waiting = 0
   let turn: NodeJS.Immediate | undefined
@@ -126,12 +127,12 @@ export function openLoadShedding<Arrival extends Arrives>({
     if (waiting >= waitingMax) {
       const longest = longestOf(queues.values())
       if (longest.length <= own.length) {
-        refuseArrival(arrival, false)
+        rejectArrival(arrival, false)
         return
       }
       const last = longest.pop()
       waiting--
-      if (last) refuseArrival(last, false)
+      if (last) rejectArrival(last, false)
     }
     if (own.push(arrival) === 1) queues.set(caller, own)
     waiting++
@@ -141,29 +142,29 @@ export function openLoadShedding<Arrival extends Arrives>({
   return {
     decide: (arrival) => {
       if (!isOverloaded) void serve(arrival)
-      else if (paused.hasResumed(arrival.connection)) refuseArrival(arrival, true)
+      else if (paused.hasResumed(arrival.connection)) rejectArrival(arrival, true)
       else wait(arrival)
     },
     close: () => {
-      clearInterval(watch)
+      clearInterval(sampler)
       clearImmediate(turn)
       paused.close()
     },
   }
 }
 
-/** @param queues at least one, none of them empty */
+/** @param queues at least one, and none empty */
 function longestOf<Arrival>(queues: Iterable<Arrival[]>): Arrival[] {
   let longest: Arrival[] = []
   for (const queue of queues) if (queue.length > longest.length) longest = queue
   return longest
 }
 
-/** Connections whose last request was refused. They are not read for a while, so that they cost nothing. */
+/** Pauses reading from connections whose last request was rejected, so that their retries cost nothing for a while. */
 function createPausedConnections(isOverloaded: () => boolean) {
-  /** From the first that was refused to the last. */
+  /** In the order of their rejections. */
   const paused = new Set<Socket>()
-  /** Read again since the last step: the request that comes has waited in the socket, and its client too. */
+  /** Resumed in the last step. Their next request may have waited in the socket. */
   const resumed = new Set<Socket>()
   let resuming: NodeJS.Timeout | undefined
   const resume = (): void => {
@@ -179,18 +180,18 @@ function createPausedConnections(isOverloaded: () => boolean) {
     resuming = undefined
   }
   return {
-    /** @returns whether the connection was resumed so lately that its request was sent before */
+    /** @returns whether the connection was resumed so recently that its request may have been sent earlier */
     hasResumed: (connection: Socket) => resumed.delete(connection),
-    /** @returns false when there are too many already */
+    /** @returns false if too many connections are paused */
     add: (connection: Socket): boolean => {
       if (paused.size >= pausedMax) return false
       paused.add(connection)
       return true
     },
-    /** To be called when the answer was sent. */
+    /** Call it when the answer has been sent. */
     pause: (connection: Socket): void => {
       if (!paused.has(connection)) return
-      // The client has closed its side, so no other request comes.
+      // The client has closed its side, so no further request follows.
       if (connection.writableEnded) return void paused.delete(connection)
       connection.pause()
       resuming ??= setInterval(resume, resumeEveryMs).unref()

@@ -1,5 +1,5 @@
-// Requests that Node's parser refuses, or waits for in vain: they get a problem document and a log line too, on a
-// connection that is closed after it.
+// Answers requests that Node's HTTP parser rejects or that arrive too slowly: with a problem document, a log line and a
+// closed connection.
 import { type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -10,7 +10,7 @@ import { problemReply } from '../http/problem.ts'
 import { readRequestId } from '../http/request-id.ts'
 
 export const headerBytesMax = 16 * 1024
-// Time for a client to read its answer while it is still sending.
+// Lets a client that is still sending read its answer.
 const lingerMs = 500
 
 type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer }
@@ -18,8 +18,8 @@ type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer }
 const reading = new WeakMap<Duplex, (error: ServiceError) => void>()
 
 /**
- * Registers who answers when the rest of the connection's request is malformed or late. Without one, a problem document
- * is sent at once.
+ * Registers a handler for the case that the rest of the connection's request is malformed or late. Without a handler,
+ * a problem document is sent at once.
  */
 export function onMalformed(connection: Duplex, handle: (error: ServiceError) => void): void {
   reading.set(connection, handle)
@@ -31,7 +31,7 @@ export function ignoreMalformed(connection: Duplex): void {
 
 export function answerMalformedRequests(server: Server, logger: Logger): void {
   const answered = new WeakSet<Duplex>()
-  const refuse = (connection: Duplex, error: ServiceError, reason: string): void => {
+  const reject = (connection: Duplex, error: ServiceError, reason: string): void => {
     answered.add(connection)
     const requestId = readRequestId(undefined)
     const { status = 500, headers, body = '' } = withCommonHeaders(problemReply(error, requestId), requestId)
@@ -50,19 +50,19 @@ export function answerMalformedRequests(server: Server, logger: Logger): void {
   }
 
   server.on('clientError', (error: ParserError, connection: Socket) => {
-    // Opened ahead of a request that has not come: browsers and load balancers do so.
+    // Browsers and load balancers open connections in advance; this one never carried a request.
     if (connection.bytesRead === 0) return void connection.destroy()
-    // Gone, or closed after an answer, which may still be on its way.
+    // Already gone, or closed after an answer that may still be in transit.
     if (!connection.writable || answered.has(connection)) return
     const problem = toServiceError(error)
     const handle = reading.get(connection)
     if (handle) handle(problem)
-    else refuse(connection, problem, error.code ?? '')
+    else reject(connection, problem, error.code ?? '')
   })
-  // Without a listener Node closes the connection and says nothing.
+  // Without a listener Node closes the connection without an answer.
   server.on('connect', (_incoming, connection: Duplex) => {
     connection.on('error', () => connection.destroy()).resume()
-    refuse(connection, methodUnknown(), 'CONNECT')
+    reject(connection, methodUnknown(), 'CONNECT')
   })
 }
 
@@ -71,12 +71,18 @@ function toServiceError({ code, rawPacket }: ParserError): ServiceError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return isRequestLineTooLong(rawPacket)
-        ? new ServiceError('uri_too_long', 'The URL and the headers have more than 16 KB. Shorten the URL.')
-        : new ServiceError('headers_too_large', 'The URL and the headers have more than 16 KB. Send less.')
+        ? new ServiceError(
+            'uri_too_long',
+            'The URL and the headers must be at most 16 KB together. Shorten the URL.',
+          )
+        : new ServiceError(
+            'headers_too_large',
+            'The URL and the headers must be at most 16 KB together. Send fewer or shorter headers.',
+          )
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return new ServiceError('too_large', 'The chunk extensions have more than 16 KB. Send none.')
+      return new ServiceError('too_large', 'Chunk extensions must be at most 16 KB. Send none.')
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new ServiceError('timed_out', 'The request did not come in time. Send it again.')
+      return new ServiceError('timed_out', 'The request arrived too slowly. Send it again.')
     case 'HPE_INVALID_METHOD':
       return requestLine.test(textOf(rawPacket)) ? methodUnknown() : malformed()
     case 'HPE_INVALID_URL':
@@ -89,14 +95,17 @@ function toServiceError({ code, rawPacket }: ParserError): ServiceError {
 const requestLine = /^[\w!#$%&'*+.^`|~-]+ \S/
 
 function methodUnknown(): ServiceError {
-  return new ServiceError('not_implemented', 'This server does not know the method.')
+  return new ServiceError(
+    'not_implemented',
+    'The method is not supported; send GET, HEAD, POST, PUT, PATCH or DELETE.',
+  )
 }
 
-function malformed(advice = 'Send a request as RFC 9112 has it.'): ServiceError {
+function malformed(advice = 'Send one that conforms to RFC 9112.'): ServiceError {
   return new ServiceError('invalid', `The request is not well-formed HTTP/1.1. ${advice}`)
 }
 
-/** Can be told where the packet begins with the request: no line of it ends within the bound. */
+/** Detects it if the packet starts with the request: then no line ends within the limit. */
 function isRequestLineTooLong(packet: Buffer | undefined): boolean {
   const text = textOf(packet)
   return text.length === headerBytesMax && requestLine.test(text) && !text.includes('\n')

@@ -1,19 +1,19 @@
-// Node's own HTTP messages as the app's requests and replies.
+// Adapts Node's HTTP messages to the app's requests and replies.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ServiceError } from '../../model/errors.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { readBody, tooManyBodies } from './body.ts'
 import { type Reservation, reserve } from './body-memory.ts'
-import type { Addressed } from './host.ts'
+import type { HostedRequest } from './host.ts'
 import { ignoreMalformed, onMalformed } from './malformed-request.ts'
 
-export class NodeRequest implements HttpRequest, Addressed {
+export class NodeRequest implements HttpRequest, HostedRequest {
   readonly method: string
   readonly path: string
   readonly query: string
   readonly source: string | undefined
   bodyOwner: string
-  /** The connection cannot take another request after this one. */
+  /** The connection cannot carry another request after this one. */
   isLast = false
   readonly #incoming: IncomingMessage
   #reservation: Reservation | undefined
@@ -65,7 +65,7 @@ export class NodeRequest implements HttpRequest, Addressed {
     }
   }
 
-  /** The request has been answered, and its body is needed no more. */
+  /** Frees the body's memory after the request has been answered. */
   release(): void {
     if (!this.#reservation) return
     this.#reservation.release()
@@ -74,19 +74,18 @@ export class NodeRequest implements HttpRequest, Addressed {
   }
 }
 
-// RFC 9112, section 3.2.2: a request may name the whole URL.
+// RFC 9112, section 3.2.2: the request target may be a whole URL.
 const absoluteForm = /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)(.*)$/is
 
 function targetOf(url: string): string {
   return url.startsWith('/') ? url : (absoluteForm.exec(url)?.[2] ?? '')
 }
 
-/** @param isLast the connection is closed after this answer */
+/** @param isLast closes the connection after this answer */
 export function sendReply(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { status = 200, headers, body = '' }: Reply,
-  isLast: boolean,
+  { reply: { status = 200, headers, body = '' }, isLast }: { reply: Reply; isLast: boolean },
 ): void {
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   const list: string[] = []
@@ -95,7 +94,7 @@ export function sendReply(
   if (isLast) list.push('Connection', 'close')
   if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))
   outgoing.writeHead(status, list)
-  // Text goes out in one piece with the headers. Latin-1 has a character for every byte: none is changed.
+  // Node sends a string in one write with the headers. Latin-1 maps each byte to one character and back.
   if (typeof body === 'string') outgoing.end(body)
   else if (body.length <= textBytesMax) outgoing.end(latin1(body), 'latin1')
   else outgoing.end(body)
@@ -107,30 +106,30 @@ function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
 }
 
-// Time for a client to read its answer while it is still sending; longer, or more than this, and it is cut off.
+// Lets a client that is still sending read its answer. Beyond these limits it is disconnected.
 const discardMsMax = 500
 const discardBytesMax = 64 * 1024 * 1024
 
-/** Closing at once would reset the connection, and the client might never see its answer. */
+/** Closing at once would reset the connection, and the client might never read its answer. */
 function discardRest(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return
   let length = 0
   const { socket } = incoming
-  const cut = (): void => {
+  const disconnect = (): void => {
     stop()
     socket.destroySoon()
   }
   const take = (chunk: Buffer): void => {
     length += chunk.length
-    if (length > discardBytesMax) cut()
+    if (length > discardBytesMax) disconnect()
   }
   const stop = (): void => {
     clearTimeout(timer)
     ignoreMalformed(socket)
     incoming.off('data', take).off('end', stop).off('error', stop).off('close', stop)
   }
-  const timer = setTimeout(cut, discardMsMax)
-  onMalformed(socket, cut)
+  const timer = setTimeout(disconnect, discardMsMax)
+  onMalformed(socket, disconnect)
   incoming.on('data', take).on('end', stop).on('error', stop).on('close', stop)
   incoming.resume()
 }

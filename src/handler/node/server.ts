@@ -1,4 +1,4 @@
-// The entry of the Node server: opens everything, listens, and closes it all again on a signal.
+// The entry of the Node server: opens the connections, listens, and closes everything on a signal.
 import { resolve } from 'node:path'
 import { UnsupportedCacheServer } from '../../connection/cache/trust-renewal.ts'
 import { openConnections } from '../../connection/open.ts'
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
-      // Whoever asks twice does not want to wait.
+      // A second signal exits without waiting.
       if (stopping !== undefined) process.exit(1)
       logger.info('stopping', { signal })
       stop().then(
@@ -50,20 +50,20 @@ async function main(): Promise<void> {
 
   try {
     if (prepared.isNew) {
-      process.stdout.write(`First start: making ${sampleUsers} sample users …\n`)
+      process.stdout.write(`First start: creating ${sampleUsers} sample users …\n`)
       await seedSamples(connections, sampleUsers, '')
     }
     const { tokens } = settings
     const issuer =
       tokens.kind === 'local' ? await openLocalIssuer(settings.dataDirectory, settings.port) : undefined
     const verifier = openTokenVerifier(createTokenPolicy(issuer?.rules ?? tokenRules(tokens)))
-    // The local issuer's key is this checkout's: nobody else on the network has business with it.
+    // The local issuer is for development, so no other machine may reach it.
     const host = issuer ? '127.0.0.1' : undefined
-    // Before the first request: a write that is answered while this process does not use the cache yet is
-    // removed from it by the others a little later only. Without a cache it starts all the same.
+    // Connect before the first request: until then this process cannot invalidate entries, and other processes would do so
+    // a little later. The server starts without the cache, too.
     await connections.cache.check().catch((error: unknown) => {
       if (error instanceof UnsupportedCacheServer) throw error
-      logger.warn('the cache cannot be reached', { error })
+      logger.warn('cache unavailable', { error })
     })
     server = await startNodeServer(connections, verifier, {
       port: settings.port,
@@ -95,11 +95,11 @@ function greeting(settings: Settings, prepared: Prepared, token: string | undefi
   if (token)
     lines.push(
       '',
-      `  An administrator's token, for a day (${settings.port === 3000 ? '' : `PORT=${settings.port} `}npm run token makes others):`,
+      `  An administrator's token, valid for a day (for others: ${settings.port === 3000 ? '' : `PORT=${settings.port} `}npm run token):`,
       '',
       `TOKEN=${token}`,
       '',
-      '  and a call to paste:',
+      '  and a request to try:',
       '',
       `curl -s -H "Authorization: Bearer $TOKEN" '${url}/user?limit=3'`,
     )
@@ -111,7 +111,7 @@ function fail(error: unknown): never {
   const { PORT = '3000' } = process.env
   process.stderr.write(
     code === 'EADDRINUSE'
-      ? `Port ${PORT} is taken by another program. Set PORT to a free one: PORT=3001 npm start\n`
+      ? `Port ${PORT} is in use by another program. Set PORT to a free one: PORT=3001 npm start\n`
       : `${message}\n`,
   )
   process.exit(1)

@@ -66,7 +66,9 @@ it('does nothing that nobody waits for any more', async () => {
     password: 'a-good-password',
     until: Date.now() - 1,
   }
-  expect(await handler(call)).toEqual({ error: { name: 'Error', message: 'nobody waits for it any more' } })
+  expect(await handler(call)).toEqual({
+    error: { name: 'Error', message: 'the caller’s deadline has passed' },
+  })
 })
 
 it('throws what the pool refuses, as the pool itself does', async () => {

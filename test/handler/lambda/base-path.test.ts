@@ -1,6 +1,6 @@
 // API Gateway's events behind custom domains and stages: which path is ours, and where clients find it.
 import { expect, it } from 'vitest'
-import { readEvent, toAnswer } from '../../../src/handler/lambda/gateway-event.ts'
+import { readEvent, toGatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
 
 type Row = { path: string; route?: string; rest?: string; sent?: string; ours: string; prefix: string }
 
@@ -51,7 +51,7 @@ it.each(routes)('%s by the route %s, with the rest %s, is %j at %j', (path, rout
   for (const event of [rest(row), http(row)]) {
     const request = readEvent(event)
     expect([request.path, request.prefix]).toEqual([ours, base])
-    const { headers } = toAnswer(request, {
+    const { headers } = toGatewayReply(request, {
       headers: { Location: '/user/1', Link: '</user?cursor=x>; rel="next"' },
     })
     expect(headers).toEqual({ location: `${base}/user/1`, link: `<${base}/user?cursor=x>; rel="next"` })

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import type { GatewayAnswer } from '../../../src/handler/lambda/gateway-event.ts'
+import type { GatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { packagedFunctions } from '../../support/functions.ts'
@@ -77,7 +77,7 @@ async function callAndFreeze(folder: string, harm: (way: Way) => Promise<void>) 
     const body = json && { body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }
     const request = new Request(`https://gateway${path}`, { method, ...body })
     const event = await restEvent(request, claims)
-    const answering = invoke(event) as Promise<GatewayAnswer>
+    const answering = invoke(event) as Promise<GatewayReply>
     child()?.kill('SIGCONT')
     const answer = await answering
     // As Lambda does, a moment after the answer has left.

@@ -1,7 +1,7 @@
 // The functions beside what the API's own tests show: events, identities, bad starts, and the daily job.
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { GatewayAnswer } from '../../../src/handler/lambda/gateway-event.ts'
+import type { GatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
 import { metrics } from '../../../src/platform/metrics.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { packagedFunctions } from '../../support/functions.ts'
@@ -63,7 +63,7 @@ function restEvent(
 type Trace = { header?: string; own?: string }
 
 const send = async (event: unknown) => {
-  const answer = (await invoke(event)) as GatewayAnswer
+  const answer = (await invoke(event)) as GatewayReply
   return { ...answer, json: answer.body === '' ? undefined : JSON.parse(answer.body) }
 }
 const post = (body: string, parts: Record<string, unknown> = {}) =>
@@ -309,7 +309,7 @@ it('logs as LOG_LEVEL says', async () => {
     lines.push(line),
   )
   onTestFinished(quiet.close)
-  expect(((await quiet.invoke(restEvent(admin))) as GatewayAnswer).statusCode).toBe(200)
+  expect(((await quiet.invoke(restEvent(admin))) as GatewayReply).statusCode).toBe(200)
   await quiet.close()
   expect(lines).toEqual([])
 })
@@ -323,13 +323,13 @@ describe('a function that cannot start', () => {
     )
     onTestFinished(broken.close)
     for (let turn = 1; turn <= 2; turn++) {
-      const answer = (await broken.invoke(restEvent(admin))) as GatewayAnswer
+      const answer = (await broken.invoke(restEvent(admin))) as GatewayReply
       expect(answer.statusCode).toBe(500)
       expect(answer.body).not.toMatch(/DATABASE_URL|secret/)
       await until('the line', () => lines.length === turn)
       expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
         level: 'ERROR',
-        message: 'the function cannot start',
+        message: 'function cannot start',
         error: { message: expect.stringMatching(/REDIS_URL must .*DATABASE_URL is required/s) },
       })
     }

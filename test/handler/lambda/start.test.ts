@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import type { GatewayAnswer } from '../../../src/handler/lambda/gateway-event.ts'
+import type { GatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { packagedFunctions } from '../../support/functions.ts'
 import { clientId } from '../../support/issuer.ts'
@@ -45,7 +45,7 @@ async function start(more: Record<string, string>) {
   onTestFinished(started.close)
   return {
     ...started,
-    send: async (event = list) => (await started.invoke(event)) as GatewayAnswer,
+    send: async (event = list) => (await started.invoke(event)) as GatewayReply,
     /** What the log says of faults with such words in it. */
     told: (words: RegExp) =>
       lines.filter(({ level, error }) => level !== 'INFO' && words.test(JSON.stringify(error))),

@@ -93,7 +93,7 @@ describe('the event loop', () => {
         served.push(caller)
         return new Promise((answered) => answers.push(answered))
       },
-      refuse: ({ caller }) => refused.push(caller),
+      reject: ({ caller }) => refused.push(caller),
     })
     atEnd(async () => shedding.close())
     const arrive = (callers: string[], connection = new Socket()) => {

@@ -1,15 +1,15 @@
-// The upload of an avatar, in its three body forms.
+// The endpoint that uploads an avatar, as an image, a form or JSON.
 import { invalid } from '../../../model/errors.ts'
 import { avatarUrl } from '../../../services/users/user-row.ts'
 import { mediaType, parseJson, readBytes } from '../body.ts'
 import { endpoint, type HttpRequest, jsonHeaders } from '../endpoint.ts'
 
-// Loaded when they are first needed: see users.ts.
+// Loaded on first use, because most requests read one user.
 const schemas = () => import('../../../model/user.ts')
 
 const tag = { name: 'avatars', description: 'Upload avatars' }
 
-/** Room in a form for what is around the file: delimiters, headers and other fields. */
+/** Room in a form for delimiters, headers and other fields. */
 const formBytesMax = 64 * 1024
 
 export const avatarEndpoints = [
@@ -19,7 +19,7 @@ export const avatarEndpoints = [
     operationId: 'uploadAvatar',
     summary: "Store the user's avatar",
     description:
-      'PNG, JPEG, WebP, GIF or AVIF, told by their bytes; at most 5 MB, 40 megapixels and 16,384 pixels a side. Stored as WebP, 512 px square at most, without metadata.',
+      'PNG, JPEG, WebP, GIF or AVIF, recognised by their bytes; at most 5 MB, 40 megapixels and 16,384 pixels a side. Stored as WebP of at most 512 × 512 pixels, without metadata.',
     tag,
     action: 'avatar.upload',
     unparsedBody: {
@@ -50,7 +50,7 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
   const { avatarBytesMax, uploadBody } = await schemas()
   const type = mediaType(request)
   if (type === 'application/json') {
-    // The image in base64, and room for what is around it: a data URI may name its file.
+    // The image in base64, and room for the JSON around it and a data URI's parameters.
     const jsonBytesMax = Math.ceil(avatarBytesMax / 3) * 4 + 8 * 1024
     const body = parseJson(await readBytes(request, jsonBytesMax), uploadBody)
     const { decodeBase64Image } = await import('../../../services/avatars/base64-image.ts')
@@ -64,6 +64,6 @@ async function readImage(request: HttpRequest): Promise<Uint8Array> {
     const { readFormFile } = await import('../multipart.ts')
     return readFormFile(body, request.header('content-type') ?? '')
   }
-  // Any other type is taken as the image itself: its bytes tell what it is, not what the client says.
+  // Every other type is treated as an image; its format is recognised by its bytes, not by the client's header.
   return readBytes(request, avatarBytesMax)
 }

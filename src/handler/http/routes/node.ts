@@ -1,4 +1,4 @@
-// Routes of the Node server only: probes, the API's description, avatars, and the local issuer's keys.
+// Public routes of the Node server: probes, the API reference, avatars, and the local issuer.
 
 import type { Connections } from '../../../connection/open.ts'
 import { ReadOnlyDatabase } from '../../../connection/postgres/database.ts'
@@ -9,13 +9,13 @@ import { lagSecondsMax, outboxState } from '../../../services/outbox/state.ts'
 import { docsFile, docsPage } from '../docs.ts'
 import type { PublicRoute, Reply } from '../endpoint.ts'
 import { routeNotFound } from '../problem.ts'
-import { signInLocally } from './local-sign-in.ts'
+import { issueLocalToken } from './local-token.ts'
 
 const checkMsMax = 1_500
 
 export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): PublicRoute[] {
   const routes: PublicRoute[] = [
-    // Liveness: the process answers. That a dependency is down is no reason to restart it.
+    // Liveness: restarting the process would not bring a dependency back, so none is checked.
     { method: 'GET', path: '/health', handle: async () => json({ status: 'up' }) },
     { method: 'GET', path: '/ready', handle: () => ready(connections) },
     {
@@ -36,7 +36,7 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
         if (!bytes) throw routeNotFound()
         const headers = {
           'Content-Type': 'image/webp',
-          // The path holds the hash of the content.
+          // The path contains the hash of the content.
           'Cache-Control': 'public, max-age=31536000, immutable',
           'Content-Security-Policy': "default-src 'none'; sandbox",
           'Cross-Origin-Resource-Policy': 'cross-origin',
@@ -51,7 +51,7 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
     routes.push({
       method: 'POST',
       path: `${localIssuerPath}/oauth2/token`,
-      handle: (request) => signInLocally(connections, localIssuer, request),
+      handle: (request) => issueLocalToken(connections, localIssuer, request),
     })
   }
   return routes
@@ -63,20 +63,20 @@ function json(value: unknown, status = 200): Reply {
 
 async function ready(connections: Connections): Promise<Reply> {
   const { db, cache, avatars } = connections
-  const behind = describeOutbox(connections)
+  const outbox = describeOutbox(connections)
   const states = await Promise.all(
     Object.entries({ database: db, cache, avatars }).map(
       async ([name, dependency]) => [name, await stateOf(() => dependency.check())] as const,
     ),
   )
   const dependencies = Object.fromEntries(states)
-  // Without the cache reads are slower, without avatars uploads fail; without the database nothing works.
+  // Without the cache reads are slower, and without the avatar store uploads fail. Only the database is essential.
   const isReady = dependencies.database === 'up'
   const status = isReady ? 'ready' : 'not ready'
-  return json({ status, dependencies, outbox: await behind }, isReady ? 200 : 503)
+  return json({ status, dependencies, outbox: await outbox }, isReady ? 200 : 503)
 }
 
-/** How far the user pool and the event bus are behind: no reason to send no traffic here. */
+/** The backlog for the user pool and the event bus. It does not make the server unready. */
 async function describeOutbox(connections: Connections): Promise<object | undefined> {
   const { pool, bus } = connections.outbox
   if (!pool && !bus) return undefined
@@ -92,17 +92,17 @@ async function describeOutbox(connections: Connections): Promise<object | undefi
 type State = 'up' | 'read-only' | 'down'
 
 async function stateOf(check: () => Promise<void>): Promise<State> {
-  const late = AbortSignal.timeout(checkMsMax)
+  const timeout = AbortSignal.timeout(checkMsMax)
   return Promise.race([
     check().then(
       () => 'up' as const,
       (error: unknown): State => {
         if (!(error instanceof ServiceError)) return 'down'
         if (error.cause instanceof ReadOnlyDatabase) return 'read-only'
-        // It has more to do than it can: a reason to send less, none to send nothing.
+        // An overloaded dependency still works; removing this server from the balancer would not help.
         return error.code === 'overloaded' ? 'up' : 'down'
       },
     ),
-    new Promise<'down'>((resolve) => late.addEventListener('abort', () => resolve('down'))),
+    new Promise<'down'>((resolve) => timeout.addEventListener('abort', () => resolve('down'))),
   ])
 }

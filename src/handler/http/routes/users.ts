@@ -1,16 +1,16 @@
-// The routes of users: each validates, calls one service verb and maps its answer.
+// The endpoints of users. Each calls one service function and maps its result to a reply.
 import type { User } from '../../../model/user.ts'
 import { checkPrecondition } from '../../../services/users/precondition.ts'
 import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
 
-// Loaded when they are first needed: most of a function's requests are reads of one user.
+// Loaded on first use, because most requests read one user and need none of these.
 const schemas = () => import('../../../model/user.ts')
 const listSchemas = () => import('../../../model/listing.ts')
 const userSchema = async () => (await schemas()).userSchema
 
 const tag = { name: 'users', description: 'Create, find, change and erase users' }
 
-// An avatar of 5 MB in base64, and room for the other fields.
+// A 5 MB avatar in base64, and room for the other fields.
 const bytesMax = 8 * 1024 * 1024
 
 function userReply(status: number, user: User, headers: Record<string, string> = {}): Reply {
@@ -49,14 +49,14 @@ export const userEndpoints = [
     method: 'GET',
     path: '/user',
     operationId: 'listUsers',
-    summary: 'List users: filter, search, sort, page',
+    summary: 'List users by filter, search, sort and page',
     tag,
     action: 'user.list',
     query: async () => (await listSchemas()).listQuery,
     answers: [
       {
         status: 200,
-        description: 'One page',
+        description: 'A page of users',
         schema: async () => (await listSchemas()).pageSchema,
         headers: ['Link'],
       },
@@ -79,13 +79,13 @@ export const userEndpoints = [
     method: 'GET',
     path: '/user/{id}',
     operationId: 'getUser',
-    summary: 'One user',
-    description: 'Answered from the cache when it can be; never older than the last acknowledged write.',
+    summary: 'Read a user',
+    description: 'Served from the cache if possible, and never older than the last acknowledged write.',
     tag,
     action: 'user.read',
     answers: [
       { status: 200, description: 'The user', schema: userSchema, headers: ['ETag', 'X-Cache'] },
-      { status: 304, description: 'Not modified since the version in If-None-Match' },
+      { status: 304, description: 'The current version is in If-None-Match' },
     ],
     problems: ['not_found', 'version_mismatch'],
     handle: async ({ reader, id, precondition, log }) => {
@@ -108,7 +108,7 @@ export const userEndpoints = [
     operationId: 'replaceUser',
     summary: "Replace a user's data",
     description:
-      'A missing optional field is cleared; a missing password or status is kept. Contacts keep their id when it is sent back.',
+      'Missing optional fields are cleared; a missing password or status is kept. A contact sent with its id keeps it.',
     tag,
     action: 'user.replace',
     body: {
@@ -116,7 +116,7 @@ export const userEndpoints = [
       mediaTypes: ['application/json'],
       bytesMax,
     },
-    answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
+    answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
     problems: [
       'not_found',
       'conflict',
@@ -135,8 +135,8 @@ export const userEndpoints = [
     method: 'PATCH',
     path: '/user/{id}',
     operationId: 'patchUser',
-    summary: 'Change the named fields only',
-    description: 'A JSON merge patch (RFC 7396): null removes.',
+    summary: 'Change some fields of a user',
+    description: 'A JSON merge patch (RFC 7396): missing fields are kept, and null clears a field.',
     tag,
     action: 'user.patch',
     body: {
@@ -144,7 +144,7 @@ export const userEndpoints = [
       mediaTypes: ['application/merge-patch+json', 'application/json'],
       bytesMax,
     },
-    answers: [{ status: 200, description: 'The user as it is now', schema: userSchema, headers: ['ETag'] }],
+    answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
     problems: [
       'not_found',
       'conflict',
@@ -163,7 +163,7 @@ export const userEndpoints = [
     method: 'DELETE',
     path: '/user/{id}',
     operationId: 'eraseUser',
-    summary: 'Erase a user, with contacts, avatar and cache entry',
+    summary: 'Erase a user with contacts, avatar and cache entry',
     tag,
     action: 'user.erase',
     answers: [{ status: 204, description: 'Erased' }],
