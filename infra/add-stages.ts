@@ -1,27 +1,24 @@
-// The stacks of all stages, and the check that they keep to good practice.
+// Adds the stacks of all stages, and the checks of cdk-nag.
 import { type App, Tags, Validations } from 'aws-cdk-lib'
 import { type Architecture, Code } from 'aws-cdk-lib/aws-lambda'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { DataStack } from './data-stack.ts'
+import { prefix } from './names.ts'
 import { ServiceStack } from './service-stack.ts'
 import { type Stage, type StageName, stages } from './stages.ts'
 
-/**
- * @param build where the functions' package is, a ZIP file or a folder, and the processor that it was built for
- */
+/** @param build the functions' package, a ZIP file or a folder, and the processor architecture it was built for */
 export function addStages(
   app: App,
   build: { path: string; architecture: Architecture },
-  each: Partial<Record<StageName, Stage>> = stages,
+  stagesByName: Partial<Record<StageName, Stage>> = stages,
 ): void {
-  for (const [name, stage] of Object.entries(each) as [StageName, Stage][]) {
-    const data = new DataStack(app, name, stage, { terminationProtection: stage.keepsData })
-    const service = new ServiceStack(app, name, stage, data, {
-      // A stack takes a `Code` of its own.
-      code: Code.fromAsset(build.path),
-      architecture: build.architecture,
-    })
-    for (const stack of [data, service]) Tags.of(stack).add('service', `user-directory-${name}`)
+  for (const [stageName, stage] of Object.entries(stagesByName) as [StageName, Stage][]) {
+    const data = new DataStack(app, { stageName, stage })
+    // Each stack needs a `Code` of its own.
+    const functionPackage = { code: Code.fromAsset(build.path), architecture: build.architecture }
+    const service = new ServiceStack(app, { stageName, stage, data, functionPackage })
+    for (const stack of [data, service]) Tags.of(stack).add('service', prefix(stageName))
   }
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }))
 }

@@ -1,4 +1,4 @@
-// The CDK app: two stacks for each stage. Run by npm run synth and npm run deploy.
+// The CDK app with two stacks for each stage, for npm run synth and npm run deploy.
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { App } from 'aws-cdk-lib'

@@ -1,21 +1,24 @@
-// What names resources that another stack makes: by their names, since each of the two needs the other's.
+// ARNs built from names, because the two stacks need each other's resources.
 import { ArnFormat, type Stack } from 'aws-cdk-lib'
 import { aliasName, type FunctionName, functionName } from './names.ts'
 import type { StageName } from './stages.ts'
 
-/** @param qualifier an alias; absent: the function itself */
-export const functionArn = (stack: Stack, stage: StageName, name: FunctionName, qualifier?: string): string =>
+/** @param options.alias if absent, the function itself */
+export const functionArn = (
+  stack: Stack,
+  { stageName, name, alias }: { stageName: StageName; name: FunctionName; alias?: string },
+): string =>
   stack.formatArn({
     service: 'lambda',
     resource: 'function',
-    resourceName: functionName(stage, name) + (qualifier ? `:${qualifier}` : ''),
+    resourceName: functionName(stageName, name) + (alias ? `:${alias}` : ''),
     arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   })
 
-/** The function that Cognito asks. */
-export const triggerArn = (stack: Stack, stage: StageName): string =>
-  functionArn(stack, stage, 'sign-in', aliasName)
+/** The function behind Cognito's triggers. */
+export const triggerArn = (stack: Stack, stageName: StageName): string =>
+  functionArn(stack, { stageName, name: 'sign-in', alias: aliasName })
 
-/** The function that speaks to Cognito. */
-export const userPoolFunctionArn = (stack: Stack, stage: StageName): string =>
-  functionArn(stack, stage, 'user-pool', aliasName)
+/** The function that calls Cognito. */
+export const userPoolFunctionArn = (stack: Stack, stageName: StageName): string =>
+  functionArn(stack, { stageName, name: 'user-pool', alias: aliasName })

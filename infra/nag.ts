@@ -1,4 +1,4 @@
-// Findings of cdk-nag that are accepted, each beside what it is about and with its reason.
+// Accepts findings of cdk-nag, each with its reason and at the construct it concerns.
 import { Stack, Validations } from 'aws-cdk-lib'
 import type { IConstruct } from 'constructs'
 
@@ -7,7 +7,7 @@ export function accept(construct: IConstruct, reasons: Record<string, string>): 
   for (const [id, reason] of Object.entries(reasons)) Validations.of(construct).acknowledge({ id, reason })
 }
 
-/** The finding about a policy with this wildcard in a resource's name, as cdk-nag spells it. */
+/** @returns the id of cdk-nag's finding about a policy with this wildcard in a resource */
 export function wildcardFinding(scope: IConstruct, resource: string): string {
   const spell = (part: unknown): string => {
     if (typeof part === 'string') return part

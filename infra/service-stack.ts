@@ -1,64 +1,66 @@
-// What is replaced often: the functions, the way to them, their schedules, and who watches over them.
-import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
+// The stack that changes often: the functions, API Gateway, the schedules and the monitoring.
+import { CfnOutput, Stack } from 'aws-cdk-lib'
 import { LambdaApplication, LambdaDeploymentGroup } from 'aws-cdk-lib/aws-codedeploy'
 import type { Construct } from 'constructs'
 import { Api } from './constructs/api.ts'
 import { Functions } from './constructs/functions.ts'
+import { Monitoring } from './constructs/monitoring.ts'
 import { Schedules } from './constructs/schedules.ts'
 import type { FunctionPackage } from './constructs/service-function.ts'
-import { Watch } from './constructs/watch.ts'
 import type { DataStack } from './data-stack.ts'
 import { accept } from './nag.ts'
 import { functionName, prefix } from './names.ts'
-import type { Stage, StageName } from './stages.ts'
+import type { StageProps } from './stages.ts'
 
 export class ServiceStack extends Stack {
   constructor(
     scope: Construct,
-    stageName: StageName,
-    stage: Stage,
-    data: DataStack,
-    functionPackage: FunctionPackage,
-    props?: StackProps,
+    {
+      stageName,
+      stage,
+      data,
+      functionPackage,
+    }: StageProps & { data: DataStack; functionPackage: FunctionPackage },
   ) {
-    super(scope, `${prefix(stageName)}-service`, props)
-    const functions = new Functions(this, 'Functions', stageName, stage, data, functionPackage)
-    const api = new Api(this, 'Api', stageName, stage, functions.api.alias, data.signIn)
-    const schedules = new Schedules(this, 'Schedules', stage, functions)
-    const watch = stage.isWatched
-      ? new Watch(this, 'Watch', stage, data, { stageName, functions, api, schedules })
+    super(scope, `${prefix(stageName)}-service`)
+    const functions = new Functions(this, 'Functions', { stageName, stage, data, functionPackage })
+    const { alias } = functions.api
+    const api = new Api(this, 'Api', { stageName, stage, alias, cognito: data.cognito })
+    const schedules = new Schedules(this, 'Schedules', { stage, functions })
+    const monitoring = stage.hasMonitoring
+      ? new Monitoring(this, 'Monitoring', { stageName, stage, data, functions, api, schedules })
       : undefined
 
-    // The alias takes the new version step by step: CloudFormation hands the change over to CodeDeploy, and takes
-    // everything back when an alarm goes off meanwhile.
+    // A canary deployment: CodeDeploy shifts the alias to the new version step by step. If an alarm goes off meanwhile,
+    // CloudFormation rolls everything back.
     const name = functionName(stageName, 'api')
     const deployments = new LambdaDeploymentGroup(this, 'Shift', {
-      // Under the function's own name, by which npm run rollback finds a shift under way.
+      // Named like the function, so that npm run rollback finds a deployment in progress.
       application: new LambdaApplication(this, 'ShiftApplication', { applicationName: name }),
       deploymentGroupName: name,
-      alias: functions.api.alias,
+      alias,
       deploymentConfig: stage.shift,
-      alarms: watch?.ofNewVersion,
+      alarms: monitoring?.canaryAlarms,
       autoRollback: {
         failedDeployment: true,
         stoppedDeployment: true,
-        deploymentInAlarm: watch !== undefined,
+        deploymentInAlarm: monitoring !== undefined,
       },
     })
     accept(deployments.role, {
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited]':
-        'Made by AWS for this, and narrow.',
+        'AWS provides this narrow policy for CodeDeploy.',
     })
 
     new CfnOutput(this, 'ApiUrl', {
       value: stage.domains ? `https://${stage.domains.api}/` : api.rest.url,
     })
-    // Where the CNAME record of the name must point.
+    // The target for the CNAME record.
     if (api.rest.domainName)
       new CfnOutput(this, 'ApiDomainTarget', { value: api.rest.domainName.domainNameAliasDomainName })
-    if (watch) new CfnOutput(this, 'AlarmTopicArn', { value: watch.topic.topicArn })
+    if (monitoring) new CfnOutput(this, 'AlarmTopicArn', { value: monitoring.topic.topicArn })
     new CfnOutput(this, 'ApiFunctionName', { value: functions.api.function.functionName })
-    new CfnOutput(this, 'ApiAliasName', { value: functions.api.alias.aliasName })
+    new CfnOutput(this, 'ApiAliasName', { value: alias.aliasName })
     new CfnOutput(this, 'MigrateFunctionName', { value: functions.migrate.function.functionName })
   }
 }

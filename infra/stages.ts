@@ -1,72 +1,71 @@
-// How the stages differ: in this and in nothing else.
+// The stages, and all settings in which they differ.
 import { type ILambdaDeploymentConfig, LambdaDeploymentConfig } from 'aws-cdk-lib/aws-codedeploy'
 
 export type Stage = {
-  /** Availability zones; each has a subnet of its own. */
+  /** Availability zones, each with its own subnet. */
   zones: number
-  /** Zones with interface endpoints, which AWS bills by the hour each. The other zones reach them across. */
+  /** Zones with interface endpoints, which AWS bills by the hour. Other zones use the endpoints of these. */
   endpointZones: number
   /**
-   * Database, avatars, user pool and logs outlive their stack, and those that can be are protected against
-   * deletion.
+   * Keeps database, avatars, user pool and logs when their stack is deleted, and protects them against deletion where
+   * possible.
    */
   keepsData: boolean
   database: {
     instanceType: string
     storageGb: number
     storageGbMax: number
-    /** A standby in another zone takes over when the instance fails. */
+    /** Runs a standby in another zone, which takes over if the instance fails. */
     standby: boolean
     backupDays: number
     /**
-     * RDS Proxy shares the instance's connections between all functions. Without it each function holds its own,
-     * and logs in to the instance by IAM.
+     * Uses RDS Proxy to share the instance's connections between all functions. Without it each function opens its own,
+     * and logs in to the instance with IAM.
      */
     proxy: boolean
-    /** What the instance's memory is good for: its bytes / 9,531,392. */
+    /** The instance's limit: its memory in bytes / 9,531,392. */
     connectionsMax: number
   }
   cache: {
     nodeType: string
-    /** With one or more, a replica takes over when the primary fails. */
+    /** If there is one, it takes over when the primary fails. */
     replicas: number
   }
-  /** How the API's traffic moves from one version to the next. */
+  /** How the API's traffic shifts from one version to the next. */
   shift: ILambdaDeploymentConfig
   logDays: 7 | 90
-  /** Requests to the API over all callers. */
+  /** The limit of requests to the API, over all callers. */
   throttle: { perSecond: number; burst: number }
-  /** AWS WAF before the API. Absent: only `throttle` limits callers. */
+  /** AWS WAF in front of the API. If absent, only `throttle` limits callers. */
   firewall?: {
-    /** Requests of one address in five minutes. */
+    /** The limit of requests from one address in five minutes. */
     requestsPerAddress: number
   }
-  /** Alarms, the topic that they notify, and the dashboard. */
-  isWatched: boolean
-  /** An event bus on which changes of users are published. */
+  /** Creates alarms, their topic and the dashboard. */
+  hasMonitoring: boolean
+  /** Creates an event bus, on which changes of users are published. */
   hasEvents: boolean
-  /** How often the outbox is delivered, and for how long the function works each time. */
+  /** How often the outbox is delivered, and the time limit of each run. */
   delivery: { everyMinutes: number; seconds: number }
   /**
-   * Reserved concurrency. Each invocation of the API holds up to ten of the proxy's connections; sign-ins have
-   * their own share, so that a storm of them leaves the API alone. Absent: no function reserves any, as a new
-   * account with a quota of 10 or 50 invocations needs it.
+   * Reserved concurrency. An invocation of the API uses up to ten connections of the proxy. Sign-ins have their own share,
+   * so that a burst of them does not affect the API. Leave it out in a new account with a quota of 10 or 50 invocations.
    */
   concurrency?: { api: number; signIn: number }
-  /** Where the sign-in page may send people back to: the addresses of your web applications. */
+  /** The addresses of your web applications, to which the sign-in page may redirect. */
   webAddresses: string[]
-  /** Absent: AWS's own domain names. docs/deployment.md explains how to get the certificates. */
+  /** If absent, AWS's own domain names. docs/deployment.md explains how to get the certificates. */
   domains?: Domains
 }
 
-/** Names of your own, with the ARNs of their certificates in AWS Certificate Manager. */
+/** Custom domain names, and the ARNs of their certificates in AWS Certificate Manager. */
 export type Domains = {
   api: string
   /** In the stage's region. */
   apiCertificateArn: string
   signIn: string
   avatars: string
-  /** Of `signIn` and `avatars`, in us-east-1: CloudFront takes certificates from there alone. */
+  /** For `signIn` and `avatars`, in us-east-1 as CloudFront requires. */
   edgeCertificateArn: string
 }
 
@@ -89,7 +88,7 @@ export const stages = {
     logDays: 7,
     throttle: { perSecond: 50, burst: 100 },
     firewall: { requestsPerAddress: 2_000 },
-    isWatched: true,
+    hasMonitoring: true,
     hasEvents: true,
     delivery: { everyMinutes: 1, seconds: 60 },
     webAddresses: ['http://localhost:3000/'],
@@ -112,7 +111,7 @@ export const stages = {
     shift: LambdaDeploymentConfig.ALL_AT_ONCE,
     logDays: 7,
     throttle: { perSecond: 20, burst: 50 },
-    isWatched: false,
+    hasMonitoring: false,
     hasEvents: false,
     delivery: { everyMinutes: 5, seconds: 20 },
     webAddresses: ['https://users.example.com/'],
@@ -135,7 +134,7 @@ export const stages = {
     logDays: 90,
     throttle: { perSecond: 1_000, burst: 2_000 },
     firewall: { requestsPerAddress: 20_000 },
-    isWatched: true,
+    hasMonitoring: true,
     hasEvents: true,
     delivery: { everyMinutes: 1, seconds: 60 },
     concurrency: { api: 200, signIn: 50 },
@@ -144,3 +143,5 @@ export const stages = {
 } satisfies Record<string, Stage>
 
 export type StageName = keyof typeof stages
+
+export type StageProps = { stageName: StageName; stage: Stage }

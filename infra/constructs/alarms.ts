@@ -7,23 +7,24 @@ import { Key } from 'aws-cdk-lib/aws-kms'
 import { Topic } from 'aws-cdk-lib/aws-sns'
 import { Construct } from 'constructs'
 import { prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { removalPolicy } from './log-group.ts'
 
-// In a workflow, GitHub says where the repository is; elsewhere the link is the file's path in it.
+// A link in a GitHub workflow, which knows the repository's URL; otherwise a path.
 const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
 const runbooks = `${GITHUB_REPOSITORY ? `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}/blob/main/` : ''}docs/runbooks.md`
 
 export type Condition = {
   metric: IMetric
-  /** The threshold; `below` turns the comparison round. */
+  /** Alarm above this threshold. */
   above?: number
+  /** Alarm below this threshold. */
   below?: number
-  /** How many of the last periods must breach: all of them when one number is given. */
+  /** The number of the last periods that must breach: all of them, or `count` of `of`. */
   periods: number | [count: number, of: number]
   /**
-   * Notify when no data comes in at all. The alarm's state is INSUFFICIENT_DATA then, as it is before the first
-   * data point; only the change to it notifies, so a new stage is quiet until its first scheduled run.
+   * Notify when no data arrives at all. The state is then INSUFFICIENT_DATA, like that of a new alarm. Only a change of
+   * state notifies, so a new stage is quiet until its first scheduled run.
    */
   mustReport?: boolean
 }
@@ -32,10 +33,10 @@ export class Alarms extends Construct {
   readonly topic: Topic
   readonly #name: string
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage) {
+  constructor(scope: Construct, id: string, { stageName, stage }: StageProps) {
     super(scope, id)
     this.#name = prefix(stageName)
-    // CloudWatch may not use Amazon's own key.
+    // CloudWatch cannot use the AWS managed key of SNS.
     const key = new Key(this, 'Key', {
       description: `Alarms of ${this.#name}`,
       enableKeyRotation: true,
@@ -55,7 +56,7 @@ export class Alarms extends Construct {
     )
   }
 
-  /** @param id the heading of its runbook too */
+  /** @param id also the heading of its runbook */
   add(id: string, description: string, { metric, above, below, periods, mustReport }: Condition): Alarm {
     const [count, of] = typeof periods === 'number' ? [periods, periods] : periods
     const alarm = new Alarm(this, id, {

@@ -1,4 +1,4 @@
-// The way in: API Gateway with Cognito's authorizer before the function, and a firewall before both.
+// API Gateway in front of the API's function, with Cognito's authorizer and an optional firewall.
 import { Duration } from 'aws-cdk-lib'
 import {
   AccessLogField,
@@ -18,12 +18,12 @@ import { CfnWebACLAssociation } from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
 import { accept } from '../nag.ts'
 import { aliasName, prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
+import type { Cognito } from './cognito.ts'
 import { addPreflight } from './cors.ts'
 import { Firewall } from './firewall.ts'
 import { addGatewayAnswers } from './gateway-answers.ts'
 import { logGroup } from './log-group.ts'
-import type { SignIn } from './sign-in.ts'
 
 export class Api extends Construct {
   readonly rest: RestApi
@@ -32,10 +32,7 @@ export class Api extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    stageName: StageName,
-    stage: Stage,
-    alias: Alias,
-    signIn: SignIn,
+    { stageName, stage, alias, cognito }: StageProps & { alias: Alias; cognito: Cognito },
   ) {
     super(scope, id)
     this.rest = new RestApi(this, 'Rest', {
@@ -47,10 +44,10 @@ export class Api extends Construct {
           certificate: Certificate.fromCertificateArn(this, 'Certificate', stage.domains.apiCertificateArn),
           securityPolicy: SecurityPolicy.TLS_1_2,
         },
-        // One way in.
+        // The custom domain is the only address.
         disableExecuteApiEndpoint: true,
       }),
-      // Bodies that are not text. Others come as they are: in base64 they would be a third larger.
+      // The gateway passes these to the function in base64, which is a third larger, and text as it is.
       binaryMediaTypes: [
         'image/png',
         'image/jpeg',
@@ -61,7 +58,7 @@ export class Api extends Construct {
         'multipart/form-data',
         'application/octet-stream',
       ],
-      // The account's one role by which API Gateway writes logs.
+      // Sets the account-wide role with which API Gateway writes logs.
       cloudWatchRole: true,
       deployOptions: {
         stageName: aliasName,
@@ -70,9 +67,9 @@ export class Api extends Construct {
         tracingEnabled: true,
         metricsEnabled: true,
         loggingLevel: MethodLoggingLevel.ERROR,
-        // It would log bodies and tokens.
+        // Data tracing would log bodies and tokens.
         dataTraceEnabled: false,
-        accessLogDestination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', stage)),
+        accessLogDestination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', { stage })),
         accessLogFormat: AccessLogFormat.custom(
           JSON.stringify({
             request_id: AccessLogField.contextRequestId(),
@@ -91,16 +88,16 @@ export class Api extends Construct {
       },
     })
 
-    // Every path and method, so that the function answers what does not exist as well, in its own words.
+    // All paths and methods, so that the function also answers those that do not exist.
     const all = this.rest.root.addResource('{proxy+}')
     all.addMethod('ANY', new LambdaIntegration(alias, { proxy: true, allowTestInvoke: false }), {
       authorizationType: AuthorizationType.COGNITO,
       authorizer: new CognitoUserPoolsAuthorizer(this, 'Authorizer', {
-        cognitoUserPools: [signIn.pool],
-        // A remembered answer would outlive its token; checking one costs API Gateway next to nothing.
+        cognitoUserPools: [cognito.pool],
+        // A cached result could outlive its token, and checking a token costs API Gateway almost nothing.
         resultsCacheTtl: Duration.seconds(0),
       }),
-      authorizationScopes: signIn.scopes,
+      authorizationScopes: cognito.scopes,
     })
     addPreflight(all, stage)
     addGatewayAnswers(this.rest, stage)
@@ -113,10 +110,10 @@ export class Api extends Construct {
       })
 
     accept(this.rest, {
-      ...(!this.firewall && { 'AwsSolutions-APIG3': 'This stage gives up the firewall for its price.' }),
-      'AwsSolutions-APIG2': 'The function checks every request against its schemas.',
+      ...(!this.firewall && { 'AwsSolutions-APIG3': 'This stage omits the firewall to save costs.' }),
+      'AwsSolutions-APIG2': 'The function validates every request against its schemas.',
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
-        'API Gateway asks for this very policy.',
+        'API Gateway requires this managed policy.',
     })
   }
 }

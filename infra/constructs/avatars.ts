@@ -1,4 +1,4 @@
-// The avatars: a private bucket that CloudFront alone may read, and the functions write.
+// Avatars: a private bucket that the functions write and only CloudFront may read.
 import { Duration, Stack } from 'aws-cdk-lib'
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
@@ -16,11 +16,11 @@ import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aw
 import { Construct } from 'constructs'
 import { accept, wildcardFinding } from '../nag.ts'
 import { prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { removalPolicy } from './log-group.ts'
 import type { Network } from './network.ts'
 
-/** How long an erased avatar may still be served by CloudFront. */
+/** How long CloudFront may still serve an erased avatar. */
 const edgeTtl = Duration.minutes(5)
 
 export class Avatars extends Construct {
@@ -28,11 +28,15 @@ export class Avatars extends Construct {
   readonly distribution: Distribution
   /** The prefix of every `avatar_url`. */
   readonly baseUrl: string
-  // By its name, which other stacks know without asking this one.
+  // Built from the name, so that other stacks need no reference to this one.
   readonly #bucketArn: string
   readonly #objects: string
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage, network: Network) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { stageName, stage, network }: StageProps & { network: Network },
+  ) {
     super(scope, id)
     const { account, region, partition } = Stack.of(this)
     this.bucketName = `${prefix(stageName)}-avatars-${account}-${region}`
@@ -44,16 +48,16 @@ export class Avatars extends Construct {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       removalPolicy: removalPolicy(stage),
-      // CloudFormation deletes empty buckets only.
+      // CloudFormation can delete empty buckets only.
       autoDeleteObjects: !stage.keepsData,
     }
     const logs = new Bucket(this, 'AccessLogs', {
       ...shared,
-      // CloudFront writes its logs with an access list.
+      // CloudFront writes its logs with an ACL.
       objectOwnership: ObjectOwnership.BUCKET_OWNER_PREFERRED,
       lifecycleRules: [{ expiration: Duration.days(stage.logDays) }],
     })
-    // Not versioned: an erased user's picture is gone. Orphans are removed by the daily job.
+    // Not versioned, because an erased user's picture must be gone. The daily job removes orphans.
     const bucket = new Bucket(this, 'Bucket', {
       bucketName: this.bucketName,
       ...shared,
@@ -78,10 +82,10 @@ export class Avatars extends Construct {
           comment: 'Avatars leave the edge soon after they are erased',
           minTtl: Duration.seconds(0),
           defaultTtl: edgeTtl,
-          // Objects say that they may be kept for ever, which is meant for the browser that has shown them.
+          // Objects carry a Cache-Control of a year, which is meant for browsers only.
           maxTtl: edgeTtl,
         }),
-        // As the Node server's own route answers.
+        // The same headers as on the Node server's avatar route.
         responseHeadersPolicy: new ResponseHeadersPolicy(this, 'Headers', {
           securityHeadersBehavior: {
             contentTypeOptions: { override: true },
@@ -114,14 +118,15 @@ export class Avatars extends Construct {
         conditions: { StringEquals: { 'aws:PrincipalAccount': account } },
       }),
     )
-    accept(logs, { 'AwsSolutions-S1': 'It holds the access logs; logging who writes logs has no end.' })
+    accept(logs, {
+      'AwsSolutions-S1': 'This bucket stores the access logs; logging access to it would never end.',
+    })
     accept(this.distribution, {
       'AwsSolutions-CFR1': 'Users may be anywhere.',
-      'AwsSolutions-CFR2':
-        'It serves pictures under names that cannot be guessed; there is nothing to attack.',
+      'AwsSolutions-CFR2': 'It serves static pictures under names that cannot be guessed.',
       ...(!stage.domains && {
         'AwsSolutions-CFR4':
-          'CloudFront’s own certificate fixes the oldest protocol; one of your own does not.',
+          'The default CloudFront certificate fixes the minimum TLS version; a custom one does not.',
       }),
     })
   }
@@ -130,7 +135,7 @@ export class Avatars extends Construct {
     this.#grantObjects(role, 's3:PutObject', 's3:DeleteObject')
   }
 
-  /** To find objects that nobody uses, and remove them. */
+  /** Allows the daily job to list objects and remove orphans. */
   grantSweep(role: IRole): void {
     this.#grantObjects(role, 's3:DeleteObject')
     role.addToPrincipalPolicy(
@@ -145,7 +150,7 @@ export class Avatars extends Construct {
   #grantObjects(role: IRole, ...actions: string[]): void {
     role.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [this.#objects] }))
     accept(role, {
-      [wildcardFinding(this, this.#objects)]: 'Each user’s avatar is an object of its own.',
+      [wildcardFinding(this, this.#objects)]: 'Each user’s avatar is an object under this prefix.',
     })
   }
 }

@@ -1,5 +1,4 @@
-// Valkey: one primary decides on each key, as the cache's protocol needs it, so cluster mode is off. Over TLS,
-// and only for a user that proves by its role who it is.
+// Valkey, over TLS and with IAM authentication. Cluster mode is off, because the cache protocol needs one primary.
 import { ArnFormat, Stack } from 'aws-cdk-lib'
 import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { CfnReplicationGroup, CfnSubnetGroup, CfnUser, CfnUserGroup } from 'aws-cdk-lib/aws-elasticache'
@@ -8,7 +7,7 @@ import { Construct } from 'constructs'
 import { cacheAccess } from '../cache-access.ts'
 import { accept } from '../nag.ts'
 import { prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { connect, type Network } from './network.ts'
 
 const port = 6379
@@ -21,11 +20,15 @@ export class Cache extends Construct {
   readonly #group: CfnReplicationGroup
   readonly #user: string
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage, network: Network) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { stageName, stage, network }: StageProps & { network: Network },
+  ) {
     super(scope, id)
     const serverGroup = network.group('CacheGroup', 'Valkey')
     this.clients = network.group('CacheClients', 'Functions that use Valkey')
-    connect(this.clients, serverGroup, port, 'Valkey')
+    connect(this.clients, serverGroup, { port, description: 'Valkey' })
 
     // With IAM authentication a user's name and id are the same.
     this.#user = prefix(stageName)
@@ -36,7 +39,7 @@ export class Cache extends Construct {
       authenticationMode: { Type: 'iam' },
       accessString: cacheAccess,
     })
-    // Without the user `default`, which Valkey's user groups may do without: there is no other way in.
+    // Without the user `default`, so that nothing else can log in. Valkey allows that; Redis OSS does not.
     const users = new CfnUserGroup(this, 'Users', {
       engine: 'valkey',
       userGroupId: this.#user,

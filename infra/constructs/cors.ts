@@ -1,4 +1,4 @@
-// Which web applications may call the API from a browser: those of the stage's `webAddresses`.
+// CORS for the web applications of the stage's `webAddresses`.
 import { Duration } from 'aws-cdk-lib'
 import type { Resource } from 'aws-cdk-lib/aws-apigateway'
 import { acceptedHeaders } from '../../src/handler/http/cors.ts'
@@ -8,13 +8,13 @@ export function webOrigins({ webAddresses }: Stage): string[] {
   return [...new Set(webAddresses.map((address) => new URL(address).origin))]
 }
 
-/** Where a fixed header is all that can be set: the origin if there is exactly one, otherwise nothing. */
+/** For answers with fixed headers: the origin if there is exactly one, otherwise none. */
 export function onlyOrigin(stage: Stage): string[] {
   const origins = webOrigins(stage)
   return origins.length === 1 ? origins : []
 }
 
-/** Answers preflights in the gateway itself. A browser sends no token with them, so they pass no authorizer. */
+/** Answers preflights in the gateway, without the authorizer, because browsers send no token with them. */
 export function addPreflight(resource: Resource, stage: Stage): void {
   const allowOrigins = webOrigins(stage)
   if (allowOrigins.length === 0) return

@@ -1,20 +1,25 @@
-// A stage's dashboard.
+// The CloudWatch dashboard of a stage.
 import { Duration } from 'aws-cdk-lib'
 import { Dashboard, GraphWidget, type IMetric, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Construct } from 'constructs'
 import { prefix } from '../names.ts'
+import type { StageName } from '../stages.ts'
+import type { Api } from './api.ts'
 import type { DataMetrics } from './data-metrics.ts'
-import type { OwnMetrics } from './own-metrics.ts'
-import type { Watched } from './watch.ts'
+import type { Functions } from './functions.ts'
+import type { Schedules } from './schedules.ts'
+import type { ServiceMetrics } from './service-metrics.ts'
 
 const minute = Duration.minutes(1)
 const hour = Duration.hours(1)
 
+/** The parts of the service stack that are monitored. */
+export type Monitored = { stageName: StageName; functions: Functions; api: Api; schedules: Schedules }
+
 export function addDashboard(
   scope: Construct,
-  { stageName, functions, api }: Watched,
-  own: OwnMetrics,
-  data: DataMetrics,
+  { stageName, functions, api }: Monitored,
+  { service, data }: { service: ServiceMetrics; data: DataMetrics },
 ): void {
   const graph = (title: string, ...left: IMetric[]) => new GraphWidget({ title, left, width: 8, height: 6 })
   const invocations = [functions.api, functions.signIn].map(
@@ -32,15 +37,15 @@ export function addDashboard(
     dashboardName: prefix(stageName),
     widgets: [
       [
-        graph('Requests', own.read('request', 'Requests'), own.read('request', 'Refused')),
+        graph('Requests', service.read('request', 'Requests'), service.read('request', 'Refused')),
         graph(
           'Latency, ms',
-          own.read('request', 'Latency', { statistic: 'p50' }),
-          own.read('request', 'Latency', { statistic: 'p99' }),
+          service.read('request', 'Latency', { statistic: 'p50' }),
+          service.read('request', 'Latency', { statistic: 'p99' }),
         ),
         graph(
           'Errors',
-          own.read('request', 'ServerErrors'),
+          service.read('request', 'ServerErrors'),
           api.rest.metricServerError({ period: minute, statistic: 'Sum' }),
           functions.api.alias.metricErrors({ period: minute }),
         ),
@@ -48,9 +53,9 @@ export function addDashboard(
       [
         graph(
           'Cache',
-          own.read('request', 'CacheHits'),
-          own.read('request', 'CacheMisses'),
-          own.read('request', 'CacheBypasses'),
+          service.read('request', 'CacheHits'),
+          service.read('request', 'CacheMisses'),
+          service.read('request', 'CacheBypasses'),
         ),
         graph('Cache memory, %', data.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' })),
         graph('Cache evictions', data.cache('Evictions', { statistic: 'Sum' })),
@@ -62,19 +67,19 @@ export function addDashboard(
           data.database('DatabaseConnections', { statistic: 'Maximum' }),
           data.proxy('DatabaseConnectionsCurrentlySessionPinned', { statistic: 'Maximum' }),
         ),
-        graph('Wait for a connection, µs', data.proxy('DatabaseConnectionsBorrowLatency')),
+        graph('Time to get a connection, µs', data.proxy('DatabaseConnectionsBorrowLatency')),
       ],
       [
         graph(
           'Outbox',
-          own.read('outbox', 'OutboxPending', { statistic: 'Maximum' }),
-          own.read('outbox', 'OutboxLag', { statistic: 'Maximum' }),
+          service.read('outbox', 'OutboxPending', { statistic: 'Maximum' }),
+          service.read('outbox', 'OutboxLag', { statistic: 'Maximum' }),
         ),
-        graph('Sign-ins', own.read('signIn', 'SignIns'), own.read('signIn', 'SignInsRefused')),
+        graph('Sign-ins', service.read('signIn', 'SignIns'), service.read('signIn', 'SignInsRefused')),
         graph(
           'Tokens accepted after a block, ms',
-          own.read('sessionEnd', 'SessionOutlived', { statistic: 'Maximum' }),
-          own.read('sessionEnd', 'SessionOutlived', { statistic: 'p99' }),
+          service.read('sessionEnd', 'SessionOutlived', { statistic: 'Maximum' }),
+          service.read('sessionEnd', 'SessionOutlived', { statistic: 'p99' }),
         ),
       ],
       [
@@ -82,12 +87,12 @@ export function addDashboard(
         graph(
           'Daily revalidation',
           ...(['Scanned', 'Fresh', 'Repaired', 'Dropped', 'Orphans'] as const).map((name) =>
-            own.read('revalidation', name, { period: hour }),
+            service.read('revalidation', name, { period: hour }),
           ),
         ),
         graph(
-          'Its duration, ms',
-          own.read('revalidation', 'Duration', { statistic: 'Maximum', period: hour }),
+          'Revalidation time, ms',
+          service.read('revalidation', 'Duration', { statistic: 'Maximum', period: hour }),
         ),
       ],
       firewall ? [graph('Firewall, blocked requests', ...firewall)] : [],

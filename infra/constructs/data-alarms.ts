@@ -5,8 +5,8 @@ import type { Stage } from '../stages.ts'
 import type { Alarms } from './alarms.ts'
 import type { DataMetrics } from './data-metrics.ts'
 
-// `max_connections` on RDS is the instance's memory divided by this.
-const bytesOfConnection = 9_531_392
+// RDS sets `max_connections` to the instance's memory divided by this.
+const bytesPerConnection = 9_531_392
 
 export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics): void {
   const { instanceType, storageGb, connectionsMax } = stage.database
@@ -15,33 +15,29 @@ export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics
     above: connectionsMax * 0.8,
     periods: 5,
   })
-  alarms.add('DatabaseStorage', 'The database’s disk is nearly full.', {
+  alarms.add('DatabaseStorage', 'Less than 5 % of the database’s disk is free.', {
     metric: metrics.database('FreeStorageSpace', { statistic: 'Minimum' }),
     below: storageGb * 0.05 * 1024 ** 3,
     periods: 3,
   })
-  alarms.add(
-    'DatabaseCpu',
-    'The database has used more than 80 % of its processors for a quarter of an hour.',
-    {
-      metric: metrics.database('CPUUtilization'),
-      above: 80,
-      periods: 3,
-    },
-  )
-  alarms.add('DatabaseMemory', 'The database has less than 5 % of its memory left.', {
-    metric: metrics.database('FreeableMemory', { statistic: 'Minimum' }),
-    below: connectionsMax * bytesOfConnection * 0.05,
+  alarms.add('DatabaseCpu', 'The database’s CPU usage has been above 80 % for 15 minutes.', {
+    metric: metrics.database('CPUUtilization'),
+    above: 80,
     periods: 3,
   })
-  // Instances of class t alone save up and spend processor credits.
+  alarms.add('DatabaseMemory', 'Less than 5 % of the database’s memory is free.', {
+    metric: metrics.database('FreeableMemory', { statistic: 'Minimum' }),
+    below: connectionsMax * bytesPerConnection * 0.05,
+    periods: 3,
+  })
+  // Only burstable instances (class t) have CPU credits.
   if (/^t\d/.test(instanceType))
-    alarms.add('DatabaseCredits', 'The database’s processor credits run out; it is billed for more.', {
+    alarms.add('DatabaseCredits', 'The database’s CPU credits run out; AWS bills for more.', {
       metric: metrics.database('CPUCreditBalance', { statistic: 'Minimum' }),
       below: 20,
       periods: 3,
     })
-  alarms.add('DatabaseDiskCredits', 'The database’s disk burst credits run out; then it slows down.', {
+  alarms.add('DatabaseDiskCredits', 'The database’s disk burst credits run out; it will slow down.', {
     metric: new MathExpression({
       expression: 'MIN([operations, bytes])',
       usingMetrics: {
@@ -67,7 +63,7 @@ export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics
 }
 
 function addProxyAlarms(alarms: Alarms, metrics: DataMetrics): void {
-  alarms.add('ProxyBorrowLatency', 'Functions wait more than 100 ms for a connection of RDS Proxy.', {
+  alarms.add('ProxyBorrowLatency', 'Functions wait over 100 ms for a connection from RDS Proxy.', {
     metric: metrics.proxy('DatabaseConnectionsBorrowLatency'),
     // Microseconds.
     above: 100_000,

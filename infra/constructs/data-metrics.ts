@@ -1,9 +1,9 @@
-// Metrics that AWS takes of the database, its proxy and the cache, addressed by name.
+// AWS's metrics of the database, its proxy and the cache.
 import { Duration } from 'aws-cdk-lib'
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import type { DataStack } from '../data-stack.ts'
 import { prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 
 type Reading = { statistic?: string; minutes?: number }
 
@@ -11,7 +11,7 @@ export class DataMetrics {
   readonly #name: string
   readonly #cacheNodes: string[]
 
-  constructor(stageName: StageName, stage: Stage, data: DataStack) {
+  constructor({ stageName, stage, data }: StageProps & { data: DataStack }) {
     this.#name = prefix(stageName)
     this.#cacheNodes = Array.from(
       { length: 1 + stage.cache.replicas },
@@ -41,7 +41,7 @@ export class DataMetrics {
     })
   }
 
-  /** Of the node where it is highest: after a failover the primary is another one. */
+  /** The highest value of all nodes, because a failover changes the primary. */
   cache(metricName: string, { statistic = 'Average', minutes = 5 }: Reading = {}): IMetric {
     const period = Duration.minutes(minutes)
     const nodes = this.#cacheNodes.map(

@@ -1,10 +1,4 @@
-// PostgreSQL behind RDS Proxy. Nobody holds a password: functions prove who they are by their roles.
-//
-// Two database roles. The owner of the tables is RDS' master user; its password is made and renewed by RDS, and
-// only the proxy may read it. The migrations' function, and it alone, may log in to the proxy as the owner. It
-// also makes the second role, for all other functions, which may read and write rows and nothing else; the proxy
-// logs in as that one by IAM (`DefaultAuthScheme`), so that there is no second password to keep. The role's own
-// settings limit its statements' time: the proxy passes on none that a client asks for.
+// PostgreSQL behind RDS Proxy, with IAM authentication and two database roles: docs/adr/0020-two-database-roles.md.
 import { ArnFormat, Duration, Stack } from 'aws-cdk-lib'
 import { InstanceType, type SecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
@@ -24,7 +18,7 @@ import {
 import { Construct } from 'constructs'
 import { accept } from '../nag.ts'
 import { database, prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { logGroup, removalPolicy } from './log-group.ts'
 import { connect, type Network } from './network.ts'
 
@@ -36,20 +30,24 @@ export class Database extends Construct {
   readonly clients: SecurityGroup
   readonly #proxy: DatabaseProxy | undefined
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage, network: Network) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { stageName, stage, network }: StageProps & { network: Network },
+  ) {
     super(scope, id)
-    // The major version of the tests and of the embedded default. RDS chooses the minor one.
+    // The same major version as in the tests and the embedded PostgreSQL. RDS chooses the minor version.
     const engine = DatabaseInstanceEngine.postgres({ version: PostgresEngineVersion.VER_18 })
     const instanceGroup = network.group('DatabaseGroup', 'PostgreSQL')
     this.clients = network.group('DatabaseClients', 'Functions that use PostgreSQL')
 
-    // Made before RDS makes them, which would keep logs for ever.
+    // Created here, because RDS would create log groups without retention.
     const name = prefix(stageName)
     const logs = ['postgresql', 'upgrade'].map((kind) =>
-      logGroup(this, `Logs-${kind}`, stage, `/aws/rds/instance/${name}/${kind}`),
+      logGroup(this, `Logs-${kind}`, { stage, name: `/aws/rds/instance/${name}/${kind}` }),
     )
     this.instance = new DatabaseInstance(this, 'Instance', {
-      // Its own name also keeps CloudFormation from ever replacing it by an empty one.
+      // A fixed name also prevents CloudFormation from replacing the instance by an empty one.
       instanceIdentifier: name,
       engine,
       instanceType: new InstanceType(stage.database.instanceType),
@@ -67,7 +65,7 @@ export class Database extends Construct {
         engine,
         parameters: {
           'rds.force_ssl': '1',
-          // A broken constraint's detail, and a failed statement, would bring users' data into the log.
+          // Details of constraint violations and failed statements contain users' data.
           log_error_verbosity: 'terse',
           log_min_error_statement: 'panic',
         },
@@ -83,7 +81,7 @@ export class Database extends Construct {
       deletionProtection: stage.keepsData,
       removalPolicy: removalPolicy(stage),
       autoMinorVersionUpgrade: true,
-      // A deployment with another major version upgrades: docs/deployment.md.
+      // A deployment with a higher major version upgrades the instance: docs/deployment.md.
       allowMajorVersionUpgrade: true,
       cloudwatchLogsExports: ['postgresql', 'upgrade'],
       enablePerformanceInsights: true,
@@ -93,38 +91,38 @@ export class Database extends Construct {
 
     if (stage.database.proxy) this.#proxy = this.#addProxy(name, network, instanceGroup)
     else {
-      connect(this.clients, instanceGroup, port, 'PostgreSQL')
-      // The proxy alone can read a password that RDS keeps; without it the owner logs in by IAM as well.
+      connect(this.clients, instanceGroup, { port, description: 'PostgreSQL' })
+      // Only the proxy may read the password that RDS manages. Without a proxy the owner logs in with IAM, too.
       const instance = this.instance.node.defaultChild as CfnDBInstance
       instance.masterUserAuthenticationType = 'iam-db-auth'
       instance.manageMasterUserPassword = undefined
     }
     accept(this.instance, {
       'AwsSolutions-RDS11':
-        'The port is reachable from the service’s security groups alone; another number would hide nothing.',
-      ...(!stage.database.standby && { 'AwsSolutions-RDS3': 'This stage can do without a standby.' }),
+        'Only the service’s security groups can reach the port, so another number would not help.',
+      ...(!stage.database.standby && { 'AwsSolutions-RDS3': 'This stage omits the standby to save costs.' }),
       ...(!stage.keepsData && {
-        'AwsSolutions-RDS10': 'This stage holds nothing that is to be kept.',
+        'AwsSolutions-RDS10': 'This stage holds no data that must be kept.',
       }),
     })
   }
 
-  /** Where `user` connects. */
+  /** The connection URL for `user`. */
   url(user: string): string {
     const host = this.#proxy?.endpoint ?? this.instance.instanceEndpoint.hostname
     return `postgres://${user}@${host}:${port}/${database.name}?auth=iam`
   }
 
   /**
-   * Settings by which a function trusts the server. RDS's certificates are signed by its own authority, which Lambda's
-   * runtime has in this file; the proxy's are signed by a public one.
+   * Settings for TLS to the server. RDS signs its certificates with its own authority, which Lambda's runtime includes
+   * in this file. The proxy has publicly trusted certificates.
    * https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html
    */
   get environment(): Record<string, string> {
     return this.#proxy ? {} : { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' }
   }
 
-  /** Lets `role` log in as `user`. */
+  /** Allows `role` to log in as `user`. */
   grantConnect(role: IRole, user: string): void {
     if (this.#proxy) this.#proxy.grantConnect(role, user)
     else this.instance.grantConnect(role, user)
@@ -132,8 +130,8 @@ export class Database extends Construct {
 
   #addProxy(name: string, network: Network, instanceGroup: SecurityGroup): DatabaseProxy {
     const proxyGroup = network.group('ProxyGroup', 'RDS Proxy')
-    connect(this.clients, proxyGroup, port, 'PostgreSQL by the proxy')
-    connect(proxyGroup, instanceGroup, port, 'PostgreSQL')
+    connect(this.clients, proxyGroup, { port, description: 'PostgreSQL through the proxy' })
+    connect(proxyGroup, instanceGroup, { port, description: 'PostgreSQL' })
     const role = new Role(this, 'ProxyRole', { assumedBy: new ServicePrincipal('rds.amazonaws.com') })
     role.addToPolicy(
       new PolicyStatement({
@@ -149,7 +147,7 @@ export class Database extends Construct {
       }),
     )
     const { secret } = this.instance
-    if (!secret) throw new Error('RDS has been asked to manage the owner’s password')
+    if (!secret) throw new Error('the instance has no secret, although RDS manages the owner’s password')
     return this.instance.addProxy('Proxy', {
       dbProxyName: name,
       vpc: network.vpc,
@@ -160,9 +158,9 @@ export class Database extends Construct {
       iamAuth: true,
       secrets: [secret],
       defaultAuthScheme: DefaultAuthScheme.IAM_AUTH,
-      // Some are left for who looks into the database by hand.
+      // Leaves some connections for operators.
       maxConnectionsPercent: 90,
-      // No longer than a function waits for a connection.
+      // As long as a function waits for a connection.
       borrowTimeout: Duration.seconds(1),
     })
   }

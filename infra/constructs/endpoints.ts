@@ -1,42 +1,35 @@
-// The two AWS services, beside S3, that functions in the isolated subnets call: EventBridge, and Lambda for
-// the one function outside of them. RDS and ElastiCache take signed passwords and need none; logs and traces leave
-// by Lambda itself.
+// Interface endpoints for functions in the isolated subnets: EventBridge, and Lambda to call the function outside the VPC.
+// IAM logins to RDS and ElastiCache need no endpoint, and Lambda itself ships logs and traces.
 import { Stack } from 'aws-cdk-lib'
 import { InterfaceVpcEndpointAwsService, Peer, Port, type SecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import type { IEventBus } from 'aws-cdk-lib/aws-events'
 import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
 import { userPoolFunctionArn } from '../arns.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { connect, type Network } from './network.ts'
 
 export class Endpoints extends Construct {
-  /** Members may call AWS: by these endpoints, and S3. */
+  /** Members may call AWS through these endpoints, and S3. */
   readonly clients: SecurityGroup
 
   constructor(
     scope: Construct,
     id: string,
-    {
-      stageName,
-      stage,
-      network,
-      bus,
-    }: { stageName: StageName; stage: Stage; network: Network; bus: IEventBus | undefined },
+    { stageName, stage, network, bus }: StageProps & { network: Network; bus: IEventBus | undefined },
   ) {
     super(scope, id)
     const stack = Stack.of(this)
     this.clients = network.group('AwsClients', 'Functions that call AWS')
-    // S3's addresses are not known here. From these subnets there is no way to any others.
+    // S3's addresses are not known here. The isolated subnets have no route to any other address.
     this.clients.addEgressRule(Peer.anyIpv4(), Port.HTTPS, 'AWS')
     const group = network.group('EndpointGroup', 'Interface endpoints')
-    connect(this.clients, group, 443, 'AWS')
+    connect(this.clients, group, { port: 443, description: 'AWS' })
 
-    const endpoint = (
+    const addEndpoint = (
       name: string,
       service: InterfaceVpcEndpointAwsService,
-      action: string,
-      resource: string,
+      { action, resource }: { action: string; resource: string },
     ) =>
       network.vpc
         .addInterfaceEndpoint(name, {
@@ -55,12 +48,13 @@ export class Endpoints extends Construct {
           }),
         )
     if (bus)
-      endpoint('Events', InterfaceVpcEndpointAwsService.EVENTBRIDGE, 'events:PutEvents', bus.eventBusArn)
-    endpoint(
-      'Lambda',
-      InterfaceVpcEndpointAwsService.LAMBDA,
-      'lambda:InvokeFunction',
-      userPoolFunctionArn(stack, stageName),
-    )
+      addEndpoint('Events', InterfaceVpcEndpointAwsService.EVENTBRIDGE, {
+        action: 'events:PutEvents',
+        resource: bus.eventBusArn,
+      })
+    addEndpoint('Lambda', InterfaceVpcEndpointAwsService.LAMBDA, {
+      action: 'lambda:InvokeFunction',
+      resource: userPoolFunctionArn(stack, stageName),
+    })
   }
 }

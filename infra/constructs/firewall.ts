@@ -1,4 +1,4 @@
-// The firewall before the API: a rate limit for each address, and AWS's managed rules.
+// AWS WAF in front of the API: a rate limit for each address, and AWS's managed rules.
 import { Duration, Stack } from 'aws-cdk-lib'
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { CfnWebACL } from 'aws-cdk-lib/aws-wafv2'
@@ -6,19 +6,18 @@ import { Construct } from 'constructs'
 import { problemReply } from '../../src/handler/http/problem.ts'
 import { overloaded } from '../../src/model/errors.ts'
 import { prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { onlyOrigin } from './cors.ts'
 
 const blockedSeconds = 60
 
-// The service binds what comes in a query or a body as data, and a name, a contact or a search may be any text:
-// `web.config`, `http://10.0.0.5/`, `${jndi:…}`. These rules count what they find there and block nothing. The rules
-// for paths, headers and cookies block.
+// Names, contacts and searches may be any text, such as `web.config` or `${jndi:…}`, and the service treats them as data.
+// These rules for queries and bodies therefore only count. The rules for paths, headers and cookies block.
 
 // https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
 const counted = {
   CommonRuleSet: [
-    // The API takes 100 ids, which are 3.7 KB; images make bodies of up to 8 MB.
+    // A list request may name 100 ids (3.7 KB), and images make bodies of up to 8 MB.
     'SizeRestrictions_QUERYSTRING',
     'SizeRestrictions_BODY',
     'EC2MetaDataSSRF_BODY',
@@ -30,7 +29,7 @@ const counted = {
     'RestrictedExtensions_QUERYARGUMENTS',
     'CrossSiteScripting_BODY',
     'CrossSiteScripting_QUERYARGUMENTS',
-    // Machine clients do not always name themselves.
+    // Not every machine client sends a User-Agent.
     'NoUserAgent_HEADER',
   ],
   KnownBadInputsRuleSet: [
@@ -49,11 +48,7 @@ export class Firewall extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    {
-      stageName,
-      stage,
-      requestsPerAddress,
-    }: { stageName: StageName; stage: Stage; requestsPerAddress: number },
+    { stageName, stage, requestsPerAddress }: StageProps & { requestsPerAddress: number },
   ) {
     super(scope, id)
     this.#name = prefix(stageName)
@@ -86,18 +81,18 @@ export class Firewall extends Construct {
               evaluationWindowSec: 300,
             },
           },
-          visibilityConfig: visible('RequestsPerAddress'),
+          visibilityConfig: visibility('RequestsPerAddress'),
         },
         managed(1, 'AmazonIpReputationList', []),
         managed(2, 'CommonRuleSet', counted.CommonRuleSet),
         managed(3, 'KnownBadInputsRuleSet', counted.KnownBadInputsRuleSet),
       ],
-      visibilityConfig: visible('Firewall'),
+      visibilityConfig: visibility('Firewall'),
     })
     this.arn = acl.attrArn
   }
 
-  /** By rule. */
+  /** One metric for each rule. */
   metricsBlocked(): Metric[] {
     return ['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(
       (rule) =>
@@ -113,7 +108,7 @@ export class Firewall extends Construct {
   }
 }
 
-/** The API's problem document, without a request id: the firewall knows none. */
+/** The API's problem document without a request id, which the firewall does not have. */
 function tooMany(): string {
   const { request_id: _, ...problem } = JSON.parse(String(problemReply(overloaded(), '').body))
   return JSON.stringify({
@@ -122,11 +117,11 @@ function tooMany(): string {
   })
 }
 
-function visible(metricName: string): CfnWebACL.VisibilityConfigProperty {
+function visibility(metricName: string): CfnWebACL.VisibilityConfigProperty {
   return {
     cloudWatchMetricsEnabled: true,
     metricName,
-    // Samples would keep headers, and so tokens.
+    // Samples would store headers, tokens included.
     sampledRequestsEnabled: false,
   }
 }
@@ -143,6 +138,6 @@ function managed(priority: number, name: string, counted: string[]): CfnWebACL.R
         ruleActionOverrides: counted.map((rule) => ({ name: rule, actionToUse: { count: {} } })),
       },
     },
-    visibilityConfig: visible(name),
+    visibilityConfig: visibility(name),
   }
 }

@@ -1,4 +1,4 @@
-// The functions, what each may reach, and the migration that comes before any new code.
+// The Lambda functions with their permissions, and the migration that runs before new code.
 import { Duration } from 'aws-cdk-lib'
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
@@ -6,12 +6,12 @@ import { Trigger } from 'aws-cdk-lib/triggers'
 import { Construct } from 'constructs'
 import type { DataStack } from '../data-stack.ts'
 import { database, type FunctionName } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { webOrigins } from './cors.ts'
 import { type FunctionOptions, type FunctionPackage, ServiceFunction } from './service-function.ts'
 
-// No migration takes longer than a function may.
-const migrationMax = Duration.minutes(14)
+// Just below the limit of a Lambda function.
+const migrationTimeout = Duration.minutes(14)
 
 export class Functions extends Construct {
   readonly api: ServiceFunction
@@ -24,24 +24,27 @@ export class Functions extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    stageName: StageName,
-    stage: Stage,
-    data: DataStack,
-    functionPackage: FunctionPackage,
+    {
+      stageName,
+      stage,
+      data,
+      functionPackage,
+    }: StageProps & { data: DataStack; functionPackage: FunctionPackage },
   ) {
     super(scope, id)
-    const { database: db, cache, avatars, signIn, bus, network, endpoints } = data
-    const make = (name: FunctionName, options: Omit<FunctionOptions, keyof FunctionPackage>) =>
-      new ServiceFunction(this, name, stageName, stage, { ...functionPackage, ...options })
-    const within = (...groups: ISecurityGroup[]) => ({ network, groups })
+    const { database: db, cache, avatars, cognito, bus, network, endpoints } = data
+    const addFunction = (
+      name: FunctionName,
+      options: Omit<FunctionOptions, keyof FunctionPackage | keyof StageProps>,
+    ) => new ServiceFunction(this, name, { stageName, stage, ...functionPackage, ...options })
+    const inVpc = (...groups: ISecurityGroup[]) => ({ network, groups })
 
-    // Cognito takes no calls over a private endpoint for a pool that has a sign-in page ("PrivateLink access is
-    // disabled for the user pool that has ManagedLogin configured"), and from the isolated subnets there is no
-    // other way. So this one function stands outside of them. It reaches nothing but the pool.
+    // Cognito rejects calls through a VPC endpoint if the pool has a sign-in page, and the isolated subnets have no other
+    // route. So this one function runs outside the VPC, with access to the pool only.
     // https://docs.aws.amazon.com/cognito/latest/developerguide/vpc-interface-endpoints.html
-    this.userPool = make('user-pool', {
-      description: 'Carries changes of users to Cognito',
-      environment: { COGNITO_USER_POOL_ID: signIn.pool.userPoolId },
+    this.userPool = addFunction('user-pool', {
+      description: 'Calls Cognito for the functions in the VPC',
+      environment: { COGNITO_USER_POOL_ID: cognito.pool.userPoolId },
       memoryMb: 256,
       timeout: Duration.seconds(5),
     })
@@ -57,71 +60,71 @@ export class Functions extends Construct {
           'cognito-idp:AdminSetUserPassword',
           'cognito-idp:AdminUserGlobalSignOut',
         ],
-        resources: [signIn.pool.userPoolArn],
+        resources: [cognito.pool.userPoolArn],
       }),
     )
 
-    // All but the migrations start from the same settings.
+    // The settings of all functions but the migration.
     const environment = {
       ...db.environment,
       DATABASE_URL: db.url(database.service),
       REDIS_URL: cache.url,
       AVATAR_BUCKET: avatars.bucketName,
       AVATAR_BASE_URL: avatars.baseUrl,
-      COGNITO_USER_POOL_ID: signIn.pool.userPoolId,
-      COGNITO_CLIENT_ID: `${signIn.webClient.userPoolClientId},${signIn.machineClient.userPoolClientId}`,
+      COGNITO_USER_POOL_ID: cognito.pool.userPoolId,
+      COGNITO_CLIENT_ID: `${cognito.webClient.userPoolClientId},${cognito.machineClient.userPoolClientId}`,
       ...(bus && { EVENT_BUS: bus.eventBusName }),
       USER_POOL_FUNCTION: this.userPool.alias.functionArn,
     }
 
-    this.api = make('api', {
-      description: 'The API',
+    this.api = addFunction('api', {
+      description: 'The HTTP API',
       environment: { ...environment, CORS_ORIGINS: webOrigins(stage).join() },
-      // A 40 megapixel image is decoded in it; and a function has a processor of its own from 1,769 MB on.
+      // Enough to decode a 40 megapixel image. From 1,769 MB on a function has a whole processor.
       memoryMb: 1_792,
-      // Every call out has its own limit far below; decoding a large image takes a second or two.
+      // Calls to other services time out much earlier; decoding a large image takes a second or two.
       timeout: Duration.seconds(15),
       concurrency: stage.concurrency?.api,
-      within: within(db.clients, cache.clients, endpoints.clients),
+      vpc: inVpc(db.clients, cache.clients, endpoints.clients),
     })
     avatars.grantWrite(this.api.role)
     this.userPool.alias.grantInvoke(this.api.role)
 
-    this.signIn = make('sign-in', {
-      description: 'What Cognito asks at a sign-in and before each token',
+    this.signIn = addFunction('sign-in', {
+      description: 'Cognito triggers: user migration and pre token generation',
       environment,
-      // A password's hash takes one processor.
+      // Hashing a password occupies one processor.
       memoryMb: 1_792,
-      // Cognito waits no longer.
+      // The limit of Cognito.
       timeout: Duration.seconds(5),
       concurrency: stage.concurrency?.signIn,
-      within: within(db.clients, cache.clients),
+      vpc: inVpc(db.clients, cache.clients),
     })
     this.signIn.alias.addPermission('Cognito', {
       principal: new ServicePrincipal('cognito-idp.amazonaws.com'),
-      sourceArn: signIn.pool.userPoolArn,
+      sourceArn: cognito.pool.userPoolArn,
     })
 
-    this.deliver = make('deliver', {
-      description: 'Brings what the outbox holds to Cognito and to the event bus',
+    this.deliver = addFunction('deliver', {
+      description: 'Delivers the outbox to Cognito and the event bus',
       environment,
       memoryMb: 256,
-      // It works until five seconds before.
+      // It stops working five seconds earlier.
       timeout: Duration.seconds(stage.delivery.seconds),
       concurrency: stage.concurrency && 1,
-      within: within(db.clients, cache.clients, endpoints.clients),
+      vpc: inVpc(db.clients, cache.clients, endpoints.clients),
     })
     bus?.grantPutEventsTo(this.deliver.role)
     this.userPool.alias.grantInvoke(this.deliver.role)
 
-    this.refresh = make('refresh', {
+    this.refresh = addFunction('refresh', {
       description: 'The daily revalidation of the cache and the avatars',
       environment,
-      // 400 MB were seen at a million entries.
+      // It used 400 MB for a million entries.
       memoryMb: 512,
       timeout: Duration.minutes(15),
       concurrency: stage.concurrency && 1,
-      within: within(db.clients, cache.clients, endpoints.clients),
+      vpc: inVpc(db.clients, cache.clients, endpoints.clients),
     })
     avatars.grantSweep(this.refresh.role)
 
@@ -130,25 +133,25 @@ export class Functions extends Construct {
       cache.grantConnect(role)
     }
 
-    this.migrate = make('migrate', {
-      description: 'Brings the schema up to date',
+    this.migrate = addFunction('migrate', {
+      description: 'Migrates the database schema',
       environment: {
         ...environment,
         DATABASE_URL: db.url(database.owner),
         DATABASE_SERVICE_ROLE: database.service,
       },
       memoryMb: 256,
-      timeout: migrationMax,
-      within: within(db.clients),
+      timeout: migrationTimeout,
+      vpc: inVpc(db.clients),
     })
     db.grantConnect(this.migrate.role, database.owner)
 
-    // Called whenever its code or settings have changed, and before any alias moves. On a failure CloudFormation
-    // takes the update back: no alias has moved then. It calls the former migrations too, which find nothing to
-    // do, and the former code runs on with the schema as it is, since migrations only add.
+    // Runs when its code or settings change, before any alias moves. If it fails, CloudFormation rolls back and no alias has
+    // moved. The rollback runs the previous migrations again, which find nothing to do. The previous code works with the
+    // new schema, because migrations only add.
     const migration = new Trigger(this, 'Migration', {
       handler: this.migrate.function,
-      timeout: migrationMax,
+      timeout: migrationTimeout,
     })
     for (const { alias } of [this.api, this.signIn, this.deliver, this.refresh])
       migration.executeBefore(alias)

@@ -1,4 +1,4 @@
-// Isolated subnets: no way to the internet and none from it.
+// A VPC with isolated subnets, which have no route to or from the internet.
 import {
   FlowLogDestination,
   FlowLogTrafficType,
@@ -27,25 +27,29 @@ export class Network extends Construct {
       natGateways: 0,
       createInternetGateway: false,
       subnetConfiguration: [{ name: 'Isolated', subnetType: SubnetType.PRIVATE_ISOLATED, cidrMask: 20 }],
-      // Nothing is in the default security group, and emptying it would take a function with rights on all.
+      // Nothing uses the default security group. Emptying it would need a function with permissions on all groups.
       restrictDefaultSecurityGroup: false,
     })
     this.s3 = this.vpc.addGatewayEndpoint('S3', { service: GatewayVpcEndpointAwsService.S3 })
     this.vpc.addFlowLog('FlowLog', {
-      destination: FlowLogDestination.toCloudWatchLogs(logGroup(this, 'FlowLogs', stage)),
-      // What is let through is known by the security groups; who tries what is not allowed is worth knowing.
+      destination: FlowLogDestination.toCloudWatchLogs(logGroup(this, 'FlowLogs', { stage })),
+      // Security groups define the accepted traffic. Rejected attempts are worth a log.
       trafficType: FlowLogTrafficType.REJECT,
     })
   }
 
-  /** A security group that may reach nothing until it is told. */
+  /** Creates a security group without any rules. */
   group(id: string, description: string): SecurityGroup {
     return new SecurityGroup(this, id, { vpc: this.vpc, description, allowAllOutbound: false })
   }
 }
 
-/** Lets the members of `from` reach `to` on one port. */
-export function connect(from: SecurityGroup, to: SecurityGroup, port: number, what: string): void {
-  from.addEgressRule(to, Port.tcp(port), what)
-  to.addIngressRule(from, Port.tcp(port), what)
+/** Allows the members of `from` to connect to `to` on one port. */
+export function connect(
+  from: SecurityGroup,
+  to: SecurityGroup,
+  { port, description }: { port: number; description: string },
+): void {
+  from.addEgressRule(to, Port.tcp(port), description)
+  to.addIngressRule(from, Port.tcp(port), description)
 }

@@ -1,4 +1,4 @@
-// What runs by the clock: the daily revalidation, and the delivery of the outbox.
+// Scheduled jobs: the daily revalidation and the delivery of the outbox.
 import { Duration } from 'aws-cdk-lib'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets'
@@ -10,19 +10,23 @@ import type { Stage } from '../stages.ts'
 import type { Functions } from './functions.ts'
 
 export class Schedules extends Construct {
-  /** Calls that nobody took, and runs of the daily job that failed to the last try. */
+  /** Calls that could not be delivered, and runs of the daily job whose last attempt failed. */
   readonly deadLetters: Queue
 
-  constructor(scope: Construct, id: string, stage: Stage, { refresh, deliver }: Functions) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { stage, functions: { refresh, deliver } }: { stage: Stage; functions: Functions },
+  ) {
     super(scope, id)
     this.deadLetters = new Queue(this, 'DeadLetters', {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     })
-    accept(this.deadLetters, { 'AwsSolutions-SQS3': 'It is the dead letters’ own queue.' })
+    accept(this.deadLetters, { 'AwsSolutions-SQS3': 'It is itself the dead-letter queue.' })
 
-    // A run that fails, or whose time is up, goes on in the next try where it was.
+    // A run that fails or reaches its time limit is continued by the next attempt.
     refresh.alias.configureAsyncInvoke({
       retryAttempts: 2,
       maxEventAge: Duration.hours(2),
@@ -40,7 +44,7 @@ export class Schedules extends Construct {
       ],
     })
 
-    // The next call makes up for one that is lost, and for one that comes while another works.
+    // No retries: the next scheduled call also does the work of a lost or throttled one.
     deliver.alias.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.seconds(60) })
     new Rule(this, 'Delivery', {
       description: 'The delivery of the outbox',

@@ -1,4 +1,4 @@
-// What all functions of the service have in common.
+// A Lambda function of the service with its role, logs and alias.
 import { type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
 import type { ISecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
@@ -14,43 +14,38 @@ import { Construct } from 'constructs'
 import { functionArn } from '../arns.ts'
 import { accept } from '../nag.ts'
 import { aliasName, type FunctionName, functionName } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { logGroup } from './log-group.ts'
 import type { Network } from './network.ts'
 
-/** The bundled code, and the processor that its native modules are for. */
+/** The bundled code, and the processor architecture of its native modules. */
 export type FunctionPackage = { code: Code; architecture: Architecture }
 
-export type FunctionOptions = FunctionPackage & {
-  description: string
-  environment: Record<string, string>
-  memoryMb: number
-  timeout: Duration
-  /** Invocations at once; absent: as many as the account has left. */
-  concurrency?: number
-  /** The isolated subnets, and what is to be reached from there; absent: outside of them. */
-  within?: { network: Network; groups: ISecurityGroup[] }
-}
+export type FunctionOptions = FunctionPackage &
+  StageProps & {
+    description: string
+    environment: Record<string, string>
+    memoryMb: number
+    timeout: Duration
+    /** Reserved concurrent invocations; if absent, the account's unreserved ones. */
+    concurrency?: number
+    /** The isolated subnets and the security groups; if absent, the function runs outside the VPC. */
+    vpc?: { network: Network; groups: ISecurityGroup[] }
+  }
 
 export class ServiceFunction extends Construct {
   readonly function: LambdaFunction
-  /** What everybody calls: the version that it points at is what a deployment moves. */
+  /** The target of all calls. A deployment moves it to the new version. */
   readonly alias: Alias
   readonly role: Role
 
-  constructor(
-    scope: Construct,
-    name: FunctionName,
-    stageName: StageName,
-    stage: Stage,
-    options: FunctionOptions,
-  ) {
+  constructor(scope: Construct, name: FunctionName, { stageName, stage, ...options }: FunctionOptions) {
     super(scope, name)
     const physicalName = functionName(stageName, name)
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') })
-    const logs = logGroup(this, 'Logs', stage, `/aws/lambda/${physicalName}`)
+    const logs = logGroup(this, 'Logs', { stage, name: `/aws/lambda/${physicalName}` })
     logs.grantWrite(this.role)
-    if (options.within) this.#allowNetworkInterfaces(functionArn(Stack.of(this), stageName, name))
+    if (options.vpc) this.#allowNetworkInterfaces(functionArn(Stack.of(this), { stageName, name }))
 
     this.function = new LambdaFunction(this, 'Function', {
       functionName: physicalName,
@@ -66,24 +61,24 @@ export class ServiceFunction extends Construct {
       role: this.role,
       logGroup: logs,
       tracing: Tracing.ACTIVE,
-      ...(options.within && {
-        vpc: options.within.network.vpc,
-        vpcSubnets: options.within.network.subnets,
-        securityGroups: options.within.groups,
+      ...(options.vpc && {
+        vpc: options.vpc.network.vpc,
+        vpcSubnets: options.vpc.network.subnets,
+        securityGroups: options.vpc.groups,
       }),
-      // Earlier versions stay for rollbacks. One that a failed deployment published must go: Lambda publishes the
-      // same code only once, so the next attempt would fail.
+      // Previous versions stay for rollbacks. A failed deployment removes the version that it published: Lambda publishes
+      // the same code only once, so the next attempt would fail.
       currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE },
     })
     this.alias = new Alias(this, 'Live', { aliasName, version: this.function.currentVersion })
     accept(this.role, {
       'AwsSolutions-IAM5[Resource::*]':
-        'X-Ray’s actions know no resources; nor do those by which Lambda looks after its network interfaces, which are denied to the function’s own code.',
+        'X-Ray’s actions and those for Lambda’s network interfaces do not support resources. The latter are denied to the function’s code.',
     })
   }
 
   /**
-   * Lambda makes a function's network interfaces in its role's name; the function's own code may not.
+   * Lambda manages the network interfaces with the function's role. The function's own code must not use these actions.
    * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
    */
   #allowNetworkInterfaces(arn: string): void {

@@ -11,7 +11,7 @@ export function alarmTests({ name, stage, service, ofType, properties }: StageTe
       if (FunctionName) expect(Environment).toMatchObject({ Variables: { STAGE: name } })
   })
 
-  if (!stage.isWatched) return
+  if (!stage.hasMonitoring) return
 
   test('CloudWatch, of this account alone, may publish to the topic of the alarms', () => {
     service.hasResourceProperties('AWS::SNS::TopicPolicy', {

@@ -45,7 +45,10 @@ describe('a stage with names of its own', () => {
   test('tells functions, clients and the operator these names', () => {
     data.hasOutput('TokenUrl', {
       Value: {
-        'Fn::Join': ['', ['https://', { Ref: Match.stringLikeRegexp('^SignInPoolDomain') }, '/oauth2/token']],
+        'Fn::Join': [
+          '',
+          ['https://', { Ref: Match.stringLikeRegexp('^CognitoPoolDomain') }, '/oauth2/token'],
+        ],
       },
     })
     service.hasOutput('ApiUrl', { Value: `https://${domains.api}/` })
@@ -383,12 +386,12 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   test('the alias takes a new version step by step, and goes back when an alarm goes off', () => {
     service.hasResourceProperties('AWS::CodeDeploy::DeploymentGroup', {
       DeploymentConfigName: stage.shift.deploymentConfigName,
-      ...(stage.isWatched && { AlarmConfiguration: { Enabled: true } }),
+      ...(stage.hasMonitoring && { AlarmConfiguration: { Enabled: true } }),
       AutoRollbackConfiguration: {
         Enabled: true,
         Events: Match.arrayWith([
           'DEPLOYMENT_FAILURE',
-          ...(stage.isWatched ? ['DEPLOYMENT_STOP_ON_ALARM'] : []),
+          ...(stage.hasMonitoring ? ['DEPLOYMENT_STOP_ON_ALARM'] : []),
         ]),
       },
     })

@@ -1,5 +1,5 @@
-// Cognito: signs people and machines in and issues the tokens. The directory is the truth behind it: its triggers
-// ask the directory at each first sign-in and before each token.
+// Cognito signs in people and machines and issues tokens. The directory is the source of truth: Cognito's triggers ask it
+// at each user's first sign-in and before each token.
 import { Duration, Stack } from 'aws-cdk-lib'
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
@@ -17,28 +17,28 @@ import { Construct } from 'constructs'
 import { triggerArn } from '../arns.ts'
 import { accept } from '../nag.ts'
 import { prefix } from '../names.ts'
-import type { Stage, StageName } from '../stages.ts'
+import type { StageProps } from '../stages.ts'
 import { removalPolicy } from './log-group.ts'
 
-export class SignIn extends Construct {
+export class Cognito extends Construct {
   readonly pool: UserPool
   readonly webClient: UserPoolClient
   readonly machineClient: UserPoolClient
-  /** The access tokens that the API takes carry one of these. */
+  /** The API accepts access tokens with at least one of these. */
   readonly scopes: string[]
   readonly tokenUrl: string
   readonly domain: UserPoolDomain
 
-  constructor(scope: Construct, id: string, stageName: StageName, stage: Stage) {
+  constructor(scope: Construct, id: string, { stageName, stage }: StageProps) {
     super(scope, id)
     const name = prefix(stageName)
     this.pool = new UserPool(this, 'Pool', {
       userPoolName: name,
       signInAliases: { username: true },
       signInCaseSensitive: false,
-      // Users come from the directory, at their first sign-in.
+      // Users are migrated from the directory at their first sign-in.
       selfSignUpEnabled: false,
-      // As the directory's own rule, 8 to 128 characters of any kind: what it takes must be good here too.
+      // As permissive as the directory's rule of 8 to 128 characters, so that each of its passwords is accepted here.
       passwordPolicy: {
         minLength: 8,
         requireLowercase: false,
@@ -48,16 +48,16 @@ export class SignIn extends Construct {
       },
       mfa: Mfa.OPTIONAL,
       mfaSecondFactor: { sms: false, otp: true },
-      // There is no mail address or telephone number to send anything to; the directory changes passwords.
+      // The directory changes passwords. It has no verified addresses to which Cognito could send a code.
       accountRecovery: AccountRecovery.NONE,
       deletionProtection: stage.keepsData,
       removalPolicy: removalPolicy(stage),
     })
     const cfnPool = this.pool.node.defaultChild as CfnUserPool
-    // By their names, since the functions come later and know the pool: each of the two needs the other's.
+    // ARNs built from names, because the functions are created later and refer to the pool.
     cfnPool.lambdaConfig = {
       userMigration: triggerArn(Stack.of(this), stageName),
-      // From version 2.0 on the answer is about access tokens too.
+      // Version 2 events also customise access tokens.
       preTokenGenerationConfig: { lambdaArn: triggerArn(Stack.of(this), stageName), lambdaVersion: 'V2_0' },
     }
 
@@ -86,7 +86,7 @@ export class SignIn extends Construct {
       ...shared,
       userPoolClientName: 'web',
       generateSecret: false,
-      // The migration trigger needs the password itself, so SRP alone will not do.
+      // The migration trigger needs the plain password, which SRP does not send.
       authFlows: { userPassword: true, userSrp: true },
       oAuth: {
         flows: { authorizationCodeGrant: true },
@@ -113,24 +113,21 @@ export class SignIn extends Construct {
               certificate: Certificate.fromCertificateArn(this, 'Certificate', domains.edgeCertificateArn),
             },
           }
-        : // Unique among all of Amazon's customers in a region.
+        : // Must be unique in the region among all AWS accounts.
           { cognitoDomain: { domainPrefix: `${name}-${Stack.of(this).account}` } },
     )
     this.tokenUrl = `${this.domain.baseUrl()}/oauth2/token`
 
-    // With scopes set, API Gateway's authorizer takes access tokens that carry at least one of them, and no ID
-    // tokens. A machine's has what it was granted of `users/…`. A person's has what the app asked for on the
-    // sign-in page, at least `openid`, or after signing in by password over Cognito's API always and only
-    // `aws.cognito.signin.user.admin`. What a person may do comes from the groups, which the function looks at.
+    // Machines have `users/…`, people `openid` from the sign-in page or `aws.cognito.signin.user.admin` from Cognito's API.
+    // With scopes set, the authorizer rejects ID tokens. People's permissions come from their groups, in the function.
     // https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-enable-cognito-user-pool.html
     this.scopes = ['users/read', 'users/write', 'openid', 'aws.cognito.signin.user.admin']
 
     accept(this.pool, {
-      'AwsSolutions-COG1':
-        'The directory decides which passwords are good: by their length, as NIST SP 800-63B advises.',
-      'AwsSolutions-COG2': 'Users choose whether they want a second factor.',
-      'AwsSolutions-COG3': 'Guessing is slowed down by the directory itself.',
-      'AwsSolutions-COG8': 'What the plus plan costs for each user is not needed for that.',
+      'AwsSolutions-COG1': 'The directory checks the length of passwords, as NIST SP 800-63B advises.',
+      'AwsSolutions-COG2': 'A second factor is optional for users.',
+      'AwsSolutions-COG3': 'The directory itself throttles password attempts.',
+      'AwsSolutions-COG8': 'The Plus plan’s price for each user is not justified for that.',
     })
   }
 }

@@ -1,4 +1,4 @@
-// The service's own metrics, by the catalogue that its log lines are made from.
+// The service's own metrics, as listed in src/platform/metrics.ts.
 import { Duration } from 'aws-cdk-lib'
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
 import { metrics, namespace } from '../../src/platform/metrics.ts'
@@ -7,15 +7,15 @@ import type { StageName } from '../stages.ts'
 type Kind = keyof typeof metrics
 
 type Reading = {
-  /** `Sum` when absent. */
+  /** `Sum` if absent. */
   statistic?: string
-  /** A minute when absent. */
+  /** A minute if absent. */
   period?: Duration
-  /** Of one version of the function only. */
+  /** Limits the metric to one version of the function. */
   version?: string
 }
 
-export class OwnMetrics {
+export class ServiceMetrics {
   readonly #stage: StageName
 
   constructor(stage: StageName) {
