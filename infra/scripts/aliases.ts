@@ -1,5 +1,5 @@
-// The alias `live` of a stage's functions: where it is, and how it is put back.
-import { setTimeout as pause } from 'node:timers/promises'
+// Reads and rolls back the alias `live` of a stage's functions.
+import { setTimeout as delay } from 'node:timers/promises'
 import { CodeDeployClient, ListDeploymentsCommand, StopDeploymentCommand } from '@aws-sdk/client-codedeploy'
 import {
   type AliasConfiguration,
@@ -12,7 +12,7 @@ import { aliasName, type FunctionName, functionName } from '../names.ts'
 import type { StageName } from '../stages.ts'
 import { clientLimits } from './stage.ts'
 
-/** Those whose alias decides which code serves; a migration is not taken back, old code runs on the new schema. */
+/** The functions that can be rolled back. Migrations cannot: the old code works with the new schema. */
 export const servingFunctions = Object.keys({
   api: true,
   refresh: true,
@@ -21,33 +21,33 @@ export const servingFunctions = Object.keys({
   'user-pool': true,
 } satisfies Record<Exclude<FunctionName, 'migrate'>, true>) as FunctionName[]
 
-// 5,000 versions: the 75 GB of code that an account may keep are full before.
+// 5,000 versions, more than the 75 GB of code that an account may store.
 const pagesMax = 100
-// Longer than CodeDeploy takes; after that the alias is put back by hand.
+// Longer than CodeDeploy needs. After that the script itself moves the alias.
 const stopMsMax = 60_000
 const pollMs = 500
 
 export type Aliases = {
-  /** Where the aliases are, as `rollBack` takes it; without those functions that are not deployed yet. */
+  /** @returns the current version of each deployed function, in the form that `rollBack` accepts */
   versions(): Promise<string[]>
   /**
-   * Stops a shift that is under way; then points the alias at a published version, and nowhere else.
-   * @param to `12`, `api:12`; absent: the API, to the older side of a shift or else to the version before
-   * @throws Error when there is no such version, or none before; nothing was changed then
+   * Stops a deployment in progress, then points the alias at one published version.
+   * @param to such as `12` or `api:12`; if absent, the API's older version in a deployment, or its previous version
+   * @throws Error without any change if the version does not exist
    */
   rollBack(options: { to?: string[] | undefined; dryRun?: boolean }): Promise<void>
   close(): void
 }
 
-/** @param say is told, line by line, what is done */
-export function openAliases(stage: StageName, say: (text: string) => void): Aliases {
+/** @param print receives each progress line */
+export function openAliases(stage: StageName, print: (text: string) => void): Aliases {
   const lambda = new LambdaClient(clientLimits)
   const codeDeploy = new CodeDeployClient(clientLimits)
 
   const aliasOf = (name: string): Promise<AliasConfiguration> =>
     lambda.send(new GetAliasCommand({ FunctionName: name, Name: aliasName }))
 
-  const shiftsUnderWay = async (): Promise<string[]> => {
+  const deploymentsInProgress = async (): Promise<string[]> => {
     const { deployments } = await codeDeploy.send(
       new ListDeploymentsCommand({
         applicationName: functionName(stage, 'api'),
@@ -58,23 +58,23 @@ export function openAliases(stage: StageName, say: (text: string) => void): Alia
     return deployments ?? []
   }
 
-  /** @returns whether there was one */
-  const stopShift = async (dryRun: boolean): Promise<boolean> => {
-    const underWay = await shiftsUnderWay()
-    for (const deploymentId of underWay) {
-      say(`${deploymentId}: the shift ${dryRun ? 'would be' : 'is being'} stopped.`)
+  /** @returns whether a deployment was in progress */
+  const stopDeployment = async (dryRun: boolean): Promise<boolean> => {
+    const inProgress = await deploymentsInProgress()
+    for (const deploymentId of inProgress) {
+      print(`${deploymentId}: ${dryRun ? 'would stop' : 'stopping'} the deployment.`)
       if (dryRun) continue
       const command = new StopDeploymentCommand({ deploymentId, autoRollbackEnabled: true })
       await codeDeploy.send(command).catch((error: Error) => {
-        // It has come to its end just now.
+        // It ended in the meantime.
         if (error.name !== 'DeploymentAlreadyCompletedException') throw error
       })
     }
-    if (underWay.length === 0 || dryRun) return underWay.length > 0
-    const giveUpAt = performance.now() + stopMsMax
-    // What CodeDeploy puts the alias back by is a deployment of its own.
-    while ((await shiftsUnderWay()).length > 0 && performance.now() < giveUpAt) await pause(pollMs)
-    say('CloudFormation takes its stack back too: wait for that before the next deployment.')
+    if (inProgress.length === 0 || dryRun) return inProgress.length > 0
+    const deadline = performance.now() + stopMsMax
+    // CodeDeploy rolls the alias back with a further deployment.
+    while ((await deploymentsInProgress()).length > 0 && performance.now() < deadline) await delay(pollMs)
+    print('CloudFormation rolls its stack back, too. Wait for that before the next deployment.')
     return true
   }
 
@@ -89,24 +89,27 @@ export function openAliases(stage: StageName, say: (text: string) => void): Alia
       if (!NextMarker) return versions
       marker = NextMarker
     }
-    throw new Error(`${name} has more than ${versions.length} versions: remove those that nobody needs.`)
+    throw new Error(
+      `${name} has more than ${versions.length} versions. Delete unused ones, then run this again.`,
+    )
   }
 
-  const putBack = async (
+  const moveAlias = async (
     name: string,
     alias: AliasConfiguration,
-    wanted: string | undefined,
-    dryRun: boolean,
+    { wanted, dryRun }: { wanted: string | undefined; dryRun: boolean },
   ): Promise<void> => {
     const published = await publishedVersions(name)
     const version = wanted ?? versionBefore(alias, published)
     if (version === undefined || !published.includes(Number(version)))
       throw new Error(
-        `${name} has no version ${version ?? `before ${alias.FunctionVersion}`}: nothing was changed. Published: ${published.join(', ') || 'none'}.`,
+        `${name} has no version ${version ?? `before ${alias.FunctionVersion}`}. Nothing was changed. Choose a published version: ${published.join(', ') || 'none'}.`,
       )
     if (version === alias.FunctionVersion && weights(alias).length === 0)
-      return say(`${name}: ${aliasName} is at version ${version}.`)
-    say(`${name}: ${aliasName} ${dryRun ? 'would go' : 'goes'} from ${shares(alias)} to version ${version}.`)
+      return print(`${name}: ${aliasName} is at version ${version}.`)
+    print(
+      `${name}: ${dryRun ? 'would move' : 'moving'} ${aliasName} from ${shares(alias)} to version ${version}.`,
+    )
     if (dryRun) return
     const changed = await lambda
       .send(
@@ -115,17 +118,17 @@ export function openAliases(stage: StageName, say: (text: string) => void): Alia
           Name: aliasName,
           FunctionVersion: version,
           RoutingConfig: { AdditionalVersionWeights: {} },
-          // Only if nobody else has moved it since it was looked at.
+          // Fails if the alias has changed since it was read.
           RevisionId: alias.RevisionId,
         }),
       )
       .catch((error: Error) => {
         if (error.name !== 'PreconditionFailedException') throw error
         throw new Error(
-          `${name}: somebody else has moved ${aliasName} at this moment. Look, and run this again.`,
+          `${name}: ${aliasName} was changed by someone else in the meantime. Check it, then run this again.`,
         )
       })
-    say(`${name}: ${aliasName} is at ${shares(changed)}.`)
+    print(`${name}: ${aliasName} is at ${shares(changed)}.`)
   }
 
   return {
@@ -143,16 +146,16 @@ export function openAliases(stage: StageName, say: (text: string) => void): Alia
     rollBack: async ({ to, dryRun = false }) => {
       const targets = (to ?? ['api']).map((text) => readTarget(stage, text))
       const found = await Promise.all(targets.map(({ name }) => aliasOf(name)))
-      const wasStopped = await stopShift(dryRun)
+      const wasStopped = await stopDeployment(dryRun)
       for (const [index, { name, version }] of targets.entries()) {
         const before = found[index]
         const alias = wasStopped && !dryRun ? await aliasOf(name) : before
         if (!before || !alias) continue
-        const wanted = version ?? olderSide(before)
-        // CodeDeploy has put back what it had begun: one version further back would be too far.
+        const wanted = version ?? olderVersion(before)
+        // CodeDeploy has rolled back its own deployment; one more version back would be too far.
         if (wanted === undefined && wasStopped)
-          say(`${name}: ${aliasName} is at ${shares(alias)}. If it should not be, run this again.`)
-        else await putBack(name, alias, wanted, dryRun)
+          print(`${name}: ${aliasName} is at ${shares(alias)}. To move it further back, run this again.`)
+        else await moveAlias(name, alias, { wanted, dryRun })
       }
     },
     close: () => {
@@ -167,13 +170,13 @@ function readTarget(stage: StageName, text: string): { name: string; version: st
   const known = servingFunctions.find((name) => name === short)
   if (!known || (text !== 'api' && version === undefined))
     throw new Error(
-      `--to must be a published version, such as 12 or api:12, and is: ${text}\nFunctions: ${servingFunctions.join(', ')}`,
+      `--to must be a published version such as 12 or api:12, but is: ${text}\nFunctions: ${servingFunctions.join(', ')}`,
     )
   return { name: functionName(stage, known), version }
 }
 
-/** Of a shift that is under way, or was left half done. */
-function olderSide(alias: AliasConfiguration): string | undefined {
+/** @returns the older version if the alias points at two, during a deployment or after a failed one */
+function olderVersion(alias: AliasConfiguration): string | undefined {
   const other = weights(alias).map(([version]) => Number(version))
   return other.length > 0 ? String(Math.min(Number(alias.FunctionVersion), ...other)) : undefined
 }

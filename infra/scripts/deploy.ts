@@ -1,4 +1,4 @@
-// npm run deploy: brings a stage to what this checkout, or an assembly made before, says.
+// npm run deploy: deploys a stage from this checkout or from an assembly built before.
 import { execFileSync } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -13,12 +13,12 @@ const usage = `Deploys a stage to the AWS account and region of your credentials
 
   npm run deploy                                 builds, and deploys dev
   npm run deploy -- --stage prod                 builds, and deploys prod
-  npm run deploy -- --stage prod --assembly DIR  deploys what npm run synth has left, as it is
+  npm run deploy -- --stage prod --assembly DIR  deploys the output of npm run synth unchanged
 `
 
 const root = resolve(import.meta.dirname, '../..')
 const buildMsMax = 600_000
-// A first database with its standby and a distribution take half an hour.
+// The first database with its standby and the distribution take half an hour.
 const deployMsMax = 5_400_000
 
 await runCommand(async () => {
@@ -29,18 +29,18 @@ await runCommand(async () => {
       help: { type: 'boolean', short: 'h' },
     },
   })
-  const say = (text: string) => void process.stdout.write(`${text}\n`)
-  if (values.help) return say(usage)
+  const print = (text: string) => void process.stdout.write(`${text}\n`)
+  if (values.help) return print(usage)
   const stage = stageOf(values.stage)
-  const aliases = openAliases(stage, say)
+  const aliases = openAliases(stage, print)
   try {
     const before = (await aliases.versions()).join()
-    // Also for a deployment that fails halfway: what follows it must know where to go back to.
+    // Written before the deployment, so that the workflow can roll back one that fails halfway.
     if (process.env.GITHUB_OUTPUT) appendFileSync(process.env.GITHUB_OUTPUT, `before=${before}\n`)
     const assembly = resolve(values.assembly ?? join(root, 'infra/cdk.out'))
     if (!values.assembly) {
-      run(['npm', 'run', 'build'], root, buildMsMax)
-      run(['npm', 'run', 'synth'], root, buildMsMax)
+      run(['npm', 'run', 'build'], { cwd: root, timeout: buildMsMax })
+      run(['npm', 'run', 'synth'], { cwd: root, timeout: buildMsMax })
     }
     await assertDeployable(stage, assembly)
     run(
@@ -52,14 +52,13 @@ await runCommand(async () => {
         '--progress=events',
         `--app=${assembly}`,
       ],
-      join(root, 'infra'),
-      deployMsMax,
+      { cwd: join(root, 'infra'), timeout: deployMsMax },
     )
     const outputs = Object.entries(await readOutputs(stage)).sort()
-    say(`\n${outputs.map(([name, value]) => `${name.padEnd(20)} ${value}`).join('\n')}\n`)
-    say(`live:     ${(await aliases.versions()).join()}`)
-    say(`Try it:   npm run smoke -- --stage ${stage}`)
-    if (before) say(`Go back:  npm run rollback -- --stage ${stage} --to ${before}`)
+    print(`\n${outputs.map(([name, value]) => `${name.padEnd(20)} ${value}`).join('\n')}\n`)
+    print(`live:     ${(await aliases.versions()).join()}`)
+    print(`Try it:   npm run smoke -- --stage ${stage}`)
+    if (before) print(`Undo:     npm run rollback -- --stage ${stage} --to ${before}`)
   } catch (error) {
     throw explain(error)
   } finally {
@@ -67,12 +66,12 @@ await runCommand(async () => {
   }
 })
 
-function run([command = '', ...options]: string[], cwd: string, timeout: number): void {
+function run([command = '', ...options]: string[], limits: { cwd: string; timeout: number }): void {
   try {
-    execFileSync(command, options, { cwd, timeout, stdio: 'inherit' })
+    execFileSync(command, options, { ...limits, stdio: 'inherit' })
   } catch (error) {
-    // It has said why itself.
+    // The command has already printed the reason.
     const { status, signal } = error as { status: number | null; signal: string | null }
-    throw new Error(`${[command, ...options].join(' ')} ended with ${status ?? signal}.`)
+    throw new Error(`${[command, ...options].join(' ')} failed with ${status ?? signal}.`)
   }
 }

@@ -1,4 +1,4 @@
-// What a deployed stage says of itself: the outputs of its stacks, and a machine client's token.
+// Reads the outputs of a stage's stacks, and gets a token of its machine client.
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation'
 import {
   CognitoIdentityProviderClient,
@@ -9,7 +9,7 @@ import { clientLimits, stackNames } from './stage.ts'
 
 const tokenMsMax = 10_000
 
-/** @throws Error when the stage is not deployed in this account and region */
+/** @throws Error if the stage is not deployed in this account and region */
 export async function readOutputs(stage: StageName): Promise<Record<string, string>> {
   const client = new CloudFormationClient(clientLimits)
   try {
@@ -41,9 +41,9 @@ export async function machineToken(outputs: Record<string, string>): Promise<str
       redirect: 'error',
       signal: AbortSignal.timeout(tokenMsMax),
     })
-    // What comes with an error names it and holds no secret.
+    // An error answer contains no secret.
     if (!response.ok)
-      throw new Error(`${TokenUrl} gave no token: ${response.status} ${await response.text()}`)
+      throw new Error(`${TokenUrl} issued no token: ${response.status} ${await response.text()}`)
     return ((await response.json()) as { access_token: string }).access_token
   } finally {
     client.destroy()

@@ -1,4 +1,4 @@
-// Looks up, before a deployment begins, reasons for which it would fail after half an hour.
+// Checks before a deployment for problems that would make it fail after half an hour.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CloudFormationClient, DescribeStacksCommand, type Stack } from '@aws-sdk/client-cloudformation'
@@ -11,13 +11,13 @@ import { prefix } from '../names.ts'
 import type { StageName } from '../stages.ts'
 import { clientLimits, stackNames } from './stage.ts'
 
-// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: this many stay unreserved, or all
-// of a smaller quota.
+// AWS keeps this many unreserved, or all of a smaller quota.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 const unreservedMin = 100
 
 /**
  * @param assembly the folder that `npm run synth` wrote
- * @throws Error that says what stands in the way and which commands remove it
+ * @throws Error that names the problem and the commands that solve it
  */
 export async function assertDeployable(stage: StageName, assembly: string): Promise<void> {
   const reservations = reservedBy(join(assembly, `${stackNames(stage).at(-1)}.template.json`))
@@ -58,11 +58,11 @@ function assertStackUsable(stage: StageName, stack: Stack | undefined): void {
     `aws cloudformation wait stack-delete-complete --stack-name ${name}`,
   ]
   throw new Error(
-    `The stack ${name} was never created completely (${status}), so it holds no data. Remove it, then deploy again:\n  ${commands.join('\n  ')}`,
+    `The stack ${name} was never created completely (${status}), so it holds no data. Delete it, then deploy again:\n  ${commands.join('\n  ')}`,
   )
 }
 
-/** By function, from the template. */
+/** @returns the reserved concurrency by function, from the template */
 function reservedBy(template: string): Map<string, number> {
   type Resource = {
     Type: string
@@ -91,11 +91,11 @@ async function assertConcurrency(
   const present = sum(await Promise.all([...reservations.keys()].map((name) => reservedNow(client, name))))
   const missing = Math.min(unreservedMin, quota) - (unreserved + present - wanted)
   if (missing <= 0) return
-  // A small quota grows to where AWS keeps the usual number unreserved.
+  // With a larger quota AWS keeps the usual number unreserved.
   const needed = Math.max(quota + missing, wanted + unreservedMin)
   throw new Error(
     `The account allows ${quota} concurrent function invocations in this region, of which ${unreserved + present} are free to reserve. Stage ${stage} reserves ${wanted}, and AWS keeps ${unreservedMin} unreserved.\n` +
-      `Ask for more, and deploy when it is granted:\n  aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value ${needed}\n` +
+      `Request a higher quota, and deploy when it is granted:\n  aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value ${needed}\n` +
       `Or lower or remove \`concurrency\` of ${stage} in infra/stages.ts.`,
   )
 }

@@ -1,6 +1,6 @@
-// Brings a stage's database back to an earlier time: a new instance takes the place and the name of the present one,
-// which stays under another name. Each step looks at AWS first, so a run that was interrupted is repeated.
-import { setTimeout as pause } from 'node:timers/promises'
+// Restores a stage's database to an earlier time: a new instance takes over the name of the current one, which is kept under
+// another name. Each step first checks the state on AWS, so an interrupted run can be repeated.
+import { setTimeout as delay } from 'node:timers/promises'
 import { ElastiCacheClient } from '@aws-sdk/client-elasticache'
 import { IAMClient } from '@aws-sdk/client-iam'
 import { LambdaClient } from '@aws-sdk/client-lambda'
@@ -19,21 +19,21 @@ import {
 } from '@aws-sdk/client-rds'
 import { prefix } from '../names.ts'
 import type { StageName } from '../stages.ts'
-import { emptyCache, grantLogins, startRevalidation } from './restore-service.ts'
+import { type Clients, emptyCache, grantLogins, startRevalidation } from './restore-service.ts'
 import { clientLimits } from './stage.ts'
 
 // Large volumes take hours to restore.
 const waitMsMax = 6 * 3_600_000
-/** Says of an instance which time it was restored to. */
+/** The tag with the time to which an instance was restored. */
 const tagKey = 'restored-to'
 
 type Options = {
   stage: StageName
   to: Date
-  /** The replication group of the stage, an output of its stack. */
+  /** The stage's replication group, from the outputs of its stack. */
   cacheName: string
   dryRun: boolean
-  say: (text: string) => void
+  print: (text: string) => void
   pollMs?: number
 }
 
@@ -47,9 +47,7 @@ type State = {
 
 type Step = { text: string; isDone(state: State): boolean; run(state: State): Promise<unknown> }
 
-export type Clients = { rds: RDSClient; iam: IAMClient; elastiCache: ElastiCacheClient; lambda: LambdaClient }
-
-/** @throws Error that says why it cannot begin, or what could not be done */
+/** @throws Error with the reason why it cannot start, or with the step that failed */
 export async function restoreDatabase(options: Options): Promise<void> {
   const clients: Clients = {
     rds: new RDSClient(clientLimits),
@@ -58,11 +56,11 @@ export async function restoreDatabase(options: Options): Promise<void> {
     lambda: new LambdaClient(clientLimits),
   }
   try {
-    assertPossible(await look(clients.rds, options), options)
+    assertPossible(await readState(clients.rds, options), options)
     for (const step of stepsOf(clients, options)) {
-      const state = await look(clients.rds, options)
+      const state = await readState(clients.rds, options)
       if (step.isDone(state)) continue
-      options.say(`${options.dryRun ? 'would ' : ''}${step.text}`)
+      options.print(`${options.dryRun ? 'would ' : ''}${step.text}`)
       if (!options.dryRun) await step.run(state)
     }
   } finally {
@@ -75,13 +73,13 @@ const names = (stage: StageName) => {
   return { main, restored: `${main}-restored`, before: `${main}-before-restore` }
 }
 
-async function look(rds: RDSClient, { stage }: Options): Promise<State> {
+async function readState(rds: RDSClient, { stage }: Options): Promise<State> {
   const id = names(stage)
   const [main, restored, before, [proxy]] = await Promise.all([
     find(rds, id.main),
     find(rds, id.restored),
     find(rds, id.before),
-    orNone(
+    emptyIf(
       'DBProxyNotFoundFault',
       async () => (await rds.send(new DescribeDBProxiesCommand({ DBProxyName: id.main }))).DBProxies,
     ),
@@ -102,14 +100,14 @@ async function look(rds: RDSClient, { stage }: Options): Promise<State> {
 }
 
 async function find(rds: RDSClient, id: string): Promise<DBInstance | undefined> {
-  const [instance] = await orNone(
+  const [instance] = await emptyIf(
     'DBInstanceNotFoundFault',
     async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: id }))).DBInstances,
   )
   return instance
 }
 
-async function orNone<T>(fault: string, work: () => Promise<T[] | undefined>): Promise<T[]> {
+async function emptyIf<T>(fault: string, work: () => Promise<T[] | undefined>): Promise<T[]> {
   try {
     return (await work()) ?? []
   } catch (error) {
@@ -123,20 +121,22 @@ const restoredTo = (instance?: DBInstance) => instance?.TagList?.find(({ Key }) 
 function assertPossible({ main, restored, before }: State, { stage, to }: Options): void {
   const wanted = to.toISOString()
   const { main: name } = names(stage)
-  const begun = restored ?? (before && main)
-  if (begun) {
-    if (restoredTo(begun) === wanted) return
+  const unfinished = restored ?? (before && main)
+  if (unfinished) {
+    if (restoredTo(unfinished) === wanted) return
     const leftover = restored ?? before
     throw new Error(
-      `${leftover?.DBInstanceIdentifier} is left of a restore to ${restoredTo(begun) ?? 'an unknown time'}. To finish that, give the same time. Otherwise remove it, once nobody needs it:\n  aws rds delete-db-instance --db-instance-identifier ${leftover?.DBInstanceIdentifier} --skip-final-snapshot`,
+      `${leftover?.DBInstanceIdentifier} is left over from a restore to ${restoredTo(unfinished) ?? 'an unknown time'}. To finish that restore, pass the same time. Otherwise delete the instance when it is no longer needed:\n  aws rds delete-db-instance --db-instance-identifier ${leftover?.DBInstanceIdentifier} --skip-final-snapshot`,
     )
   }
   if (!main && !before)
-    throw new Error(`There is no database ${name} in this account and region: is the stage deployed here?`)
+    throw new Error(
+      `The database ${name} does not exist in this account and region. Is the stage deployed here?`,
+    )
   const latest = main?.LatestRestorableTime
   if (main && (!latest || to > latest))
     throw new Error(
-      `--to must not be later than ${latest?.toISOString() ?? 'the first backup, which has not been made yet'}, the latest time that ${name} can be restored to.`,
+      `--to must not be later than ${latest?.toISOString() ?? 'the first backup, which does not exist yet'}, the latest time to which ${name} can be restored.`,
     )
 }
 
@@ -165,14 +165,14 @@ function stepsOf(clients: Clients, options: Options): Step[] {
     })
   return [
     {
-      text: `restore ${main} to ${to.toISOString()} as ${restored}: this takes from ten minutes to hours`,
+      text: `restore ${main} to ${to.toISOString()} as ${restored}, which takes ten minutes to several hours`,
       isDone: (state) => state.restored !== undefined || isSwitched(state),
       run: async ({ main: source }) => {
         if (source) await rds.send(new RestoreDBInstanceToPointInTimeCommand(copyOf(source, options)))
       },
     },
     {
-      text: `wait for ${restored}, then give it the backup retention and Performance Insights of ${main}`,
+      text: `wait for ${restored}, then set its backup retention and Performance Insights as on ${main}`,
       isDone: isSwitched,
       run: async ({ main: source, before: old }) => {
         await untilAvailable(restored)
@@ -188,7 +188,7 @@ function stepsOf(clients: Clients, options: Options): Step[] {
       },
     },
     {
-      text: `take ${main} from the proxy: from now on the API answers from the cache or with 503`,
+      text: `deregister ${main} from the proxy; from now on the API answers from the cache or with 503`,
       isDone: (state) => state.before !== undefined || !state.targets.some(({ id }) => id === main),
       run: () =>
         rds.send(new DeregisterDBProxyTargetsCommand({ DBProxyName: main, DBInstanceIdentifiers: [main] })),
@@ -199,17 +199,17 @@ function stepsOf(clients: Clients, options: Options): Step[] {
       run: () => rename(main, before),
     },
     {
-      text: `rename ${restored} to ${main}, by which CloudFormation knows it`,
+      text: `rename ${restored} to ${main}, the name that CloudFormation knows`,
       isDone: isSwitched,
       run: () => rename(restored, main),
     },
     {
-      text: 'let the roles of the service log in to the new instance',
+      text: 'allow the roles of the service to log in to the new instance',
       isDone: () => false,
       run: (state) => grantLogins(clients, { stage, instance: state.main, proxy: state.proxy }),
     },
     {
-      text: 'give the proxy the new instance’s secret',
+      text: 'set the new instance’s secret on the proxy',
       isDone: ({ main: instance, proxy, before: old }) =>
         !proxy || (old !== undefined && proxy.Auth?.[0]?.SecretArn === instance?.MasterUserSecret?.SecretArn),
       run: ({ main: instance, proxy }) =>
@@ -224,7 +224,7 @@ function stepsOf(clients: Clients, options: Options): Step[] {
         ),
     },
     {
-      text: `give ${main} to the proxy again and wait until it is available`,
+      text: `register ${main} with the proxy and wait until it is available`,
       isDone: ({ proxy, targets, before: old }) =>
         !proxy || (old !== undefined && targets.some(({ id, isAvailable }) => id === main && isAvailable)),
       run: async ({ targets }) => {
@@ -233,12 +233,12 @@ function stepsOf(clients: Clients, options: Options): Step[] {
             new RegisterDBProxyTargetsCommand({ DBProxyName: main, DBInstanceIdentifiers: [main] }),
           )
         await waitFor(options, 'the proxy to reach the database', async () =>
-          (await look(rds, options)).targets.some(({ id, isAvailable }) => id === main && isAvailable),
+          (await readState(rds, options)).targets.some(({ id, isAvailable }) => id === main && isAvailable),
         )
       },
     },
     {
-      text: `restart the nodes of the cache ${cacheName}: what it holds may be newer than the database`,
+      text: `restart the nodes of the cache ${cacheName}, whose entries may be newer than the database`,
       isDone: () => false,
       run: () => emptyCache(clients, cacheName),
     },
@@ -250,7 +250,7 @@ function stepsOf(clients: Clients, options: Options): Step[] {
   ]
 }
 
-/** The present instance's settings, for the new one. */
+/** The settings of the current instance, for the new one. */
 function copyOf(source: DBInstance, { stage, to }: Options) {
   return {
     SourceDBInstanceIdentifier: source.DBInstanceIdentifier,
@@ -267,7 +267,7 @@ function copyOf(source: DBInstance, { stage, to }: Options) {
     MaxAllocatedStorage: source.MaxAllocatedStorage,
     PubliclyAccessible: false,
     EnableIAMDatabaseAuthentication: true,
-    // Where RDS keeps the owner's password, the new instance gets a secret of its own.
+    // If RDS manages the owner's password, the new instance gets its own secret.
     ...(source.MasterUserSecret && { ManageMasterUserPassword: true }),
     EnableCloudwatchLogsExports: source.EnabledCloudwatchLogsExports,
     DeletionProtection: source.DeletionProtection,
@@ -275,7 +275,7 @@ function copyOf(source: DBInstance, { stage, to }: Options) {
     CopyTagsToSnapshot: source.CopyTagsToSnapshot,
     CACertificateIdentifier: source.CACertificateIdentifier,
     Tags: [
-      // AWS's own cannot be set.
+      // AWS's own tags cannot be set.
       ...(source.TagList ?? []).filter(({ Key = '' }) => !Key.startsWith('aws:') && Key !== tagKey),
       { Key: tagKey, Value: to.toISOString() },
     ],
@@ -284,13 +284,13 @@ function copyOf(source: DBInstance, { stage, to }: Options) {
 
 async function waitFor(
   { pollMs = 15_000 }: Options,
-  what: string,
-  isSo: () => Promise<boolean>,
+  goal: string,
+  isReached: () => Promise<boolean>,
 ): Promise<void> {
-  const giveUpAt = performance.now() + waitMsMax
-  while (!(await isSo())) {
-    if (performance.now() > giveUpAt)
-      throw new Error(`Gave up waiting for ${what}. Look at it in RDS, then run this again: it continues.`)
-    await pause(pollMs)
+  const deadline = performance.now() + waitMsMax
+  while (!(await isReached())) {
+    if (performance.now() > deadline)
+      throw new Error(`Timed out waiting for ${goal}. Check it in RDS, then run this again to continue.`)
+    await delay(pollMs)
   }
 }

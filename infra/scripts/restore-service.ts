@@ -1,15 +1,20 @@
-// Steps that the service needs after its database was replaced: logins, an empty cache, a revalidation.
-import { DescribeReplicationGroupsCommand, RebootCacheClusterCommand } from '@aws-sdk/client-elasticache'
-import { PutRolePolicyCommand } from '@aws-sdk/client-iam'
-import { GetFunctionConfigurationCommand, InvokeCommand } from '@aws-sdk/client-lambda'
-import type { DBInstance, DBProxy } from '@aws-sdk/client-rds'
+// Steps that follow the replacement of the database: grant logins, empty the cache, start a revalidation.
+import {
+  DescribeReplicationGroupsCommand,
+  type ElastiCacheClient,
+  RebootCacheClusterCommand,
+} from '@aws-sdk/client-elasticache'
+import { type IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { GetFunctionConfigurationCommand, InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda'
+import type { DBInstance, DBProxy, RDSClient } from '@aws-sdk/client-rds'
 import { aliasName, database, type FunctionName, functionName } from '../names.ts'
 import type { StageName } from '../stages.ts'
-import type { Clients } from './restore-database.ts'
+
+export type Clients = { rds: RDSClient; iam: IAMClient; elastiCache: ElastiCacheClient; lambda: LambdaClient }
 
 const policyName = 'restored-database'
 
-/** Roles name the instance by its resource id, which is another one now. */
+/** Allows the roles to log in to the new instance, whose resource id differs from the old one's. */
 export async function grantLogins(
   { iam, lambda }: Clients,
   {
@@ -19,7 +24,7 @@ export async function grantLogins(
   }: { stage: StageName; instance: DBInstance | undefined; proxy: DBProxy | undefined },
 ): Promise<void> {
   const { DbiResourceId, DBInstanceArn = '', MasterUserSecret } = instance ?? {}
-  const logIn = (user: string) => ({
+  const allowLogin = (user: string) => ({
     Effect: 'Allow',
     Action: 'rds-db:connect',
     // arn:<partition>:rds:<region>:<account>:db:<name>
@@ -34,7 +39,7 @@ export async function grantLogins(
       }),
     )
   if (proxy) {
-    await put(proxy.RoleArn ?? '', logIn(database.service), {
+    await put(proxy.RoleArn ?? '', allowLogin(database.service), {
       Effect: 'Allow',
       Action: ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'],
       Resource: MasterUserSecret?.SecretArn,
@@ -52,11 +57,11 @@ export async function grantLogins(
     const { Role = '' } = await lambda.send(
       new GetFunctionConfigurationCommand({ FunctionName: functionName(stage, name as FunctionName) }),
     )
-    await put(Role, logIn(user))
+    await put(Role, allowLogin(user))
   }
 }
 
-/** The cache uses nothing that was stored before a restart: its keys carry the server's run id. */
+/** Restarts the nodes. The service ignores entries from before a restart, because its keys contain the server's run id. */
 export async function emptyCache({ elastiCache }: Clients, name: string): Promise<void> {
   const { ReplicationGroups } = await elastiCache.send(
     new DescribeReplicationGroupsCommand({ ReplicationGroupId: name }),

@@ -1,17 +1,17 @@
-// npm run restore: brings a stage's database back to an earlier time. Only says what it would do, unless told --yes.
+// npm run restore: restores a stage's database to an earlier time. Without --yes it is a dry run.
 import { parseArgs } from 'node:util'
 import { runCommand } from '../../src/cli/command.ts'
 import { readOutputs } from './outputs.ts'
 import { restoreDatabase } from './restore-database.ts'
 import { explain, stageOf } from './stage.ts'
 
-const usage = `Restores a stage's database to an earlier time. What was written since is lost for the service;
-the present database stays under another name.
+const usage = `Restores a stage's database to an earlier time. The service loses later changes;
+the current database is kept under another name.
 
-  npm run restore -- --stage prod --to 2026-11-24T12:00:00Z          says what it would do
-  npm run restore -- --stage prod --to 2026-11-24T12:00:00Z --yes    does it
+  npm run restore -- --stage prod --to 2026-11-24T12:00:00Z          prints the steps only
+  npm run restore -- --stage prod --to 2026-11-24T12:00:00Z --yes    restores
 
-A run that was interrupted is repeated with the same options.
+To continue an interrupted run, repeat it with the same options.
 `
 
 await runCommand(async () => {
@@ -23,30 +23,30 @@ await runCommand(async () => {
       help: { type: 'boolean', short: 'h' },
     },
   })
-  const say = (text: string) => void process.stdout.write(`${text}\n`)
-  if (values.help) return say(usage)
-  if (!values.stage) throw new Error('Say which stage: --stage STAGE')
+  const print = (text: string) => void process.stdout.write(`${text}\n`)
+  if (values.help) return print(usage)
+  if (!values.stage) throw new Error('--stage is required: --stage STAGE')
   const stage = stageOf(values.stage)
   const to = instantOf(values.to)
   try {
     const { CacheName } = await readOutputs(stage)
     if (!CacheName)
-      throw new Error(`The stacks of ${stage} have no output CacheName: deploy this version first.`)
-    await restoreDatabase({ stage, to, cacheName: CacheName, dryRun: !values.yes, say })
-    say(values.yes ? after(stage) : '\nNothing was changed. To do it, run this again with --yes.')
+      throw new Error(`The stacks of ${stage} have no output CacheName. Deploy this version first.`)
+    await restoreDatabase({ stage, to, cacheName: CacheName, dryRun: !values.yes, print })
+    print(values.yes ? after(stage) : '\nNothing was changed. To restore, run this again with --yes.')
   } catch (error) {
     throw explain(error)
   }
 })
 
-/** @throws Error unless it is an ISO 8601 instant with its zone */
+/** @throws Error unless the text is an ISO 8601 instant with a time zone */
 function instantOf(text = ''): Date {
   const instant = new Date(text)
   if (
     !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
     Number.isNaN(instant.getTime())
   )
-    throw new Error(`--to must be a time such as 2026-11-24T12:00:00Z, and is: ${text || 'missing'}`)
+    throw new Error(`--to must be a time such as 2026-11-24T12:00:00Z, but is ${text || 'missing'}`)
   return instant
 }
 

@@ -1,17 +1,17 @@
-// npm run rollback: puts the alias `live` back by hand, without CloudFormation and within seconds.
+// npm run rollback: rolls the alias `live` back within seconds, without CloudFormation.
 import { parseArgs } from 'node:util'
 import { runCommand } from '../../src/cli/command.ts'
 import { aliasName } from '../names.ts'
 import { openAliases, servingFunctions } from './aliases.ts'
 import { explain, stageOf } from './stage.ts'
 
-const usage = `Puts the alias \`${aliasName}\` back. A shift under way is stopped first.
+const usage = `Rolls the alias \`${aliasName}\` back. It stops a deployment in progress first.
 
-  npm run rollback -- --stage prod             the API, to the version before
+  npm run rollback -- --stage prod             the API, to its previous version
   npm run rollback -- --stage prod --to 12     the API, to version 12
   npm run rollback -- --stage prod --to api:12,sign-in:7
-                                               these functions, as npm run deploy has found them
-  --dry-run                                    only says what it would do
+                                               these functions, as npm run deploy prints them
+  --dry-run                                    prints the steps only
 
 Functions: ${servingFunctions.join(', ')}.
 `
@@ -25,9 +25,9 @@ await runCommand(async () => {
       help: { type: 'boolean', short: 'h' },
     },
   })
-  const say = (text: string) => void process.stdout.write(`${text}\n`)
-  if (values.help) return say(usage)
-  const aliases = openAliases(stageOf(values.stage), say)
+  const print = (text: string) => void process.stdout.write(`${text}\n`)
+  if (values.help) return print(usage)
+  const aliases = openAliases(stageOf(values.stage), print)
   try {
     await aliases.rollBack({ to: values.to?.split(','), dryRun: values['dry-run'] })
   } catch (error) {

@@ -1,6 +1,6 @@
-// npm run smoke: one user's life through the API, as a client of the directory sees it. Leaves nothing behind.
+// npm run smoke: creates, changes and erases one user through the API, and leaves nothing behind.
 import { randomBytes } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { runCommand } from '../../src/cli/command.ts'
 import { explain, stageOf } from './stage.ts'
@@ -11,9 +11,9 @@ const usage = `Takes one user through the API: create, read, list, change, avata
   npm run smoke -- --url http://localhost:3000     a server, with an administrator's token in TOKEN
 `
 
-// A function's first start within its network, and a connection to the database on top.
+// Enough for a cold start in the VPC and a new database connection.
 const callMsMax = 15_000
-// A pixel: that an image is decoded, stored and served shows the native codec and the bucket.
+// One pixel, to test the native codec and the bucket.
 const pixel =
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
@@ -34,7 +34,7 @@ await runCommand(async () => {
     },
   })
   if (values.help) return void process.stdout.write(usage)
-  if (values.url && values.stage) throw new Error('Either --url or --stage.')
+  if (values.url && values.stage) throw new Error('Pass either --url or --stage, not both.')
   const { url, token } = values.url ? server(values.url) : await deployed(values.stage)
 
   const stop = new AbortController()
@@ -47,32 +47,33 @@ type Target = { url: string; token: string }
 
 function server(url: string): Target {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new Error(`--url must be an http:// or https:// URL, and is: ${url}`)
+    throw new Error(`--url must be an http:// or https:// URL, but is: ${url}`)
   const token = process.env.TOKEN
   if (!token)
     throw new Error(
       "Set TOKEN to an administrator's token, or a machine client's with users/write: TOKEN=… npm run smoke -- --url …",
     )
-  // Sent as a header it would be refused by an error that shows it.
-  if (!/^[\w.~+/=-]+$/.test(token)) throw new Error('TOKEN is not a token: it holds spaces or line breaks.')
+  // `fetch` would reject it with an error that contains the token.
+  if (!/^[\w.~+/=-]+$/.test(token))
+    throw new Error('TOKEN is not a token: it contains spaces or other characters. Set the token only.')
   return { url, token }
 }
 
 async function deployed(stage: string | undefined): Promise<Target> {
-  if (!stage) throw new Error('Say what to test: --stage STAGE, or --url URL')
+  if (!stage) throw new Error('Pass --stage STAGE or --url URL')
   const name = stageOf(stage)
-  // Only here, since AWS's clients take a while to load.
+  // Loaded here, because AWS's clients load slowly.
   const { machineToken, readOutputs } = await import('./outputs.ts')
   try {
     const outputs = await readOutputs(name)
-    if (!outputs.ApiUrl) throw new Error(`The stacks of ${name} have no output ApiUrl: deploy them first.`)
+    if (!outputs.ApiUrl) throw new Error(`The stacks of ${name} have no output ApiUrl. Deploy them first.`)
     return { url: outputs.ApiUrl, token: await machineToken(outputs) }
   } catch (error) {
     throw explain(error)
   }
 }
 
-/** @throws Error that names the step which failed, what was expected of it and what came */
+/** @throws Error with the step that failed, and the expected and actual answers */
 async function smoke(api: string, token: string, stopped: AbortSignal): Promise<void> {
   const startedAt = performance.now()
   const call = async (
@@ -98,7 +99,7 @@ async function smoke(api: string, token: string, stopped: AbortSignal): Promise<
     const text = await response.text()
     return { status: response.status, headers: response.headers, text, body: asObject(text) }
   }
-  /** One line a step. */
+  /** Prints one line for each step. */
   const step = async (name: string, work: () => Promise<Answer>, expected: Expected): Promise<Answer> => {
     const from = performance.now()
     const answer = await work().catch((error: unknown) => {
@@ -117,16 +118,16 @@ async function smoke(api: string, token: string, stopped: AbortSignal): Promise<
 
   const username = `smoke-test.${randomBytes(8).toString('hex')}`
   let id: string | undefined
-  let mayBeThere = false
+  let mayExist = false
   try {
     await step(
-      'without a token nobody gets in',
+      'reject a request without a token',
       () => ask('GET', '/user?limit=1', { headers: { authorization: null } }),
       {
         status: 401,
       },
     )
-    mayBeThere = true
+    mayExist = true
     const created = await step(
       'create',
       () =>
@@ -151,24 +152,24 @@ async function smoke(api: string, token: string, stopped: AbortSignal): Promise<
       headers: { etag: `"${version}"`, 'x-cache': /^(hit|miss)$/, 'x-request-id': /./ },
       body: { ...body, id, username, version },
     })
-    // On API Gateway's own address the stage stands before our paths.
+    // On API Gateway's own host the path starts with the stage.
     const { pathname } = new URL(created.headers.get('location') ?? '', api)
-    // At our host only: the token goes nowhere else.
+    // On the same host, because the token must go nowhere else.
     const location = new URL(pathname, api).href
     await step('read', () => ask('GET', location), read(1, { name: 'Smoke Test' }))
-    // Soon from the cache: at once, unless a busy cache gives its lease to another reader.
+    // Usually a hit at once, unless another reader got the lease.
     await step(
       'read from the cache',
       async () => {
         for (let tries = 1; ; tries++) {
           const answer = await ask('GET', path)
           if (answer.headers.get('x-cache') === 'hit' || tries === 5) return answer
-          await pause(200, undefined, { signal: stopped })
+          await delay(200, undefined, { signal: stopped })
         }
       },
       { status: 200, headers: { etag: '"1"', 'x-cache': 'hit' }, body: created.body },
     )
-    await step('read what is not modified', () => ask('GET', path, { headers: { 'if-none-match': '"1"' } }), {
+    await step('read an unmodified user', () => ask('GET', path, { headers: { 'if-none-match': '"1"' } }), {
       status: 304,
     })
     await step('list', () => ask('GET', `/user?username=${username}&count=exact`), {
@@ -182,7 +183,7 @@ async function smoke(api: string, token: string, stopped: AbortSignal): Promise<
     )
     await step('read the change', () => ask('GET', path), read(2, { name: 'Changed' }))
     await step(
-      'a change of an older version is refused',
+      'reject a change of an older version',
       () => ask('PATCH', path, { json: { name: 'Lost' }, headers: { 'if-match': '"1"' } }),
       { status: 412, headers: { 'content-type': /^application\/problem\+json/ } },
     )
@@ -194,7 +195,7 @@ async function smoke(api: string, token: string, stopped: AbortSignal): Promise<
         headers: { etag: '"3"' },
       },
     )
-    // It is public: no token goes there.
+    // Avatars are public, so no token is sent.
     await step(
       'fetch the avatar',
       () => ask('GET', String(uploaded.body.avatar_url), { headers: { authorization: null } }),
@@ -206,15 +207,15 @@ async function smoke(api: string, token: string, stopped: AbortSignal): Promise<
     })
     await step('read the block', () => ask('GET', path), read(4, { status: 'BLOCKED' }))
     await step('erase', () => ask('DELETE', path), { status: 204 })
-    mayBeThere = false
-    await step('read what is erased', () => ask('GET', path), { status: 404 })
-    process.stdout.write(`All well in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`)
+    mayExist = false
+    await step('read the erased user', () => ask('GET', path), { status: 404 })
+    process.stdout.write(`All steps passed in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`)
   } finally {
-    if (mayBeThere) await erase(username, id, call)
+    if (mayExist) await erase(username, id, call)
   }
 }
 
-/** Also when it is not known whether the user was made: the answer may have been lost. */
+/** Also searches for the user by name, because the answer to its creation may have been lost. */
 async function erase(
   username: string,
   knownId: string | undefined,
@@ -222,21 +223,21 @@ async function erase(
 ): Promise<void> {
   try {
     const found = knownId ? undefined : await call('GET', `/user?username=${username}`)
-    // A token that may not even look has made nothing.
+    // A token without read permission cannot have created a user.
     if (found?.status === 401 || found?.status === 403) return
-    if (found && found.status !== 200) throw new Error(`the look-up was answered ${found.status}`)
+    if (found && found.status !== 200) throw new Error(`GET answered ${found.status}`)
     const items = found ? (found.body.items as { id: string }[]) : [{ id: knownId }]
     for (const { id } of items) {
       const { status } = await call('DELETE', `/user/${id}`)
-      if (status !== 204 && status !== 404) throw new Error(`DELETE was answered ${status}`)
+      if (status !== 204 && status !== 404) throw new Error(`DELETE answered ${status}`)
     }
   } catch (error) {
-    process.stderr.write(`The user ${username} may be left behind, erase it: ${reason(error)}\n`)
+    process.stderr.write(`The user ${username} may still exist. Erase it. ${reason(error)}\n`)
   }
 }
 
 function faultsOf({ status, headers, body }: Answer, expected: Expected): string[] {
-  // What the status says about is worth more than all that follows from it.
+  // A wrong status explains all other differences.
   if (status !== expected.status) return [`answered ${status}, not ${expected.status}`]
   const faults: string[] = []
   for (const [name, wanted] of Object.entries(expected.headers ?? {})) {
@@ -258,7 +259,7 @@ function asObject(text: string): Record<string, unknown> {
   }
 }
 
-/** `fetch` hides what went wrong in a cause. */
+/** `fetch` hides the reason in the error's cause. */
 function reason(error: unknown): string {
   const { message, cause } = error as Error
   return cause instanceof Error ? `${message}: ${cause.message}` : message

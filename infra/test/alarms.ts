@@ -35,7 +35,7 @@ export function alarmTests({ name, stage, service, ofType, properties }: StageTe
     expect(alarms.length).toBeGreaterThan(20)
     for (const { AlarmActions, OKActions } of alarms)
       for (const actions of [AlarmActions, OKActions])
-        expect(actions).toEqual([{ Ref: expect.stringMatching(/^WatchAlarmsTopic/) }])
+        expect(actions).toEqual([{ Ref: expect.stringMatching(/^MonitoringAlarmsTopic/) }])
     service.hasResourceProperties('AWS::KMS::Key', {
       KeyPolicy: {
         Statement: Match.arrayWith([

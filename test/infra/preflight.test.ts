@@ -1,4 +1,4 @@
-// Questions that a deployment asks of the account before it begins: the real SDK over the wire.
+// The checks before a deployment, with the real SDK over HTTP.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ beforeAll(async () => {
     )
 })
 
-/** @returns what stands in the way */
+/** @returns the problem that prevents a deployment */
 async function preflight(aws: Aws, stage: 'dev' | 'prod'): Promise<string | undefined> {
   for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value)
   try {
@@ -48,8 +48,8 @@ describe('before a deployment', () => {
   it.each([
     ['a new account', 10, {}, 350],
     ['an account with a small quota', 200, {}, 350],
-    ['an account whose other functions reserve much', 1_000, { another: 700 }, 1_050],
-  ])('%s is told which quota the reserved concurrency needs', async (_, quota, reserved, needed) => {
+    ['an account whose other functions reserve most', 1_000, { another: 700 }, 1_050],
+  ])('%s: names the quota that the reserved concurrency needs', async (_, quota, reserved, needed) => {
     const aws = await startAws()
     aws.concurrency = { quota, reserved: new Map(Object.entries(reserved)) }
     expect(await preflight(aws, 'prod')).toMatch(
@@ -59,7 +59,7 @@ describe('before a deployment', () => {
     expect(await preflight(aws, 'dev')).toBeUndefined()
   })
 
-  it('counts what the stage has reserved already', async () => {
+  it('counts the existing reservations of the stage', async () => {
     const aws = await startAws()
     aws.concurrency.quota = 350
     expect(await preflight(aws, 'prod')).toBeUndefined()
@@ -72,7 +72,7 @@ describe('before a deployment', () => {
     expect(await preflight(aws, 'prod')).toContain('--desired-value 351')
   })
 
-  it('a first deployment that failed is repeated, or the commands that make it possible are named', async () => {
+  it('allows repeating a failed first deployment, or names the commands to clean it up', async () => {
     const aws = await startAws()
     const name = 'user-directory-prod-data'
     aws.stacks.set(name, {})

@@ -1,4 +1,4 @@
-// The restore of a stage's database: the real SDK over the wire, to what speaks as AWS does.
+// The restore of a stage's database, with the real SDK over HTTP to a server that behaves like AWS.
 import { describe, expect, it, vi } from 'vitest'
 import { restoreDatabase } from '../../infra/scripts/restore-database.ts'
 import { type Rds, startRds } from '../support/rds.ts'
@@ -41,13 +41,13 @@ function reset(rds: Rds, withProxy = true): void {
   Object.assign(rds, { policies: new Map(), rebooted: [], changes: [], changesLeft: Infinity })
 }
 
-/** @returns what it says, its error included */
+/** @returns the output, an error included */
 async function restore(rds: Rds, { to = time, dryRun = false } = {}): Promise<string> {
   for (const [variable, value] of Object.entries(rds.env)) vi.stubEnv(variable, value)
   const said: string[] = []
   try {
     const options = { stage: 'prod', to: new Date(to), cacheName: 'cache', dryRun, pollMs: 1 } as const
-    await restoreDatabase({ ...options, say: (text) => said.push(text) })
+    await restoreDatabase({ ...options, print: (text) => said.push(text) })
   } catch (error) {
     said.push(`✗ ${(error as Error).message}`)
   } finally {
@@ -84,13 +84,13 @@ function expectRestored(rds: Rds): void {
 }
 
 describe('the restore', () => {
-  it('puts a copy of that time into the place of the database, with the same settings', async () => {
+  it('replaces the database by a copy of that time with the same settings', async () => {
     const rds = await started()
     expect(await restore(rds)).not.toContain('✗')
     expectRestored(rds)
   })
 
-  it('changes nothing unless it is told to, and says each step', async () => {
+  it('changes nothing in a dry run, and prints each step', async () => {
     const rds = await started()
     const said = await restore(rds, { dryRun: true })
     expect(rds.changes).toEqual([])
@@ -107,7 +107,7 @@ describe('the restore', () => {
       expect(said).toContain(part)
   })
 
-  it('is finished by a second run, wherever the first one was interrupted', async () => {
+  it('completes in a second run, wherever the first was interrupted', async () => {
     const rds = await started()
     await restore(rds)
     const changes = rds.changes.length
@@ -122,7 +122,7 @@ describe('the restore', () => {
     }
   })
 
-  it('without a proxy lets the functions log in to the new instance', async () => {
+  it('without a proxy allows the functions to log in to the new instance', async () => {
     const rds = await started({ withProxy: false })
     expect(await restore(rds)).not.toContain('proxy')
     const users = [...rds.policies].map(([role, policy]) => [role, /dbuser:db-NEW\/(\w+)/.exec(policy)?.[1]])
@@ -135,7 +135,7 @@ describe('the restore', () => {
     ])
   })
 
-  it('does not begin for a time that has no backup, or over the rest of another restore', async () => {
+  it('does not start for a time without a backup, or over an unfinished restore to another time', async () => {
     const rds = await started()
     expect(await restore(rds, { to: '2026-11-25T00:00:01Z' })).toContain(
       '✗ --to must not be later than 2026-11-25T00:00:00.000Z',
@@ -143,10 +143,10 @@ describe('the restore', () => {
     await restore(rds)
     const { length } = rds.changes
     expect(await restore(rds, { to: '2026-11-24T13:00:00Z' })).toContain(
-      `✗ ${name}-before-restore is left of a restore to ${time}.`,
+      `✗ ${name}-before-restore is left over from a restore to ${time}.`,
     )
     expect(rds.changes).toHaveLength(length)
     rds.instances.clear()
-    expect(await restore(rds)).toContain(`✗ There is no database ${name}`)
+    expect(await restore(rds)).toContain(`✗ The database ${name} does not exist`)
   })
 })

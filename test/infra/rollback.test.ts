@@ -1,4 +1,4 @@
-// The rollback as a command: the real SDK over the wire, to what speaks as AWS does.
+// The rollback, with the real SDK over HTTP to a server that behaves like AWS.
 import { spawn } from 'node:child_process'
 import { describe, expect, it, vi } from 'vitest'
 import { openAliases } from '../../infra/scripts/aliases.ts'
@@ -7,7 +7,7 @@ import { type Aws, startAws } from '../support/aws.ts'
 
 const api = 'user-directory-prod-api'
 
-/** In this process: the command itself is a line around it. */
+/** Runs in this process, because the command only parses options around it. */
 async function rollback(aws: Aws, ...to: string[]): Promise<string> {
   return run(aws, { ...(to.length > 0 && { to }) })
 }
@@ -30,16 +30,16 @@ async function run(aws: Aws, options: { to?: string[]; dryRun?: boolean }): Prom
 const wasMoved = (aws: Aws) => aws.calls.some((call) => call.startsWith('PUT'))
 
 describe('the rollback', () => {
-  it('points the alias at the version before, and says so', async () => {
+  it('points the alias at the previous version, and prints the step', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 13)
     expect(await rollback(aws)).toBe(
-      `${api}: live goes from version 13 to version 12.\n${api}: live is at version 12.`,
+      `${api}: moving live from version 13 to version 12.\n${api}: live is at version 12.`,
     )
     expect(live).toMatchObject({ version: '12', weights: {} })
   })
 
-  it('goes over versions that were removed, and finds them on later pages', async () => {
+  it('skips deleted versions, and reads all pages', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 120)
     const found = aws.functions.get(api)
@@ -49,40 +49,40 @@ describe('the rollback', () => {
     expect(aws.calls.filter((call) => call.includes('/versions'))).toHaveLength(3)
   })
 
-  it('stops a shift that is under way, and goes no further back than that', async () => {
+  it('stops a deployment in progress, and goes back only to its old version', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 12)
     const id = aws.shift(api)
     const said = await rollback(aws)
-    expect(said).toContain(`${id}: the shift is being stopped.`)
+    expect(said).toContain(`${id}: stopping the deployment.`)
     expect(said).toContain(`${api}: live is at version 12.`)
     expect(live).toMatchObject({ version: '12', weights: {} })
     expect(aws.deployments.get(id)?.status).toBe('Stopped')
     expect(wasMoved(aws)).toBe(false)
   })
 
-  it('goes no further back either when the shift had not begun to move traffic', async () => {
+  it('goes back only to the old version, even if no traffic had shifted yet', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 12)
     aws.shift(api)
     live.weights = {}
     expect(await rollback(aws)).toContain(
-      `${api}: live is at version 12. If it should not be, run this again.`,
+      `${api}: live is at version 12. To move it further back, run this again.`,
     )
     expect(live.version).toBe('12')
   })
 
-  it('puts the alias back itself where CodeDeploy has stopped and left it', async () => {
+  it('moves the alias itself if CodeDeploy stopped without a rollback', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 12)
     const id = aws.shift(api)
     aws.leavesShifted = true
-    expect(await rollback(aws)).toContain(`${api}: live goes from version 12 and 10 % at 13 to version 12.`)
+    expect(await rollback(aws)).toContain(`${api}: moving live from version 12 and 10 % at 13 to version 12.`)
     expect(live).toMatchObject({ version: '12', weights: {} })
     expect(aws.deployments.get(id)?.status).toBe('Stopped')
   })
 
-  it('takes back also a shift that comes to its end at the same moment', async () => {
+  it('rolls back a deployment that completes in the meantime', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 12)
     const id = aws.shift(api)
@@ -93,19 +93,19 @@ describe('the rollback', () => {
       Object.assign(live, { version: '13', weights: {}, revision: 'done' })
       return undefined
     }
-    expect(await rollback(aws)).toContain(`${api}: live goes from version 13 to version 12.`)
+    expect(await rollback(aws)).toContain(`${api}: moving live from version 13 to version 12.`)
     expect(live.version).toBe('12')
   })
 
-  it('ends a shift that nobody carries on', async () => {
+  it('removes the weights of an abandoned deployment', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 12)
     aws.deployments.delete(aws.shift(api))
-    expect(await rollback(aws)).toContain('live goes from version 12 and 10 % at 13 to version 12.')
+    expect(await rollback(aws)).toContain('moving live from version 12 and 10 % at 13 to version 12.')
     expect(live).toMatchObject({ version: '12', weights: {} })
   })
 
-  it('goes to the version that is asked for, also forward', async () => {
+  it('moves to the requested version, also forward', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 13)
     await rollback(aws, '9')
@@ -115,57 +115,59 @@ describe('the rollback', () => {
     expect(await rollback(aws, '13')).toBe(`${api}: live is at version 13.`)
   })
 
-  it('puts several functions back to where a deployment has found them', async () => {
+  it('rolls several functions back to the versions before a deployment', async () => {
     const aws = await startAws()
     const [live, signIn] = [aws.addFunction(api, 13), aws.addFunction('user-directory-prod-sign-in', 8)]
     await rollback(aws, 'api:12', 'sign-in:8')
     expect([live.version, signIn.version]).toEqual(['12', '8'])
   })
 
-  it('only says what it would do when that is asked for', async () => {
+  it('changes nothing in a dry run, and prints each step', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 12)
     const id = aws.shift(api)
     expect(await run(aws, { dryRun: true })).toBe(
-      `${id}: the shift would be stopped.\n${api}: live would go from version 12 and 10 % at 13 to version 12.`,
+      `${id}: would stop the deployment.\n${api}: would move live from version 12 and 10 % at 13 to version 12.`,
     )
     expect(live.weights).toEqual({ 13: 0.1 })
     expect(aws.calls).not.toContain('StopDeployment')
     expect(wasMoved(aws)).toBe(false)
   })
 
-  it('refuses when there is nothing to go back to', async () => {
+  it('fails without a previous version', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 1)
-    expect(await rollback(aws)).toBe(`✗ ${api} has no version before 1: nothing was changed. Published: 1.`)
+    expect(await rollback(aws)).toBe(
+      `✗ ${api} has no version before 1. Nothing was changed. Choose a published version: 1.`,
+    )
     expect(live.version).toBe('1')
   })
 
-  it('refuses a version that is not there, or is none, and what is no function that serves', async () => {
+  it('rejects missing and malformed versions, and functions that cannot be rolled back', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 3)
     expect(await rollback(aws, '7')).toBe(
-      `✗ ${api} has no version 7: nothing was changed. Published: 1, 2, 3.`,
+      `✗ ${api} has no version 7. Nothing was changed. Choose a published version: 1, 2, 3.`,
     )
     for (const to of ['$LATEST', 'migrate:2', '', '0', 'api:'])
       expect(await rollback(aws, to)).toContain(
-        `✗ --to must be a published version, such as 12 or api:12, and is: ${to}\n`,
+        `✗ --to must be a published version such as 12 or api:12, but is: ${to}\n`,
       )
     expect(live.version).toBe('3')
   })
 
-  it('changes nothing when somebody else moves the alias at the same moment', async () => {
+  it('changes nothing if the alias was changed in the meantime', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 13)
     aws.before = (call) => {
       if (call.startsWith('PUT')) live.revision = 'another'
       return undefined
     }
-    expect(await rollback(aws)).toContain('somebody else has moved live at this moment')
+    expect(await rollback(aws)).toContain('live was changed by someone else in the meantime')
     expect(live.version).toBe('13')
   })
 
-  it('tries again when AWS is busy, and says what is wrong when it may not', async () => {
+  it('retries when AWS throttles, and reports a missing permission', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 13)
     let faults = 1
@@ -193,7 +195,7 @@ describe('npm run rollback', () => {
     return { code, output }
   }
 
-  it('takes its options, and fails when it has not put anything back', async () => {
+  it('reads its options, and exits with 1 if it changed nothing', async () => {
     const aws = await startAws()
     const live = aws.addFunction(api, 13)
     aws.addFunction('user-directory-prod-deliver', 2)
@@ -204,13 +206,13 @@ describe('npm run rollback', () => {
     ])
     expect(done).toEqual({
       code: 0,
-      output: `${api}: live goes from version 13 to version 9.\n${api}: live is at version 9.\nuser-directory-prod-deliver: live is at version 2.\n`,
+      output: `${api}: moving live from version 13 to version 9.\n${api}: live is at version 9.\nuser-directory-prod-deliver: live is at version 2.\n`,
     })
     expect(live.version).toBe('9')
     expect(absent.output).toMatch(
-      /^There is no such thing in this account and region: is the stage deployed here\?\n {2}.*user-directory-dev-api/,
+      /^The resource does not exist in this account and region. Is the stage deployed here\?\n {2}.*user-directory-dev-api/,
     )
     expect(absent.code).toBe(1)
-    expect(unknown).toEqual({ code: 1, output: '--stage must be one of: dev, small, prod. It is: staging\n' })
+    expect(unknown).toEqual({ code: 1, output: '--stage must be one of: dev, small, prod. Got: staging\n' })
   })
 })

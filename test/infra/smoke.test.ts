@@ -1,4 +1,4 @@
-// The smoke test as a command, against a real server as a process; and between them a server that lies.
+// The smoke test as a command against a real server, with a proxy between them that falsifies answers.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
@@ -74,7 +74,7 @@ async function usersLeft(): Promise<unknown> {
 
 type Spoilt = { status?: number; headers?: Record<string, string>; body?: string }
 
-/** Stands before the server. @returns its URL; `spoil` gives what is sent instead, or undefined */
+/** Starts a proxy; `spoil` returns the answer to send instead, or undefined. @returns the proxy's URL */
 async function between(
   spoil: (
     request: IncomingMessage,
@@ -113,9 +113,9 @@ async function between(
 }
 
 describe('npm run smoke', () => {
-  it('goes through a user’s life on a server that is well, and leaves nothing behind', async () => {
+  it('passes on a healthy server, and leaves no user behind', async () => {
     const { code, output } = await smoke(['--url', `${api}/`]).done
-    expect(output).toMatch(/All well in [\d.]+ s\.\n$/)
+    expect(output).toMatch(/All steps passed in [\d.]+ s\.\n$/)
     for (const step of ['create', 'read from the cache', 'list', 'change', 'block', 'erase'])
       expect(output).toMatch(new RegExp(`^✓ ${step} \\(\\d+ ms\\)$`, 'm'))
     expect(code).toBe(0)
@@ -123,7 +123,7 @@ describe('npm run smoke', () => {
     expect(await usersLeft()).toBe(0)
   })
 
-  it('says what was answered instead, and erases its user all the same', async () => {
+  it('reports an unexpected answer, and still erases its user', async () => {
     const url = await between((request) =>
       request.method === 'PATCH' ? { status: 500, body: '{"detail":"broken"}' } : undefined,
     )
@@ -134,7 +134,7 @@ describe('npm run smoke', () => {
     expect(await usersLeft()).toBe(0)
   })
 
-  it('finds a stale read', async () => {
+  it('detects a stale read', async () => {
     let first: string | undefined
     const url = await between((request, { body }) => {
       if (request.method !== 'GET' || !/^\/user\/[^/]+$/.test(request.url ?? '')) return undefined
@@ -147,7 +147,7 @@ describe('npm run smoke', () => {
     expect(await usersLeft()).toBe(0)
   })
 
-  it('finds a cache that is not used', async () => {
+  it('detects a bypassed cache', async () => {
     const url = await between((request) =>
       request.url?.startsWith('/user/') ? { headers: { 'x-cache': 'bypass' } } : undefined,
     )
@@ -156,16 +156,16 @@ describe('npm run smoke', () => {
     expect(output).toContain('✗ read: x-cache is bypass, not /^(hit|miss)$/')
   })
 
-  it('finds an API that lets in everybody', async () => {
+  it('detects an API that accepts requests without a token', async () => {
     const url = await between((request) =>
       request.headers.authorization ? undefined : { status: 200, body: '{}' },
     )
     const { code, output } = await smoke(['--url', url]).done
     expect(code).toBe(1)
-    expect(output).toContain('✗ without a token nobody gets in: answered 200, not 401')
+    expect(output).toContain('✗ reject a request without a token: answered 200, not 401')
   })
 
-  it('erases its user also when the answer to its creation was lost', async () => {
+  it('erases its user even if the answer to its creation was lost', async () => {
     const url = await between((request, _answer, response) => {
       if (request.method === 'POST') response.destroy()
       return undefined
@@ -176,7 +176,7 @@ describe('npm run smoke', () => {
     expect(await usersLeft()).toBe(0)
   })
 
-  it('erases its user when it is interrupted', async () => {
+  it('erases its user when interrupted', async () => {
     let interrupt = async () => {}
     const url = await between(async (request) => {
       if (request.method === 'PATCH') await interrupt()
@@ -193,18 +193,16 @@ describe('npm run smoke', () => {
     expect(await usersLeft()).toBe(0)
   })
 
-  it('says so when it could not clean up', async () => {
+  it('reports a user that it could not erase', async () => {
     const url = await between((request) =>
       request.method === 'PATCH' || request.method === 'DELETE' ? { status: 503, body: '{}' } : undefined,
     )
     const { code, output } = await smoke(['--url', url]).done
     expect(code).toBe(1)
-    expect(output).toMatch(
-      /The user smoke-test\.[0-9a-f]{16} may be left behind, erase it: DELETE was answered 503/,
-    )
+    expect(output).toMatch(/The user smoke-test\.[0-9a-f]{16} may still exist. Erase it. DELETE answered 503/)
   })
 
-  it('finds a deployed stage, and gets itself a token of its machine client', async () => {
+  it('finds a deployed stage, and gets a token of its machine client', async () => {
     const aws = await startAws()
     const scopes: string[] = []
     aws.machine.issue = (scope) => {
@@ -221,7 +219,7 @@ describe('npm run smoke', () => {
       smoke(['--stage', 'dev'], aws.env).done,
       smoke(['--stage', 'prod'], aws.env).done,
     ])
-    expect(well.output).toMatch(/All well in [\d.]+ s\.\n$/)
+    expect(well.output).toMatch(/All steps passed in [\d.]+ s\.\n$/)
     expect(well.code).toBe(0)
     expect(scopes).toEqual(['users/write'])
     expect(well.output).not.toContain(aws.machine.secret)
@@ -232,7 +230,7 @@ describe('npm run smoke', () => {
     expect(await usersLeft()).toBe(0)
   })
 
-  it('says what is wrong with its token, its URL or its options', async () => {
+  it('reports what is wrong with its token, URL or options', async () => {
     const reader = await issuer.machineToken('users/read')
     const nowhere = `http://127.0.0.1:${await freePort()}`
     const [noToken, readsOnly, noServer, noUrl, badUrl, both, brokenToken] = await Promise.all([
@@ -246,12 +244,12 @@ describe('npm run smoke', () => {
     ])
     expect(noToken.output).toMatch(/^Set TOKEN to /)
     expect(readsOnly.output).toContain('✗ create: answered 403, not 201')
-    expect(readsOnly.output).not.toContain('left behind')
+    expect(readsOnly.output).not.toContain('may still exist')
     expect(noServer.output).toMatch(/fetch failed: connect ECONNREFUSED/)
-    expect(noServer.output).not.toContain('left behind')
-    expect(noUrl.output).toContain('Say what to test')
-    expect(badUrl.output).toContain('--url must be an http:// or https:// URL, and is: example')
-    expect(both.output).toContain('Either --url or --stage')
+    expect(noServer.output).not.toContain('may still exist')
+    expect(noUrl.output).toContain('Pass --stage STAGE or --url URL')
+    expect(badUrl.output).toContain('--url must be an http:// or https:// URL, but is: example')
+    expect(both.output).toContain('either --url or --stage')
     expect(brokenToken.output).toContain('TOKEN is not a token')
     expect(brokenToken.output).not.toContain(reader)
     for (const { code } of [noToken, readsOnly, noServer, noUrl, badUrl, both, brokenToken])

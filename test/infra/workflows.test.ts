@@ -1,4 +1,4 @@
-// The pipeline's workflows: what actionlint, which npm run check runs, does not ask of them.
+// Rules for the workflows beyond those that actionlint checks.
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -32,7 +32,7 @@ const jobs = workflows.flatMap(({ file, jobs }) =>
 )
 
 describe('the workflows', () => {
-  it('are there, and all of them were read', () => {
+  it('are all read by this test', () => {
     expect(workflows.map(({ file }) => file)).toEqual([
       'checks.yml',
       'deploy-stage.yml',
@@ -42,7 +42,7 @@ describe('the workflows', () => {
     expect(jobs.length).toBeGreaterThanOrEqual(7)
   })
 
-  it('pin every action by its commit, with the version beside it', () => {
+  it('pin every action to a commit, with the version in a comment', () => {
     const uses = sources.flatMap(({ text }) => text.match(/uses: .*/g) ?? [])
     expect(uses.length).toBeGreaterThan(10)
     for (const use of uses)
@@ -51,7 +51,7 @@ describe('the workflows', () => {
       )
   })
 
-  it('allow nothing by default, and each job only what it needs', () => {
+  it('grant no permission by default, and each job only those it needs', () => {
     for (const { permissions } of workflows) expect(permissions).toEqual({})
     for (const { name, permissions } of jobs) {
       const { contents, 'id-token': idToken, 'pull-requests': pullRequests, ...others } = permissions ?? {}
@@ -61,12 +61,12 @@ describe('the workflows', () => {
     }
   })
 
-  it('come to an end', () => {
+  it('have a time limit on each job', () => {
     for (const { name, uses, 'timeout-minutes': minutes } of jobs)
       if (uses === undefined) expect([name, (minutes ?? Infinity) <= 120]).toEqual([name, true])
   })
 
-  it('know no secret: AWS is entered by OpenID Connect alone', () => {
+  it('use no secrets: AWS is accessed with OpenID Connect only', () => {
     for (const { text } of sources) expect(text).not.toMatch(/secrets\.|aws-access-key-id|AWS_SECRET/i)
     const entries = jobs.flatMap(({ steps = [] }) =>
       steps.filter(({ uses }) => uses?.startsWith('aws-actions/')),
@@ -75,15 +75,15 @@ describe('the workflows', () => {
     for (const entry of entries) expect(entry.with).toHaveProperty('role-to-assume')
   })
 
-  it('put into commands nothing that somebody else may have written', () => {
+  it('use no untrusted input in commands', () => {
     for (const { steps = [] } of jobs) for (const { run = '' } of steps) expect(run).not.toContain('${{')
   })
 
-  it('leave alone what a pull request from elsewhere could misuse', () => {
+  it('use no trigger that a pull request from a fork could misuse', () => {
     for (const { on } of workflows) expect(JSON.stringify(on)).not.toContain('pull_request_target')
   })
 
-  it('never overlap in a stage, nor cancel a deployment under way', () => {
+  it('never deploy twice at once to a stage, nor cancel a deployment in progress', () => {
     const deployments = workflows.filter(({ jobs }) =>
       Object.values(jobs).some(({ environment }) => environment),
     )
@@ -95,7 +95,7 @@ describe('the workflows', () => {
     })
   })
 
-  it('deploy to prod what was tried on dev', () => {
+  it('deploy to prod the assembly that was tested on dev', () => {
     const { jobs } = workflows.find(({ file }) => file === 'deploy.yml') as unknown as {
       jobs: Record<string, { needs: string[]; with: Record<string, string> }>
     }
@@ -103,7 +103,7 @@ describe('the workflows', () => {
     expect(jobs.prod?.with).toEqual({ ...jobs.dev?.with, stage: 'prod' })
   })
 
-  it('bring nothing to prod by a push alone, unless reviewers have to approve it', () => {
+  it('deploy to prod after a push only with required reviewers', () => {
     const { jobs } = workflows.find(({ file }) => file === 'deploy.yml') as unknown as {
       jobs: Record<string, { if?: string }>
     }
@@ -114,7 +114,7 @@ describe('the workflows', () => {
     expect(jobs.dev?.if).toContain("github.ref == 'refs/heads/main'")
   })
 
-  it('are stopped by vulnerabilities in what production installs, and report the others', () => {
+  it('fail on vulnerabilities in production dependencies, and report others', () => {
     const audits = jobs.flatMap(({ steps = [] }) => steps.filter(({ run }) => run?.startsWith('npm audit')))
     expect(audits.map(({ run, 'continue-on-error': goesOn = false }) => [run, goesOn])).toEqual([
       ['npm audit', true],
@@ -122,7 +122,7 @@ describe('the workflows', () => {
     ])
   })
 
-  it('take new versions of packages and actions only after a week', () => {
+  it('update packages and actions only a week after their release', () => {
     const { updates } = parse(readFileSync('.github/dependabot.yml', 'utf8')) as {
       updates: { cooldown?: Record<string, number> }[]
     }
@@ -130,7 +130,7 @@ describe('the workflows', () => {
     for (const { cooldown } of updates) expect(cooldown?.['default-days']).toBeGreaterThanOrEqual(7)
   })
 
-  it('run the commands of package.json that are there', () => {
+  it('run only commands that package.json has', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>
     }
@@ -147,7 +147,7 @@ describe('the roles for GitHub', () => {
     | string
     | { Ref?: string; 'Fn::If'?: Value[]; 'Fn::Sub'?: unknown[] | string; [name: string]: unknown }
   const template = parse(readFileSync('infra/github-oidc.yaml', 'utf8'), {
-    // CloudFormation's short forms, as their long ones.
+    // Replaces CloudFormation's short forms by long ones.
     customTags: ['Ref', 'If', 'Sub', 'Equals', 'Not', 'Select', 'Split', 'GetAtt', 'Or', 'And'].flatMap(
       (name) =>
         (['map', 'seq', undefined] as const).map((collection) => ({
@@ -179,7 +179,7 @@ describe('the roles for GitHub', () => {
     return evaluate(Condition.StringEquals['token.actions.githubusercontent.com:sub'])
   }
 
-  it('trust the subject that GitHub sends, with the ids of newer repositories or without', () => {
+  it('trust the subject that GitHub sends, with or without repository ids', () => {
     const named = { Repository: 'octo-org/octo.repo', Stage: 'prod', OwnerId: '', RepositoryId: '' }
     const withIds = { ...named, OwnerId: '123456', RepositoryId: '456789' }
     expect(trusted('DeployRole', named)).toBe('repo:octo-org/octo.repo:environment:prod')

@@ -147,13 +147,15 @@ describe('a form is refused as bad input', () => {
     ['a line feed in a filename', `${part.replace('a.png', 'a\nb')}--B--\r\n`],
     ['a cut among the headers', `${part}--B\r\nContent-Disp\r\n--B--\r\n\r\n`],
   ])('that holds %s', async (_, text) => {
-    expect(await faultOf(text)).toContain('is not well-formed multipart/form-data')
+    expect(await faultOf(text)).toContain('must be well-formed multipart/form-data')
   })
 
   test('that holds no file, or two', async () => {
-    expect(await faultOf('--B--\r\n')).toBe('must hold exactly one file')
-    expect(await faultOf(`--B\r\n${field}\r\n--B--\r\n`)).toBe('must hold exactly one file')
-    expect(await faultOf(`${part}${part.replace('FILE', 'x')}--B--\r\n`)).toBe('must hold exactly one file')
+    expect(await faultOf('--B--\r\n')).toBe('must contain exactly one file')
+    expect(await faultOf(`--B\r\n${field}\r\n--B--\r\n`)).toBe('must contain exactly one file')
+    expect(await faultOf(`${part}${part.replace('FILE', 'x')}--B--\r\n`)).toBe(
+      'must contain exactly one file',
+    )
   })
 
   test('that has more than 20 parts or headers of more than 8 KB', async () => {
@@ -162,7 +164,7 @@ describe('a form is refused as bad input', () => {
     expect(await faultOf(`${fields(20)}${part}--B--\r\n`)).toContain('at most 20')
     expect(
       await faultOf(`${part.replace('\r\n\r\n', `\r\nX: ${'x'.repeat(8_192)}\r\n\r\n`)}--B--\r\n`),
-    ).toContain('headers do not end within 8192 bytes')
+    ).toContain('at most 8192 bytes of headers in each part')
   })
 
   test('quickly, however it is made', { retry: 2 }, async () => {
