@@ -1,18 +1,17 @@
-// The processor time of a cached read with the service's Redis client, as a ratio to the same service on ioredis.
-// Short slices of load go to each server in turn, so that other work on the machine falls on all of them alike.
+// Compares the processor time of a cached read on the service's Redis client and on ioredis.
+// The servers take turns in short slices, so that other work on the machine affects all of them equally.
 import type { ChildProcess } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { quantile } from './figures.ts'
 import { load } from './load.ts'
-
-type Target = { port: number; process: ChildProcess }
+import type { Target } from './servers.ts'
 
 const connections = 32
 const sliceSeconds = 0.25
 const slicesPerRound = 20
 const warmUpSeconds = 3
 
-/** @param servers by name; the ratios are to the first */
+/** @param servers by name; ratios are relative to the first */
 export async function benchClients(
   servers: Map<string, Target>,
   cachedRead: () => string,
@@ -37,11 +36,11 @@ export async function benchClients(
 async function cpuOfRead(server: Target, cachedRead: () => string): Promise<number> {
   const before = await cpuNs(server.process)
   const done = await load({ port: server.port, connections, seconds: sliceSeconds }, cachedRead)
-  if (done.bad + done.refused > 0) throw new Error(`${done.bad + done.refused} answers were not 2xx`)
+  if (done.bad + done.rejected > 0) throw new Error(`${done.bad + done.rejected} answers were not 2xx`)
   return ((await cpuNs(server.process)) - before) / 1_000 / (done.perSecond * sliceSeconds)
 }
 
-/** Nanoseconds on a processor, over all threads that are alive. Linux only. */
+/** @returns the processor time of all live threads in nanoseconds. Linux only. */
 async function cpuNs({ pid }: ChildProcess): Promise<number> {
   const tasks = await readdir(`/proc/${pid}/task`)
   const stats = await Promise.all(

@@ -1,5 +1,5 @@
-// The floors: what Node and the drivers can do with none of our code but the Redis client, in a process of its own.
-// Each row of the benchmark is compared with the one that does the same work in the plainest way.
+// Baselines in a separate process: a bare Node server with the drivers and the service's Redis client only.
+// Each row of the benchmark is compared with the baseline that does the same work in the simplest way.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hash } from '@node-rs/argon2'
@@ -17,20 +17,20 @@ const floors: Record<string, (id: string) => Promise<Buffer | string>> = {
     const query = { name: 'floor', text: 'SELECT * FROM users WHERE id = $1', values: [id] }
     return JSON.stringify((await pool.query(query)).rows[0])
   },
-  // Twenty rows along an index.
+  // Twenty rows from an index scan.
   list: async (id) => {
     const text =
       'SELECT * FROM users WHERE (created_at, id) > ((SELECT created_at FROM users WHERE id = $1), $1) ORDER BY created_at, id LIMIT 20'
     return JSON.stringify((await pool.query({ name: 'list', text, values: [id] })).rows)
   },
-  // The index's own work for a search, without a sort or a row around it.
+  // The index lookup of a search, without sorting or whole rows.
   search: async (word) => {
     const { rows } = await pool.query('SELECT id FROM users WHERE search_text LIKE $1 LIMIT 20', [
       `%${decodeURIComponent(word)}%`,
     ])
     return JSON.stringify(rows)
   },
-  // The hash that a new password costs.
+  // The hash of a new password.
   hash: (id) => hash(id, { memoryCost: 19_456, timeCost: 2, parallelism: 1 }),
 }
 

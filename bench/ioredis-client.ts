@@ -1,5 +1,5 @@
-// The Redis client's interface on ioredis, for the comparison in clients.ts. As a module that `--import` loads, it
-// also puts itself in the place of the service's own client.
+// The interface of the service's Redis client on ioredis, for clients.ts. Loaded with `--import`, it also replaces the
+// service's own client.
 import { registerHooks } from 'node:module'
 import { Redis } from 'ioredis'
 import type { RedisClient, RedisOptions, Script } from '../src/connection/redis/client.ts'
@@ -16,7 +16,7 @@ export function script(lua: string): Script {
   return { lua, sha1: undefined }
 }
 
-/** ioredis at its fastest: commands pipelined, replies as buffers, and the same time limits as ours. */
+/** ioredis in its fastest configuration: pipelined, with buffers as replies and the same time limits. */
 export function openRedis(url: string, { onReady, onLost }: RedisOptions = {}): RedisClient {
   const redis = new Redis(url, {
     protocol: 2,
@@ -34,7 +34,7 @@ export function openRedis(url: string, { onReady, onLost }: RedisOptions = {}): 
     reason = error
   })
   redis.on('close', () => onLost?.(reason))
-  // Not `callBuffer`: pipelined, it sends the arguments without the command.
+  // `callBuffer` does not work here: with pipelining it sends the arguments without the command.
   const methods = redis as unknown as Record<string, (...values: Part[]) => Promise<Reply>>
   const send = async ([name, ...values]: Part[]): Promise<Reply> => {
     const method = methods[`${String(name).toLowerCase()}Buffer`]

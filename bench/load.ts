@@ -1,28 +1,28 @@
-// A load generator that costs little beside what it measures: raw keep-alive sockets, one request at a
-// time on each, responses told apart by their Content-Length.
+// A load generator with little overhead: raw keep-alive sockets with one request at a time. It finds the end of a
+// response by its Content-Length.
 import { connect } from 'node:net'
 
 export type Load = {
-  /** Of answers that were 2xx, as the percentiles. */
+  /** 2xx responses only, like the percentiles. */
   perSecond: number
   p50Ms: number
   p99Ms: number
-  /** Answers that were 429 or 503. */
-  refused: number
-  /** Answers whose status was none of these. */
+  /** Responses with 429 or 503. */
+  rejected: number
+  /** Responses with another status. */
   bad: number
 }
 
 /**
- * @param target.skipMs what is answered before is not counted
- * @param next the bytes of the next request, head and body
+ * @param target.skipMs responses in this time are not counted
+ * @param next returns the next request, head and body
  */
 export async function load(
   target: { port: number; connections: number; seconds: number; skipMs?: number },
   next: () => string,
 ): Promise<Load> {
   const latenciesMs: number[] = []
-  let refused = 0
+  let rejected = 0
   let bad = 0
   const startedAt = performance.now()
   const countFrom = startedAt + (target.skipMs ?? 0)
@@ -35,14 +35,14 @@ export async function load(
     perSecond: latenciesMs.length / seconds,
     p50Ms: percentile(0.5),
     p99Ms: percentile(0.99),
-    refused,
+    rejected,
     bad,
   }
 
   function count(status: string, latencyMs: number): void {
     if (performance.now() < countFrom) return
     if (status.startsWith('2')) latenciesMs.push(latencyMs)
-    else if (status === '429' || status === '503') refused++
+    else if (status === '429' || status === '503') rejected++
     else bad++
   }
 

@@ -1,10 +1,8 @@
-// The part of the benchmark on more load than can be served: cached reads by as many clients as the server answers at
-// its best, then by ten times as many, none of which waits before it asks again, whatever it was told, then by the
-// first again. The server has one core of its own, so that it is the server that has too much to do; the clients and
-// Redis have another.
+// Benchmarks overload: cached reads from as many clients as the server serves best, then from ten times as many without
+// any backoff, then from the first number again. The server has its own core, so that only it is overloaded.
 import { type ChildProcess, execFile } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { residentMegabytes } from './figures.ts'
 import { type Load, load } from './load.ts'
@@ -21,24 +19,24 @@ type Measured = {
   calm: Load
   many: Load
   after: Load
-  /** Before, at the most while there were many, and after. */
+  /** Before, the peak during the overload, and after. */
   memory: [number, number, number]
 }
 
 const calmConnections = 32
 const manyConnections = 10 * calmConnections
-// A burst is worked off, not refused: it takes some tenths of a second until an overload is one.
+// The server absorbs bursts and detects an overload only after some tenths of a second.
 const onsetMs = 500
 
 export async function benchOverload({ rounds, seconds, service, redis, cachedRead }: Bench): Promise<void> {
   if (process.platform !== 'linux' || availableParallelism() < 2)
-    throw new Error('this needs Linux and two cores: one is the server’s alone')
+    throw new Error('This part needs Linux and two cores, one of them for the server.')
   await pin(service.process, 0)
   await pin(redis, 1)
   await pin(process, 1)
   const read = async (connections: number, skipMs = 0) => {
     const done = await load({ port: service.port, connections, seconds, skipMs }, cachedRead)
-    if (done.bad > 0) throw new Error(`${done.bad} answers were neither 2xx nor a refusal`)
+    if (done.bad > 0) throw new Error(`${done.bad} answers were neither 2xx nor a rejection`)
     return done
   }
   const round = async (): Promise<Measured> => {
@@ -56,7 +54,7 @@ export async function benchOverload({ rounds, seconds, service, redis, cachedRea
   const measured: Measured[] = []
   while (measured.length < rounds) measured.push(await round())
 
-  // Before and after, so that what else the machine does meanwhile weighs less.
+  // The mean of before and after, so that other work on the machine matters less.
   const calmly = (round: Measured, figure: (load: Load) => number) =>
     (figure(round.calm) + figure(round.after)) / 2
   const served = ({ perSecond }: Load) => perSecond
@@ -70,37 +68,37 @@ export async function benchOverload({ rounds, seconds, service, redis, cachedRea
       `${name.padEnd(58)}${middle.toFixed(digits).padStart(9)}   (${lowest.toFixed(digits)} to ${highest.toFixed(digits)})\n`,
     )
   }
-  const refused = (load: Load) => load.refused / seconds
-  process.stdout.write(`${measured.length} rounds, the middle one (the least to the most)\n`)
+  const rejected = (load: Load) => load.rejected / seconds
+  process.stdout.write(`${measured.length} rounds: median (minimum to maximum)\n`)
   print(`${calmConnections} clients: answered a second`, (round) => calmly(round, served), 0)
-  print('  refused a second', (round) => calmly(round, refused), 0)
+  print('  rejected a second', (round) => calmly(round, rejected), 0)
   print('  p99 ms', (round) => calmly(round, p99))
   print(
     `${manyConnections} clients: answered, as a share of that`,
     (round) => round.many.perSecond / calmly(round, served),
   )
-  print('  refused a second', ({ many }) => refused(many), 0)
+  print('  rejected a second', ({ many }) => rejected(many), 0)
   print('  p99 of those answered, as a multiple', (round) => round.many.p99Ms / calmly(round, p99))
   print('after: answered, as a share of before', ({ calm, after }) => after.perSecond / calm.perSecond)
   print('  p99, as a multiple', ({ calm, after }) => after.p99Ms / calm.p99Ms)
   print('resident memory before, MB', ({ memory }) => memory[0], 0)
-  print('  at the most, under overload', ({ memory }) => memory[1], 0)
+  print('  peak during the overload', ({ memory }) => memory[1], 0)
   print('  after', ({ memory }) => memory[2], 0)
 }
 
 async function pin({ pid }: { pid?: number | undefined }, core: number): Promise<void> {
-  // With all its threads.
+  // -a includes all threads.
   await promisify(execFile)('taskset', ['-a', '-c', '-p', String(core), String(pid)])
 }
 
-/** @returns what ends it, and tells the most that there was */
+/** @returns a function that stops watching and returns the peak */
 function watchMemory(child: ChildProcess): () => Promise<number> {
   let highest = 0
   let isOver = false
   const watch = (async () => {
     while (!isOver) {
       highest = Math.max(highest, await residentMegabytes(child))
-      await pause(50)
+      await delay(50)
     }
   })()
   return async () => {

@@ -1,4 +1,4 @@
-// PostgreSQL's own benchmark, as the floor of reads that it answers: its prepared select of one row by its key.
+// PostgreSQL's own benchmark as the baseline of uncached reads: a prepared select of one row by key.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
@@ -11,7 +11,7 @@ export async function hasPgbench(): Promise<boolean> {
   )
 }
 
-/** Makes pgbench's tables, of 100,000 rows. @param url of a database that has no others of these names */
+/** Creates pgbench's tables with 100,000 rows. @param url a database without tables of the same names */
 export async function preparePgbench(url: string): Promise<void> {
   await run('pgbench', ['--initialize', '--quiet', url], { timeout: 60_000 })
 }

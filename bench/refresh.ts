@@ -1,11 +1,10 @@
-// The part of the benchmark on the daily revalidation: its speed over every user as a share of a bare pipelined
-// rewrite of the same keys, with nothing drifted and with everything; its memory; and whether all is mended
-// by runs that are killed at random moments.
+// Benchmarks the daily revalidation: its speed relative to a bare pipelined rewrite of the same keys, its memory, and
+// whether runs that are killed at random moments still repair all entries.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { openRedisCache } from '../src/connection/cache/redis-cache.ts'
@@ -13,15 +12,15 @@ import { openPostgres } from '../src/connection/postgres/postgres.ts'
 import { openLogger } from '../src/platform/logger.ts'
 
 const batch = 1_000
-const flightsMax = 4
-const killings = 10
+const pipelinesMax = 4
+const killedRuns = 10
 const ttlMs = 3_600_000
 // A user with two contacts.
 const body = `{"filler":"${'x'.repeat(400)}"}`
 
 type Run = { seconds: number; residentMegabytes: number; line: Record<string, number> | undefined }
 
-/** Makes an entry for each user; all have the version 1. */
+/** Fills the cache with an entry for each user, all of version 1. */
 export async function benchRefresh(
   env: Record<string, string> & { DATABASE_URL: string; REDIS_URL: string },
   rounds: number,
@@ -35,7 +34,7 @@ export async function benchRefresh(
   try {
     await redis.flushdb()
     const prefix = await keyPrefix(env, redis, ids[0] ?? '')
-    const rewrite = (versionOf: (at: number) => number) => fill(redis, prefix, ids, versionOf)
+    const rewrite = (versionOf: (at: number) => number) => fill(redis, { prefix, ids, versionOf })
     await rewrite(() => 1)
     for (const [name, version] of [
       ['nothing drifted', 1],
@@ -47,7 +46,7 @@ export async function benchRefresh(
         const run = await refresh(env)
         const { Repaired = -1, Scanned = -1 } = run.line ?? {}
         if (Scanned < ids.length || Repaired !== (version === 1 ? 0 : ids.length))
-          throw new Error(`the run told ${JSON.stringify(run.line)}`)
+          throw new Error(`unexpected result: ${JSON.stringify(run.line)}`)
         measured.push({ ratio: floorSeconds / run.seconds, run })
       }
       measured.sort((a, b) => a.ratio - b.ratio)
@@ -63,14 +62,14 @@ export async function benchRefresh(
     const alone = await refresh(env)
     await rewrite((at) => (at % 10 === 0 ? 7 : 1))
     let killed = 0
-    for (; killed < killings; killed++)
+    for (; killed < killedRuns; killed++)
       await refresh(env, Math.random() * alone.seconds * 1_000 + alone.startMs)
     await refresh(env)
     let left = 0
     for (let at = 0; at < ids.length; at += batch) {
       const keys = ids.slice(at, at + batch).map((id) => prefix + id)
-      const places = await redis.mget(keys)
-      left += places.filter((place) => place?.startsWith('7\n')).length
+      const entries = await redis.mget(keys)
+      left += entries.filter((entry) => entry?.startsWith('7\n')).length
     }
     process.stdout.write(
       `killed ${killed} times at random moments, then finished: ${left} drifted entries left\n`,
@@ -81,7 +80,7 @@ export async function benchRefresh(
   }
 }
 
-/** What the cache puts before an id, learnt from an entry that it makes. */
+/** @returns the cache's key prefix, taken from a key that the cache writes */
 async function keyPrefix(
   env: { DATABASE_URL: string; REDIS_URL: string },
   redis: Redis,
@@ -98,28 +97,26 @@ async function keyPrefix(
   return String(key).slice(0, -id.length)
 }
 
-/** @returns how many seconds it took */
+/** @returns the time in seconds */
 async function fill(
   redis: Redis,
-  prefix: string,
-  ids: string[],
-  versionOf: (at: number) => number,
+  { prefix, ids, versionOf }: { prefix: string; ids: string[]; versionOf: (at: number) => number },
 ): Promise<number> {
   const startedAt = performance.now()
-  const flights: Promise<unknown>[] = []
+  const pipelines: Promise<unknown>[] = []
   for (let from = 0; from < ids.length; from += batch) {
     const part = ids.slice(from, from + batch)
     const pipeline = redis.pipeline()
     for (const [at, id] of part.entries())
       pipeline.set(prefix + id, `${versionOf(from + at)}\n${body}`, 'PX', ttlMs)
-    flights.push(pipeline.exec())
-    if (flights.length >= flightsMax) await flights.shift()
+    pipelines.push(pipeline.exec())
+    if (pipelines.length >= pipelinesMax) await pipelines.shift()
   }
-  await Promise.all(flights)
+  await Promise.all(pipelines)
   return (performance.now() - startedAt) / 1_000
 }
 
-/** `npm run refresh` as a process, which is killed after `killMs` when that is given. */
+/** Runs `npm run refresh` as a process, and kills it after `killMs` if given. */
 async function refresh(env: Record<string, string>, killMs?: number): Promise<Run & { startMs: number }> {
   const startedAt = performance.now()
   const child = spawn(process.execPath, [resolve('src/cli/refresh.ts')], {
@@ -138,13 +135,13 @@ async function refresh(env: Record<string, string>, killMs?: number): Promise<Ru
       const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '')
       residentMegabytes = Math.max(residentMegabytes, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
       if (killMs !== undefined && performance.now() - startedAt > killMs) child.kill('SIGKILL')
-      await pause(10)
+      await delay(10)
     }
   })()
   const [code] = (await exit) as [number | null]
   isOver = true
   await watch
-  if (code !== 0 && killMs === undefined) throw new Error(`the refresh stopped with ${code}: ${output}`)
+  if (code !== 0 && killMs === undefined) throw new Error(`the refresh failed with ${code}: ${output}`)
   const text = output.split('\n').find((line) => line.includes('"Scanned"'))
   const line = text === undefined ? undefined : (JSON.parse(text) as Record<string, number>)
   const seconds = (line?.Duration ?? Number.NaN) / 1_000

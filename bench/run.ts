@@ -1,13 +1,7 @@
-// npm run bench [-- --users 1000000] [--seconds 2] [--rounds 5] [--only cached]: how fast the service is, as ratios
-// to floors that are measured in turn with it. Machines differ and are shared: the ratios tell, not the figures.
-// `--only` takes the rows whose names begin so and nothing else; `--only refresh` the daily revalidation, `--only search`
-// searches, `--only sign-in` passwords and blocks, `--only overload` ten times the load that can be served, `--only start` the
-// function's start, `--only clients` our Redis client beside ioredis.
-import { type ChildProcess, spawn } from 'node:child_process'
+// npm run bench: the speed of the service relative to baselines measured in turn with it. Compare the ratios, because
+// absolute figures depend on the machine. `-- --help` lists the options.
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -23,19 +17,40 @@ import { openLogger } from '../src/platform/logger.ts'
 import { readSettings } from '../src/platform/settings.ts'
 import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
-import { until } from '../test/support/wait.ts'
-import { serverBundle } from '../tools/server-bundle.mjs'
 import { benchClients } from './clients.ts'
-import { median, residentMegabytes } from './figures.ts'
+import { residentMegabytes } from './figures.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
 import { benchOverload } from './overload.ts'
-import { hasPgbench, pgbench, preparePgbench } from './pgbench.ts'
+import { hasPgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
+import { benchRequests, type Floor, measure, pgbenchFloor, type Row } from './requests.ts'
 import { benchSearch } from './search.ts'
+import { benchServerStart, startFloors, startService } from './servers.ts'
 import { benchSignIn } from './sign-in.ts'
 import { benchStart } from './start.ts'
 import { openUndo } from './undo.ts'
+
+const usage = `Measures the service against baselines, in turn.
+
+  npm run bench                          all parts but sign-in, overload and clients
+  --only PART                            one part:
+      cached, uncached, list, create     requests
+      search                             searches
+      refresh                            the daily revalidation
+      start                              the start of the server and of the function
+      sign-in                            passwords and blocks
+      overload                           ten times the load that the server can serve
+      clients                            the Redis client compared with ioredis
+  --users 100000, --seconds 2, --rounds 5
+`
+
+const names = {
+  cached: 'cached GET',
+  uncached: 'uncached GET',
+  list: 'list, 20 a page',
+  create: 'create',
+}
 
 const { values: options } = parseArgs({
   options: {
@@ -43,42 +58,26 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '5' },
     only: { type: 'string', default: '' },
+    help: { type: 'boolean', short: 'h' },
   },
 })
-const names = {
-  cached: 'cached GET',
-  uncached: 'uncached GET',
-  list: 'list, 20 a page',
-  create: 'create',
-}
 let users = 0
 let seconds = 0
 let rounds = 0
 
-type Figures = { perSecond: number; p99Ms: number; cpuUs: number }
-type Floor = { name: string; measure(connections: number): Promise<Figures> }
-type Row = {
-  name: string
-  connections: number
-  request: () => string
-  floor: Floor
-  before?(): Promise<unknown>
-  /** Told how many requests were answered. @throws Error when they were not what the row is about */
-  after?(answered: number): Promise<void>
-}
-
 const directory = await mkdtemp(join(tmpdir(), 'user-directory-bench-'))
 const undo = openUndo()
-// Again where a process that is being ended has just written something.
+// Retries, because a process may still write to the folder while it ends.
 undo.push(() => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
 await runCommand(async () => {
   try {
+    if (options.help) return void process.stdout.write(usage)
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
     const parts = [...Object.values(names), 'search', 'refresh', 'sign-in', 'overload', 'start', 'clients']
     if (!parts.some((name) => name.startsWith(options.only)))
-      throw new Error(`--only must begin one of: ${parts.join('; ')}`)
+      throw new Error(`--only must be the start of one of: ${parts.join('; ')}`)
     await bench()
   } finally {
     await undo.run()
@@ -103,6 +102,7 @@ async function bench(): Promise<void> {
     JWT_JWKS_URI: issuer.rules.jwksUri,
     JWT_AUDIENCE: issuer.rules.audience.join(),
   }
+  const setting = { env, cwd: directory, undo }
   const newUser = () =>
     JSON.stringify({ username: `bench.${randomBytes(8).toString('hex')}`, password: 'a-good-password' })
   const token = await issuer.token({ username: 'bench', 'cognito:groups': ['admins'] })
@@ -112,15 +112,21 @@ async function bench(): Promise<void> {
   }
   if (options.only === 'refresh') return benchRefresh(env, rounds)
   const serverStart = async () => {
-    await serverStarts('PostgreSQL and Redis given', env)
-    await serverStarts('all embedded', { PATH: env.PATH })
+    await benchServerStart('PostgreSQL and Redis given', await mkdtemp(join(directory, 'server-')), {
+      env,
+      rounds,
+    })
+    await benchServerStart('all embedded', await mkdtemp(join(directory, 'server-')), {
+      env: { PATH: env.PATH },
+      rounds,
+    })
   }
   if (options.only === 'start') {
     await serverStart()
     return functionStart()
   }
-  const floor = await startFloors(env)
-  const service = await startService(env)
+  const floor = await startFloors(setting)
+  const service = await startService(setting)
 
   const random = () => ids[Math.floor(Math.random() * ids.length)] ?? ''
   let next = 0
@@ -128,7 +134,7 @@ async function bench(): Promise<void> {
   const hot = ids.slice(0, 100)
   const client = new Redis(redis.url)
   undo.push(async () => client.disconnect())
-  // The floor answers what the service does.
+  // The baseline sends the same answers as the service.
   for (const id of hot) {
     const user = await fetch(`http://127.0.0.1:${service.port}/user/${id}`, {
       headers: { authorization: `Bearer ${token}` },
@@ -142,23 +148,23 @@ async function bench(): Promise<void> {
       body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
     }\r\n${body}`
 
-  // The same headers go to the floors: what they cost Node they cost everybody.
+  // The baselines get the same headers, because parsing them is part of both.
   const nodeFloor = (name: string, path: () => string): Floor => ({
     name: `node:http + ${name}`,
-    measure: (connections) => measure(floor, connections, () => ask('GET', path())),
+    measure: (connections) => measure(floor, { connections, seconds, request: () => ask('GET', path()) }),
   })
   if (options.only === 'clients') {
-    // From the sources, since a module of a bundle cannot be exchanged.
+    // From the sources, because a module within a bundle cannot be replaced.
     const sources = resolve('src/handler/node/server.ts')
     const servers = new Map([
-      ['our client', await startService(env, [sources])],
-      ['our client again', await startService(env, [sources])],
-      ['ioredis', await startService(env, ['--import', resolve('bench/ioredis-client.ts'), sources])],
+      ['our client', await startService(setting, [sources])],
+      ['our client again', await startService(setting, [sources])],
+      ['ioredis', await startService(setting, ['--import', resolve('bench/ioredis-client.ts'), sources])],
     ])
     return benchClients(servers, () => ask('GET', `/user/${hotId()}`), rounds)
   }
   if (options.only === 'sign-in') {
-    const other = await startService(env)
+    const other = await startService(setting)
     await load({ port: service.port, connections: 4, seconds: 1 }, () => ask('GET', `/user/${hotId()}`))
     return benchSignIn({
       env,
@@ -199,7 +205,7 @@ async function bench(): Promise<void> {
       floor: nodeFloor('Redis GET', () => `/cached/${hotId()}`),
     },
     ...[
-      ...((await hasPgbench()) ? [await pgbenchFloor(postgres.url)] : []),
+      ...((await hasPgbench()) ? [await pgbenchFloor(postgres.url, seconds)] : []),
       nodeFloor('prepared select', () => `/select/${random()}`),
     ].map((floor) => ({
       name: names.uncached,
@@ -208,7 +214,7 @@ async function bench(): Promise<void> {
       request: () => ask('GET', `/user/${fresh()}`),
       after: async (answered: number) => {
         if (answered > ids.length)
-          throw new Error(`${answered} reads of ${ids.length} users: some were cached. Take more --users`)
+          throw new Error(`${answered} reads of ${ids.length} users: some were cached. Use more --users`)
       },
       floor,
     })),
@@ -225,77 +231,16 @@ async function bench(): Promise<void> {
       floor: nodeFloor('Argon2id', () => '/hash/a-good-password'),
     },
   ]
-  print('', 'per second', 'CPU µs', 'p50 ms', 'p99 ms', 'of floor', "p99's", 'floor')
-  for (const { name, connections, request, floor, before, after } of rows) {
-    if (!name.startsWith(options.only)) continue
-    const measured: { ours: Figures & { p50Ms: number }; floor: Figures }[] = []
-    // The first round warms up and is not counted.
-    for (let round = 0; round <= rounds; round++) {
-      await before?.()
-      const ours = await measure(service, connections, request)
-      await after?.(ours.answered)
-      const theirs = await floor.measure(connections)
-      if (round > 0) measured.push({ ours, floor: theirs })
-    }
-    const middle = (figure: (round: (typeof measured)[number]) => number, digits: number) =>
-      median(measured.map(figure)).toFixed(digits)
-    print(
-      name,
-      middle(({ ours }) => ours.perSecond, 0),
-      middle(({ ours }) => ours.cpuUs, 1),
-      middle(({ ours }) => ours.p50Ms, 2),
-      middle(({ ours }) => ours.p99Ms, 2),
-      middle(({ ours, floor }) => ours.perSecond / floor.perSecond, 2),
-      middle(({ ours, floor }) => ours.p99Ms / floor.p99Ms, 2),
-      `${floor.name}: ${middle(({ floor }) => floor.perSecond, 0)}/s, CPU ${middle(({ floor }) => floor.cpuUs, 1)} µs, p99 ${middle(({ floor }) => floor.p99Ms, 2)} ms`,
-    )
-  }
+  const chosen = rows.filter(({ name }) => name.startsWith(options.only))
+  await benchRequests(service, chosen, { rounds, seconds })
   process.stdout.write(
-    `\nresident memory after all that: ${(await residentMegabytes(service.process)).toFixed(0)} MB\n`,
+    `\nresident memory afterwards: ${(await residentMegabytes(service.process)).toFixed(0)} MB\n`,
   )
   if (options.only === '') {
     await search()
     await benchRefresh(env, rounds)
     await functionStart()
     await serverStart()
-  }
-}
-
-type Target = { port: number; process: ChildProcess }
-
-/** @throws Error when an answer was not 2xx */
-async function measure(target: Target, connections: number, request: () => string) {
-  const before = await cpuTicks(target.process)
-  const done = await load({ port: target.port, connections, seconds }, request)
-  const ticks = (await cpuTicks(target.process)) - before
-  if (done.bad + done.refused > 0) throw new Error(`${done.bad + done.refused} answers were not 2xx`)
-  const answered = Math.round(done.perSecond * seconds)
-  // A hundred ticks a second, everywhere that Linux runs.
-  return { ...done, answered, cpuUs: (ticks * 10_000) / answered }
-}
-
-/** The processor time that a process has used; not a number where there is no /proc. */
-async function cpuTicks({ pid }: ChildProcess): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // Its name, in brackets, may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[11]) + Number(fields[12])
-}
-
-async function pgbenchFloor(url: string): Promise<Floor> {
-  const own = Object.assign(new URL(url), { pathname: '/pgbench' }).href
-  const admin = new pg.Client({ connectionString: url })
-  await admin.connect()
-  await admin.query('CREATE DATABASE pgbench')
-  await admin.end()
-  await preparePgbench(own)
-  return {
-    name: 'pgbench, prepared select',
-    measure: async (connections) => ({
-      ...(await pgbench(own, { connections, seconds })),
-      p99Ms: Number.NaN,
-      cpuUs: Number.NaN,
-    }),
   }
 }
 
@@ -314,80 +259,4 @@ async function fill(databaseUrl: string): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>('SELECT id FROM users ORDER BY random() LIMIT 200000')
   await client.end()
   return rows.map(({ id }) => id)
-}
-
-async function startFloors(env: Record<string, string>): Promise<Target> {
-  const child = spawn(process.execPath, [resolve('bench/floors.ts')], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  undo.push(() => stop(child))
-  const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
-  return { port: Number(chunk.toString()), process: child }
-}
-
-async function startService(env: Record<string, string>, program = [serverBundle()]): Promise<Target> {
-  const port = await freePort()
-  // Its log lines are written, as in production, but nobody reads them.
-  const child = spawn(process.execPath, program, {
-    cwd: directory,
-    env: { ...env, PORT: String(port) },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  undo.push(() => stop(child))
-  await until('the service to start', () => isUp(port), 30_000)
-  return { port, process: child }
-}
-
-/** From the start of `npm start`'s process to the first answer. The first round may build the bundle or make the database. */
-async function serverStarts(name: string, env: Record<string, string>): Promise<void> {
-  const cwd = await mkdtemp(join(directory, 'server-'))
-  const figures: { seconds: number; megabytes: number }[] = []
-  for (let start = 0; start <= rounds; start++) {
-    const port = await freePort()
-    const startedAt = performance.now()
-    const child = spawn(process.execPath, [resolve('tools/start.mjs')], {
-      cwd,
-      env: { ...env, PORT: String(port) },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-    await until('the first answer', () => isUp(port), 60_000)
-    const seconds = (performance.now() - startedAt) / 1000
-    figures.push({ seconds, megabytes: await residentMegabytes(child) })
-    await stop(child)
-  }
-  const [first, ...later] = figures
-  const seconds = median(later.map(({ seconds }) => seconds)).toFixed(2)
-  const megabytes = median(later.map(({ megabytes }) => megabytes)).toFixed(0)
-  process.stdout.write(
-    `start of the server, ${name}: first ${first?.seconds.toFixed(2)} s, later ${seconds} s, resident ${megabytes} MB\n`,
-  )
-}
-
-async function isUp(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/health`).then(
-    ({ ok }) => ok,
-    () => false,
-  )
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill('SIGTERM')
-  await exit
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-function print(name: string, ...cells: string[]): void {
-  const figures = cells.slice(0, -1).map((cell) => cell.padStart(11))
-  process.stdout.write(`${name.padEnd(18)}${figures.join('')}   ${cells.at(-1)}\n`)
 }

@@ -1,17 +1,16 @@
-// The part of the benchmark on searches: words that no, one or many users match, with accents, in Han and as telephone
-// numbers. Each is compared with the same page without a search, and with a bare node:http server that sends PostgreSQL the
-// search's LIKE alone, without a sort or a row around it.
+// Benchmarks searches for rare, common and absent words, accents, Han and phone numbers. Each is compared with the same page
+// without a search, and with a bare node:http server that runs only the search's LIKE in PostgreSQL.
 import { randomBytes } from 'node:crypto'
 import { searchClauses } from '../src/model/search-text.ts'
 import { median } from './figures.ts'
 import { type Load, load } from './load.ts'
 
 const connectionsMax = 8
-// The sides of a comparison take turns this often in a round, so that others on the machine slow down both.
+// The compared sides take turns this often in a round, so that other work on the machine affects both.
 const turns = 10
 const anyOf = (words: string[]) => words[Math.floor(Math.random() * words.length)] ?? ''
 
-/** Sample users have these; see samples.ts. */
+/** Words that sample users have: see src/dev/samples.ts. */
 const kinds = (users: number): Record<string, () => string> => ({
   'absent word': () => `zq${randomBytes(4).toString('hex')}`,
   'rare word, 1 user': () => `.${25 + Math.floor(Math.random() * (users - 25))}-`,
@@ -28,36 +27,39 @@ const kinds = (users: number): Record<string, () => string> => ({
 type Round = { page: Load; search: Load; floor: Load }
 
 /**
- * @param to.ask makes a request's bytes of a path
- * @param to.ports of the service, and of a server that answers `/search/<part of the search column>`
+ * @param options.ask builds the bytes of a request to a path
+ * @param options.ports the service, and a server that answers `/search/<part of the search column>`
  */
-export async function benchSearch(to: {
+export async function benchSearch(options: {
   users: number
   rounds: number
   seconds: number
   ports: { service: number; floor: number }
   ask: (path: string) => string
 }): Promise<void> {
-  const page = (search = '') => to.ask(`/user?limit=20${search && `&search=${encodeURIComponent(search)}`}`)
+  const page = (search = '') =>
+    options.ask(`/user?limit=20${search && `&search=${encodeURIComponent(search)}`}`)
   const part = (search: string) =>
     searchClauses(search).map(({ every, orAny }) => orAny[0] ?? every[0])[0] ?? ''
   print('search, 20 a page', 'p50 ms', "page's", 'of page', 'per second', 'of page', 'of floor')
-  for (const [name, word] of Object.entries(kinds(to.users))) {
-    /** Each in turn, for a moment. */
+  for (const [name, word] of Object.entries(kinds(options.users))) {
+    /** Measures each side for a short time. */
     const measure = async (connections: number): Promise<Round> => {
       const drive = async (port: number, request: () => string) => {
-        const done = await load({ port, connections, seconds: to.seconds / turns }, request)
-        if (done.bad + done.refused > 0) throw new Error(`${done.bad + done.refused} answers were not 2xx`)
+        const done = await load({ port, connections, seconds: options.seconds / turns }, request)
+        if (done.bad + done.rejected > 0) throw new Error(`${done.bad + done.rejected} answers were not 2xx`)
         return done
       }
       return {
-        page: await drive(to.ports.service, () => page()),
-        search: await drive(to.ports.service, () => page(word())),
-        floor: await drive(to.ports.floor, () => to.ask(`/search/${encodeURIComponent(part(word()))}`)),
+        page: await drive(options.ports.service, () => page()),
+        search: await drive(options.ports.service, () => page(word())),
+        floor: await drive(options.ports.floor, () =>
+          options.ask(`/search/${encodeURIComponent(part(word()))}`),
+        ),
       }
     }
     const [alone, many]: [Round[], Round[]] = [[], []]
-    for (let turn = 0; turn < turns * to.rounds; turn++) {
+    for (let turn = 0; turn < turns * options.rounds; turn++) {
       alone.push(await measure(1))
       many.push(await measure(connectionsMax))
     }
@@ -74,7 +76,7 @@ export async function benchSearch(to: {
     )
   }
   process.stdout.write(
-    `p50: one connection; per second: ${connectionsMax} connections; of page: against the same page without a search\n`,
+    `p50: one connection; per second: ${connectionsMax} connections; of page: relative to the same page without a search\n`,
   )
 }
 

@@ -1,5 +1,5 @@
-// The part of the benchmark on passwords and blocks: checks against the bare library, the event loop and cached reads
-// beside them, whether the three kinds of no can be told apart by their time, and how long a token outlives a block.
+// Benchmarks passwords and blocks: the speed of checks, their effect on the event loop and on reads, whether the time of a
+// rejection reveals its reason, and how long a token is still accepted after a block.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { verify } from '@node-rs/argon2'
 import pg from 'pg'
@@ -15,9 +15,9 @@ import { load } from './load.ts'
 type Bench = {
   env: Record<string, string> & { DATABASE_URL: string }
   rounds: number
-  /** Two servers on the same data. */
+  /** Two servers with the same database and cache. */
   ports: [number, number]
-  /** A bare server, on the same Redis. */
+  /** A bare server with the same Redis. */
   floor: { port: number; cachedRead: () => string; hash: () => string }
   token(username: string, groups?: string[]): Promise<string>
   cachedRead: () => string
@@ -25,7 +25,7 @@ type Bench = {
 }
 
 const tries = 1_000
-// So that a no is held back by its own time, not by others' checks.
+// Few enough that attempts do not wait for each other.
 const triesAtOnce = 12
 const blocks = 20
 const checksPerRound = 200
@@ -38,7 +38,7 @@ export async function benchSignIn(bench: Bench): Promise<void> {
   try {
     await checks(bench.rounds)
     await readsBeside(bench)
-    await timeOfNo(bench.env.DATABASE_URL, connections)
+    await timeRejections(bench.env.DATABASE_URL, connections)
     await timeToBlock(bench)
   } finally {
     await connections.close()
@@ -67,7 +67,7 @@ async function checks(rounds: number): Promise<void> {
     const floor = await perSecond(bare, hashedAtOnce)
     const delay = monitorEventLoopDelay({ resolution: 1 })
     delay.enable()
-    // Always more than can run.
+    // More than can run at once.
     const service = await perSecond(ours, 50)
     delay.disable()
     ratios.push(service / floor)
@@ -80,26 +80,33 @@ async function checks(rounds: number): Promise<void> {
   )
   print(
     '  event loop',
-    `delay p99 ${median(delays).toFixed(1)} ms at full load (of which 1 ms is the measure's own)`,
+    `delay p99 ${median(delays).toFixed(1)} ms at full load (1 ms of it is the timer's resolution)`,
   )
 }
 
-/** How much longer reads take while passwords are hashed; and those of a bare server while it makes as many bare hashes. */
+/** Measures how much hashing passwords slows down reads, on the service and on a bare server. */
 async function readsBeside({ ports: [port], cachedRead, newUser, floor, rounds }: Bench): Promise<void> {
   const seconds = 2
-  const slowdown = async (port: number, read: () => string, hash: () => string, hashing: number) => {
-    const reads = () => load({ port, connections: 4, seconds }, read)
+  const slowdown = async (
+    port: number,
+    requests: { read: () => string; hash: () => string },
+    hashConnections: number,
+  ) => {
+    const reads = () => load({ port, connections: 4, seconds }, requests.read)
     await reads()
     const alone = await reads()
-    const [beside, hashes] = await Promise.all([reads(), load({ port, connections: hashing, seconds }, hash)])
+    const [beside, hashes] = await Promise.all([
+      reads(),
+      load({ port, connections: hashConnections, seconds }, requests.hash),
+    ])
     return { ratio: beside.p99Ms / alone.p99Ms, alone: alone.p99Ms, hashes: hashes.perSecond }
   }
   const ours: Awaited<ReturnType<typeof slowdown>>[] = []
   const theirs: typeof ours = []
   for (let round = 0; round < rounds; round++) {
-    ours.push(await slowdown(port, cachedRead, newUser, 8))
-    // It has no queue: it is sent no more than the service has running.
-    theirs.push(await slowdown(floor.port, floor.cachedRead, floor.hash, hashedAtOnce))
+    ours.push(await slowdown(port, { read: cachedRead, hash: newUser }, 8))
+    // The bare server has no queue, so it gets as many hashes at once as the service runs.
+    theirs.push(await slowdown(floor.port, { read: floor.cachedRead, hash: floor.hash }, hashedAtOnce))
   }
   for (const [name, figures] of [
     ['cached reads', ours],
@@ -113,8 +120,8 @@ async function readsBeside({ ports: [port], cachedRead, newUser, floor, rounds }
   }
 }
 
-/** Interleaved, so that what else the machine does is the same for all three. */
-async function timeOfNo(databaseUrl: string, connections: Connections): Promise<void> {
+/** The three kinds take turns, so that other work on the machine affects all of them. */
+async function timeRejections(databaseUrl: string, connections: Connections): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   const names = async (status: string) =>
@@ -141,22 +148,22 @@ async function timeOfNo(databaseUrl: string, connections: Connections): Promise<
         const [username = '', password = ''] = next.pair
         const startedAt = performance.now()
         const user = await checkPassword(connections, { username, password })
-        if (user) throw new Error('somebody was let in')
+        if (user) throw new Error('a wrong sign-in was accepted')
         times.get(next.kind)?.push(performance.now() - startedAt)
       }
     }),
   )
   for (const [kind, ms] of times)
-    print(`no: ${kind}`, `median ${median(ms).toFixed(1)} ms, mean ${mean(ms).toFixed(1)} ms`)
+    print(`rejected: ${kind}`, `median ${median(ms).toFixed(1)} ms, mean ${mean(ms).toFixed(1)} ms`)
   const [first, ...others] = [...times.entries()]
   for (const [kind, ms] of others)
     print(
-      '  told apart',
+      '  distinguishable',
       `${first?.[0]} from ${kind}: z = ${rankZ(first?.[1] ?? [], ms).toFixed(2)} (chance: within ±2.6)`,
     )
 }
 
-/** Mann and Whitney's test: how many standard deviations the ranks of two samples lie apart. */
+/** The Mann-Whitney U test. @returns the distance of two samples' ranks in standard deviations */
 function rankZ(a: number[], b: number[]): number {
   const all = [...a.map((ms) => ({ ms, isA: true })), ...b.map((ms) => ({ ms, isA: false }))]
   all.sort((x, y) => x.ms - y.ms)
@@ -165,10 +172,13 @@ function rankZ(a: number[], b: number[]): number {
   return (u - (a.length * b.length) / 2) / Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12)
 }
 
-/** Blocks on one server a user whose token is used without pause on the other. */
+/** Blocks a user on one server while the user's token is in constant use on another. */
 async function timeToBlock({ ports: [here, there], token }: Bench): Promise<void> {
   const admin = await token('bench', ['admins'])
-  const call = (port: number, bearer: string, method: string, path: string, body?: object) =>
+  const call = (
+    port: number,
+    { bearer, method, path, body }: { bearer: string; method: string; path: string; body?: object },
+  ) =>
     fetch(`http://127.0.0.1:${port}${path}`, {
       method,
       headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
@@ -177,23 +187,34 @@ async function timeToBlock({ ports: [here, there], token }: Bench): Promise<void
   const lasted: number[] = []
   for (let turn = 0; turn < blocks; turn++) {
     const username = `blocked.${turn}.${Date.now()}`
-    const made = await call(here, admin, 'POST', '/user', { username, password: samplePassword })
+    const made = await call(here, {
+      bearer: admin,
+      method: 'POST',
+      path: '/user',
+      body: { username, password: samplePassword },
+    })
     const { id } = (await made.json()) as { id: string }
     const own = await token(username)
     let lastAcceptedAt = 0
-    let isRefused = false
+    let isRejected = false
     const asking = (async () => {
-      while (!isRefused) {
+      while (!isRejected) {
         const askedAt = performance.now()
-        const answer = await call(there, own, 'GET', `/user/${id}`)
+        const answer = await call(there, { bearer: own, method: 'GET', path: `/user/${id}` })
         await answer.arrayBuffer()
         if (answer.status === 200) lastAcceptedAt = askedAt
-        else isRefused = answer.status === 401
+        else isRejected = answer.status === 401
       }
     })()
-    // At another moment of what the other server remembers.
+    // A random moment in the lifetime of the other server's cached caller.
     await new Promise((done) => setTimeout(done, 300 + Math.random() * 500))
-    await (await call(here, admin, 'PATCH', `/user/${id}`, { status: 'BLOCKED' })).arrayBuffer()
+    const block = await call(here, {
+      bearer: admin,
+      method: 'PATCH',
+      path: `/user/${id}`,
+      body: { status: 'BLOCKED' },
+    })
+    await block.arrayBuffer()
     const answeredAt = performance.now()
     await asking
     lasted.push(Math.max(0, lastAcceptedAt - answeredAt))
@@ -208,6 +229,6 @@ function mean(figures: number[]): number {
   return figures.reduce((sum, figure) => sum + figure, 0) / figures.length
 }
 
-function print(name: string, what: string): void {
-  process.stdout.write(`${name.padEnd(24)}${what}\n`)
+function print(name: string, result: string): void {
+  process.stdout.write(`${name.padEnd(24)}${result}\n`)
 }

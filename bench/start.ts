@@ -1,5 +1,5 @@
-// How long the API's function takes to start: until its handler is ready, as a ratio to `node -e 0`, and until its
-// first answer, as a ratio to a function that has nothing to do.
+// Benchmarks the start of the API's function: until the handler is ready, relative to `node -e 0`, and until the first
+// answer, relative to an empty function.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
@@ -9,17 +9,17 @@ import { restEvent, startFunction } from '../test/support/lambda.ts'
 import { buildFunctions } from '../tools/build-functions.ts'
 import { median } from './figures.ts'
 
-// The least of which a median says something, whatever `--rounds` asks for.
+// The minimum for a meaningful median, whatever `--rounds` says.
 const pairsMin = 30
 const answersMin = 10
 
 export type StartBench = {
-  /** Of real servers. */
+  /** The settings of a function with real servers. */
   env: Record<string, string>
   rounds: number
-  /** An empty one. */
+  /** An empty folder. */
   folder: string
-  /** Of a user that is there. */
+  /** The id of an existing user. */
   id: string
   claims: Record<string, unknown>
   newUser(): string
@@ -33,8 +33,9 @@ export async function benchStart({ env, rounds, folder, id, claims, newUser }: S
   const cached = { ...settings, NODE_COMPILE_CACHE: join(folder, 'compile-cache') }
 
   const nothing = () => run('0', settings)
-  await compare('handler ready', pairsMin, rounds, () => run(ready, settings), nothing)
-  await compare('… with a compile cache', pairsMin, rounds, () => run(ready, cached), nothing)
+  const pairs = Math.max(pairsMin, rounds)
+  await compare('handler ready', pairs, { ours: () => run(ready, settings), floor: nothing })
+  await compare('… with a compile cache', pairs, { ours: () => run(ready, cached), floor: nothing })
 
   const idle = join(folder, 'idle.mjs')
   await writeFile(idle, 'export const handler = async () => ({ statusCode: 200, headers: {}, body: "" })\n')
@@ -64,24 +65,23 @@ export async function benchStart({ env, rounds, folder, id, claims, newUser }: S
       claims,
     )
   const floor = () => first(idle, get)
-  await compare('first answer: a read', answersMin, rounds, () => first(entry, get), floor)
-  await compare('first answer: a create', answersMin, rounds, async () => first(entry, await post()), floor)
+  const tries = Math.max(answersMin, rounds)
+  await compare('first answer: a read', tries, { ours: () => first(entry, get), floor })
+  await compare('first answer: a create', tries, { ours: async () => first(entry, await post()), floor })
   process.stdout.write(
-    `the reads were answered from: ${[...answers].map(([cache, times]) => `${cache} ${times}`).join(', ')}\n`,
+    `X-Cache of the reads: ${[...answers].map(([cache, times]) => `${cache} ${times}`).join(', ')}\n`,
   )
 }
 
-/** In turn, since what else the machine does changes from one moment to the next. */
+/** Both sides take turns, because the other work on the machine varies. */
 async function compare(
   name: string,
-  min: number,
-  rounds: number,
-  ours: () => Promise<number>,
-  floor: () => Promise<number>,
+  count: number,
+  { ours, floor }: { ours: () => Promise<number>; floor: () => Promise<number> },
 ): Promise<void> {
   const pairs: [ours: number, floor: number][] = []
-  // The first fills caches and is not counted.
-  for (let pair = 0; pair <= Math.max(min, rounds); pair++) {
+  // The first pair fills caches and is not counted.
+  for (let pair = 0; pair <= count; pair++) {
     const measured: [number, number] = [await ours(), await floor()]
     if (pair > 0) pairs.push(measured)
   }
@@ -94,11 +94,11 @@ async function compare(
   )
 }
 
-/** Runs a line of code in a process of its own. @returns milliseconds until it has ended */
+/** Runs a line of code in a new process. @returns its duration in milliseconds */
 async function run(code: string, env: Record<string, string>): Promise<number> {
   const startedAt = performance.now()
   const child = spawn(process.execPath, ['-e', code], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const [status] = await once(child, 'exit')
-  if (status !== 0) throw new Error(`node -e ended with ${status}`)
+  if (status !== 0) throw new Error(`node -e failed with ${status}`)
   return performance.now() - startedAt
 }

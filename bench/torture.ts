@@ -1,14 +1,22 @@
-// npm run torture [-- --minutes 2] [--processes 2] [--users 100] [--hold 1] [--only Redis]: writers and readers on real server processes
-// while parts fail, one after another, and a judge who looks at every answer. With `--writes 100000` instead
-// of minutes nothing fails, and it ends after so many writes. `--hold` is how many seconds a fault lasts that can last
-// for any time; `--only` takes the faults whose names hold these words.
-import { setTimeout as pause } from 'node:timers/promises'
+// npm run torture: readers and writers on real server processes while dependencies fail, and a checker of every answer.
+// `-- --help` lists the options.
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runCommand } from '../src/cli/command.ts'
 import { isKept } from '../test/support/judge.ts'
 import { boundMs, type Fault, faults, startTorture, type Torture } from '../test/support/torture.ts'
 import { positive } from './options.ts'
 import { openUndo } from './undo.ts'
+
+const usage = `Injects faults into real server processes under load, and checks every answer.
+
+  npm run torture                        all faults in turn, for two minutes
+  --minutes 2                            how long
+  --writes 100000                        no faults, until this many writes
+  --processes 2, --users 100             the size of the experiment
+  --hold 1                               seconds that a lasting fault lasts
+  --only Redis                           only faults whose names contain this
+`
 
 const faultEveryMs = 4_000
 const startedAt = performance.now()
@@ -22,8 +30,10 @@ await runCommand(async () => {
       users: { type: 'string', default: '100' },
       hold: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
+      help: { type: 'boolean', short: 'h' },
     },
   })
+  if (options.help) return void process.stdout.write(usage)
   const minutes = positive('--minutes', options.minutes)
   const writes = options.writes === undefined ? undefined : positive('--writes', options.writes)
   const [processes, users] = [
@@ -32,34 +42,35 @@ await runCommand(async () => {
   ]
   const faultMs = positive('--hold', options.hold) * 1_000
   const chosen = faults.filter(({ what }) => what.includes(options.only))
-  if (chosen.length === 0) throw new Error('--only must be part of the name of a fault')
+  if (chosen.length === 0)
+    throw new Error(`--only must be part of a fault's name: ${faults.map(({ what }) => what).join('; ')}`)
   const undo = openUndo()
   try {
     const torture = await startTorture({ processes, users, faultMs }, undo.push)
-    const begunAt = performance.now()
-    say(`${processes} servers, ${users} users`)
-    if (writes === undefined) await fail(torture, chosen, begunAt + minutes * 60_000)
-    else while (torture.judge.ruling.writes < writes) await pause(100)
+    const startedTestAt = performance.now()
+    print(`${processes} servers, ${users} users`)
+    if (writes === undefined) await injectFaults(torture, chosen, startedTestAt + minutes * 60_000)
+    else while (torture.judge.ruling.writes < writes) await delay(100)
     await torture.finish()
-    report(torture, (performance.now() - begunAt) / 1_000)
+    report(torture, (performance.now() - startedTestAt) / 1_000)
     process.exitCode = isKept(torture.judge.ruling) ? 0 : 1
   } finally {
     await undo.run()
   }
 })
 
-async function fail(torture: Torture, faults: Fault[], endAt: number): Promise<void> {
+async function injectFaults(torture: Torture, faults: Fault[], endAt: number): Promise<void> {
   for (let at = 0; performance.now() < endAt; at++) {
-    await pause(faultEveryMs)
+    await delay(faultEveryMs)
     const fault = faults[at % faults.length]
     if (!fault) return
-    say(fault.what)
+    print(fault.what)
     await torture.inflict(fault)
   }
-  await pause(faultEveryMs)
+  await delay(faultEveryMs)
 }
 
-function say(text: string): void {
+function print(text: string): void {
   const seconds = Math.round((performance.now() - startedAt) / 1_000)
   process.stdout.write(`${String(seconds).padStart(4)} s  ${text}\n`)
 }
@@ -70,7 +81,7 @@ function report({ judge: { ruling, complaints } }: Torture, seconds: number): vo
   process.stdout.write(`
 acknowledged writes    ${rate(ruling.writes)}
 reads                  ${rate(ruling.reads)}, ${ruling.hits} from the cache
-refused (429, 503)     ${ruling.refused}
+rejected (429, 503)    ${ruling.refused}
 connections broken     ${ruling.broken}
 other statuses         ${ruling.otherStatuses}
 stale                  ${ruling.stale}
