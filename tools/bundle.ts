@@ -1,4 +1,4 @@
-// How the packages are bundled: ES modules, split so that what few requests need is loaded by those alone.
+// Bundles code with esbuild into ES modules, split so that rarely needed parts are loaded on demand.
 import { readFile } from 'node:fs/promises'
 import { dirname, relative, resolve, sep } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
@@ -11,13 +11,12 @@ export async function bundle(options: BuildOptions): Promise<Metafile> {
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    // As Node itself would not: packages' ES modules, of which unused parts are left out, and whose names
-    // an `import()` finds.
+    // Prefers the ES modules of packages, unlike Node. esbuild can remove their unused parts.
     mainFields: ['module', 'main'],
     minify: true,
     sourcemap: true,
-    // CommonJS packages in an ES module need a `require`, mostly for Node's own modules. Each file has this line,
-    // so what costs anything waits for its first use.
+    // CommonJS packages need `require`, mostly for Node's own modules. Each file has this line, so it defers all work to
+    // the first call.
     banner: {
       js: "const require = (id) => process.getBuiltinModule(id) ?? process.getBuiltinModule('node:module').createRequire(import.meta.url)(id);",
     },
@@ -29,9 +28,8 @@ export async function bundle(options: BuildOptions): Promise<Metafile> {
 }
 
 /**
- * The same for one entry, whose start is then one file instead of a dozen, each of which would cost it half a
- * millisecond. esbuild makes one file of the modules that are needed by the same parts: so each part of ours that is
- * loaded later is made to need the whole entry, which is there by then.
+ * Bundles one entry so that its start loads one file instead of a dozen, each of which costs half a millisecond. esbuild
+ * merges modules that the same parts import, so each part loaded later gets an import of the entry.
  */
 export async function bundleTogether(name: string, entry: string, options: BuildOptions): Promise<Metafile> {
   const own: BuildOptions = { ...options, entryPoints: { [name]: entry } }
@@ -48,7 +46,7 @@ export async function bundleTogether(name: string, entry: string, options: Build
       onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
         if (!later.has(path)) return undefined
         const source = await readFile(path, 'utf8')
-        // Relative: source maps show this line, and must not differ by where the sources are.
+        // A relative path, because source maps contain it and must not depend on the checkout's location.
         const from = relative(dirname(path), resolve(entry)).split(sep).join('/')
         return { contents: `${source}\nimport ${JSON.stringify(`./${from}`)}`, loader: 'ts' }
       }),
@@ -68,7 +66,7 @@ export function reportSizes({ outputs }: Metafile): void {
   )
 }
 
-/** What an entry loads before it is ready: its file and those that it imports, and so on. */
+/** @returns the files that an entry loads before it is ready: its own and all static imports */
 export function staticOutputs({ outputs }: Metafile, entry: string): string[] {
   const seen = new Set<string>()
   const visit = (output: string): void => {
@@ -80,7 +78,7 @@ export function staticOutputs({ outputs }: Metafile, entry: string): string[] {
   return [...seen]
 }
 
-/** The sources that are in these files, ours by file and others by package, with their bytes. */
+/** @returns the size of the sources in these files, by file for our code and by package for others */
 export function contents({ outputs }: Metafile, files: string[]): Map<string, number> {
   const sizes = new Map<string, number>()
   for (const file of files)
@@ -91,10 +89,10 @@ export function contents({ outputs }: Metafile, files: string[]): Map<string, nu
   return sizes
 }
 
-/** For each entry what it loads before it is ready, the largest parts first. */
+/** Prints what each entry loads before it is ready, largest parts first. */
 export function reportEntries(metafile: Metafile): void {
   for (const [entry, { entryPoint }] of Object.entries(metafile.outputs)) {
-    // What is loaded by `import()` counts as an entry too.
+    // esbuild also lists dynamically imported chunks as entries.
     if (entryPoint === undefined || entry.includes('/chunks/')) continue
     const files = staticOutputs(metafile, entry)
     const bytes = files.reduce((sum, file) => sum + (metafile.outputs[file]?.bytes ?? 0), 0)

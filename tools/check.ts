@@ -1,5 +1,5 @@
-// npm run check: everything that can be judged without running the service. CI runs the same.
-// With --shrink it lowers tools/exceptions.json to the faults that are left.
+// npm run check: all checks that need no running service.
+// With --shrink it lowers tools/exceptions.json to the remaining faults.
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ import { deadReferences, documentSentenceFaults } from './documents.ts'
 import { compareWithExceptions, type Fault, shrinkExceptions } from './exceptions.ts'
 import { lintFaults } from './lint.ts'
 
-// A cached read needs 81 KB. The promise is 350; a package that slips in shows long before.
+// The code for a cached read has 81 KB. The limit is just above, to notice any added package.
 const startKilobytesMax = 100
 const heavy = /^(@aws-sdk|@smithy|aws4|sharp|@img|@node-rs|pg|drizzle-orm|zod)/
 
@@ -79,7 +79,7 @@ async function references(): Promise<string | undefined> {
   return dead.length === 0 ? undefined : `${dead.join('\n')}\n`
 }
 
-/** Lets drizzle-kit write what is missing into a copy: nothing must be. */
+/** Generates missing migrations into a copy. There must be none. */
 async function migrationsInStep(): Promise<string | undefined> {
   const copy = mkdtempSync(join(tmpdir(), 'migrations-'))
   try {
@@ -114,12 +114,12 @@ async function openApiIsClean(): Promise<string | undefined> {
   }
 }
 
-/** What the API's function loads before it can answer a read. */
+/** Checks the code that the API's function loads before it can answer a read. */
 async function functionIsLean(): Promise<string | undefined> {
   const metafile = await bundleFunctions({ outdir: 'dist/functions', write: false })
   const files = staticOutputs(metafile, 'dist/functions/api.js')
   const kilobytes = files.reduce((sum, file) => sum + (metafile.outputs[file]?.bytes ?? 0), 0) / 1024
   const unwanted = [...contents(metafile, files).keys()].filter((name) => heavy.test(name))
   if (files.length > 0 && kilobytes <= startKilobytesMax && unwanted.length === 0) return undefined
-  return `It loads ${Math.ceil(kilobytes)} KB at its start, ${startKilobytesMax} at most; too heavy for it: ${unwanted.join(', ') || 'nothing'}.\n`
+  return `The start loads ${Math.ceil(kilobytes)} KB; the limit is ${startKilobytesMax}. Load these packages later: ${unwanted.join(', ') || 'none'}.\n`
 }

@@ -1,4 +1,4 @@
-// Finds comments that stand on lines of their own. A comment behind code on the same line is not looked at.
+// Checks comments on their own lines. Comments behind code are not checked.
 import { readFileSync } from 'node:fs'
 import type { Fault } from './exceptions.ts'
 import { repositoryFiles } from './files.ts'
@@ -49,7 +49,7 @@ function scriptComments(source: string[]): Comment[] {
   return [...runs(source, /^\s*\/\/ ?/), ...blocks(source)]
 }
 
-/** Lines that follow each other and all begin with the mark. */
+/** @returns groups of consecutive lines that start with the mark */
 function runs(source: string[], mark: RegExp): Comment[] {
   const comments: Comment[] = []
   let current: Comment | undefined

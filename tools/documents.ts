@@ -1,4 +1,4 @@
-// Checks the documents: their sentences, and that every link, path and command in them leads somewhere.
+// Checks the sentences of documents, and that their links, paths and commands exist.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import GithubSlugger from 'github-slugger'
@@ -14,7 +14,7 @@ export function documentSentenceFaults(): Fault[] {
     const faults: Fault[] = []
     let from = 0
     for (const { raw, text } of tokens.flatMap(sentencesOf)) {
-      // Its first line alone: the following lines of a list's item lose their indent.
+      // Searches the first line only, because the lexer removes the indentation of the others.
       from = Math.max(source.indexOf(raw.split('\n')[0] ?? raw, from), from)
       faults.push(...proseFaults({ file, line: lineAt(source, from), text }))
     }
@@ -22,7 +22,7 @@ export function documentSentenceFaults(): Fault[] {
   })
 }
 
-/** @returns a line for each link, path or command that leads nowhere */
+/** @returns a line for each link, path or command that does not exist */
 export function deadReferences(): string[] {
   const scripts = new Set(
     repositoryFiles('package.json', '*/package.json').flatMap((file) =>
@@ -35,7 +35,7 @@ export function deadReferences(): string[] {
       dead.push(`${file}:${lineAt(source, source.indexOf(raw))} ${what}`)
     for (const token of tokens) {
       if (token.type === 'link' || token.type === 'image') {
-        if (!linkLeadsSomewhere(file, token.href)) report(`dead link: ${token.href}`, token.raw)
+        if (!linkExists(file, token.href)) report(`dead link: ${token.href}`, token.raw)
       } else if (token.type === 'codespan') {
         const path = /^(?:src|test|tools|bench|infra|docs|migrations)\/[\w./-]+$/.exec(token.text)?.[0]
         if (path !== undefined && !existsSync(path)) report(`no such file: ${path}`, token.raw)
@@ -70,7 +70,7 @@ function documents(): Document[] {
   })
 }
 
-/** @returns the tokens in their order, those within others too */
+/** @returns all tokens in order, nested ones included */
 function allTokens(roots: Token[]): Token[] {
   const tokens: Token[] = []
   // biome-ignore lint/nursery/noFloatingPromises: the callback is synchronous, so there is no promise.
@@ -85,12 +85,12 @@ function sentencesOf(token: Token): { raw: string; text: string }[] {
     const { header, rows } = token as Tokens.Table
     return [header, ...rows].flat().map((cell) => ({ raw: cell.text, text: plain(cell.tokens) }))
   }
-  // A tight list holds its text as `text`, everything else as `paragraph`.
+  // Tight lists have `text` tokens, everything else `paragraph`.
   const own = token.type === 'paragraph' || (token.type === 'text' && token.tokens !== undefined)
   return own ? [{ raw: token.raw, text: plain(token.tokens ?? []) }] : []
 }
 
-/** Text without its marks; a piece of code counts as one word. */
+/** @returns text without markup; inline code counts as one word */
 function plain(tokens: Token[]): string {
   return tokens
     .map((token) => {
@@ -102,8 +102,8 @@ function plain(tokens: Token[]): string {
     .replaceAll('\n', ' ')
 }
 
-function linkLeadsSomewhere(from: string, href: string): boolean {
-  // Addresses on the web are not fetched: the check must give the same answer offline.
+function linkExists(from: string, href: string): boolean {
+  // URLs are not fetched, because the check must give the same result offline.
   if (/^[a-z]+:/i.test(href)) return true
   const [path = '', anchor] = href.split('#')
   const target = path === '' ? from : join(dirname(from), path)

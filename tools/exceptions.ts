@@ -1,5 +1,5 @@
-// The faults that files had when a rule came in: tools/exceptions.json counts them by rule and file.
-// A file may have as many as are listed, and the list must shrink with them.
+// tools/exceptions.json counts the faults that files had when a rule was introduced, by rule and file.
+// A file may have that many faults, and the list must shrink with them.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 export type Fault = { rule: string; file: string; line: number; message: string }
@@ -8,7 +8,7 @@ type Exceptions = Record<string, Record<string, number>>
 
 const list = 'tools/exceptions.json'
 
-/** @returns the faults that are not listed, and the entries that are no longer needed; undefined if there are none */
+/** @returns unlisted faults and unneeded entries; undefined if there are none */
 export function compareWithExceptions(faults: Fault[]): string | undefined {
   const allowed: Exceptions = JSON.parse(readFileSync(list, 'utf8'))
   const found = Map.groupBy(faults, ({ rule, file }) => `${rule}: ${file}`)
@@ -34,7 +34,7 @@ export function compareWithExceptions(faults: Fault[]): string | undefined {
   return complaints.length === 0 ? undefined : `${complaints.join('\n')}\n`
 }
 
-/** Lowers the list to the faults that are left. It never raises an entry or adds one. */
+/** Lowers the list to the remaining faults. It never raises or adds an entry. */
 export function shrinkExceptions(faults: Fault[]): void {
   const allowed: Exceptions = JSON.parse(readFileSync(list, 'utf8'))
   const left = Object.fromEntries(

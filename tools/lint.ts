@@ -1,4 +1,4 @@
-// Biome's findings: errors and warnings fail at once; three rules of level `info` are counted against the exceptions.
+// Reads Biome's findings. Errors and warnings fail the check; three rules of level `info` are counted against the exceptions.
 import { readFileSync } from 'node:fs'
 import type { Fault } from './exceptions.ts'
 

@@ -1,5 +1,4 @@
-// The part of our lock file that is about some packages and what these need: so that a folder which is made of a part of
-// the project installs what was tested, and nothing else.
+// Extracts packages and their dependencies from the lock file, so that a built folder installs exactly the tested versions.
 import { readFileSync } from 'node:fs'
 
 export type Packages = Record<
@@ -7,12 +6,12 @@ export type Packages = Record<
   { version?: string; dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }
 >
 
-/** @returns the packages' exact versions, and the lock file's entries, those of every platform */
+/** @returns the packages' exact versions, and their lock file entries for every platform */
 export function lockedPart(names: string[]): { dependencies: Record<string, string>; packages: Packages } {
   const locked: Packages = JSON.parse(readFileSync('package-lock.json', 'utf8')).packages
   const packages: Packages = {}
   const add = (name: string, parent: string): void => {
-    // One that another version had to stand beside is locked under its parent.
+    // npm nests a package under its parent if another version is at the top level.
     const path = [`${parent}/node_modules/${name}`, `node_modules/${name}`].find((path) => locked[path])
     const found = path === undefined ? undefined : locked[path]
     if (path === undefined || !found || path in packages) return

@@ -3,7 +3,7 @@
 import type { Fault } from './exceptions.ts'
 
 const wordsMax = 30
-/** Words that stand for a standard term or for a missing subject, and take translating. */
+/** Words that replace a standard term or hide the subject. */
 const privateWords = /\b(nobody|mend(?:s|ed|ing)?|told|standing|welcome|patiently|whoever)\b/gi
 const sentences = new Intl.Segmenter('en', { granularity: 'sentence' })
 

@@ -1,12 +1,12 @@
-// A folder as a ZIP, the same bytes whenever and wherever it is made: files in order, without times.
+// Creates a reproducible ZIP of a folder: sorted files without timestamps.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { type Zippable, zipSync } from 'fflate'
 
-// ZIP knows no earlier time, and writes it as a clock on the wall shows it.
+// The earliest time that ZIP supports. It is stored as local time.
 const noTime = new Date(1980, 0, 1)
 
-/** Links, such as npm's to commands, are left out. */
+/** Skips symbolic links, such as npm's links to commands. */
 export function zipFolder(folder: string, file: string): void {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -14,6 +14,6 @@ export function zipFolder(folder: string, file: string): void {
     .map((path) => [relative(folder, path).split(sep).join('/'), readFileSync(path)] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1))
   const zippable: Zippable = Object.fromEntries(files)
-  // Readable by the user that Lambda runs as.
+  // Lambda's user must be able to read the files.
   writeFileSync(file, zipSync(zippable, { level: 9, mtime: noTime, os: 3, attrs: 0o100644 << 16 }))
 }

@@ -176,7 +176,7 @@ describe('the rollback', () => {
     await rollback(aws)
     expect(live.version).toBe('12')
     aws.before = () => ({ status: 403, type: 'AccessDeniedException', message: 'lambda:GetAlias on live' })
-    expect(await rollback(aws)).toBe('✗ These credentials may not do that.\n  lambda:GetAlias on live')
+    expect(await rollback(aws)).toBe('✗ These credentials lack a permission.\n  lambda:GetAlias on live')
   })
 })
 
