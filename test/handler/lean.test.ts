@@ -1,8 +1,8 @@
-// What an entry loads before its first request.
+// Guards the modules that an entry loads before its first request.
 import { build, type Metafile } from 'esbuild'
 import { expect, it } from 'vitest'
 
-it('the server loads no AWS client and no image codec until one is needed', async () => {
+it('the server loads AWS clients and image codecs on demand only', async () => {
   const { metafile } = await build({
     entryPoints: ['src/handler/node/server.ts'],
     outdir: 'out',
@@ -17,7 +17,7 @@ it('the server loads no AWS client and no image codec until one is needed', asyn
     logLevel: 'error',
   })
   const loaded = staticInputs(metafile, 'out/server.js')
-  // The list is real: it has what is needed at once.
+  // Proves that the list is not empty.
   expect(loaded.some((input) => input.includes('src/handler/http/app.ts'))).toBe(true)
   expect(
     loaded.filter((input) => /node_modules\/(@aws-sdk|@smithy|sharp|@img|@node-rs)\//.test(input)),

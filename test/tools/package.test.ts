@@ -1,4 +1,4 @@
-// The functions' package: the same bytes from the same sources, and whole.
+// The functions' package is complete and reproducible.
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -10,8 +10,8 @@ import { startFunction } from '../support/lambda.ts'
 
 const { zip, folder } = await packagedFunctions()
 
-it('two builds give the same bytes, and source maps that show the repository’s files wherever it is', async () => {
-  // As deep as the first: source maps tell where the sources are from there.
+it('two builds give the same bytes, and source maps with paths of the repository', async () => {
+  // As deep as the first, because source maps contain relative paths.
   const place = await mkdtemp(join(dirname(zip), 'again-'))
   onTestFinished(() => rm(place, { recursive: true, force: true }))
   await buildFunctions(join(place, 'built'))
@@ -26,7 +26,7 @@ it('two builds give the same bytes, and source maps that show the repository’s
   }
 })
 
-it('the package holds no source maps of ours and says which processor it is for', async () => {
+it('the package contains no source maps of the service, and names its processor', async () => {
   const files = await readdir(folder, { recursive: true })
   const own = files.filter((file) => !file.startsWith('node_modules'))
   expect(own).toContain('api.js')
@@ -34,7 +34,7 @@ it('the package holds no source maps of ours and says which processor it is for'
   expect(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')).cpu).toEqual([process.arch])
 })
 
-it('what is unpacked into an empty folder looks after a database', async () => {
+it('the package unpacked into an empty folder migrates a database', async () => {
   const env = {
     NODE_ENV: 'production',
     DATABASE_URL: await freshDatabase(),

@@ -1,5 +1,4 @@
-// Who may do what: every endpoint of the API against every kind of caller. An endpoint or a route without
-// a row here fails the suite.
+// Authorization: every endpoint of the API for every kind of caller. An endpoint or a route without a row here fails.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, it } from 'vitest'
 import { endpoints } from '../../../src/handler/http/routes/index.ts'
@@ -12,7 +11,7 @@ import { type Answer, type CallOptions, startService, uniqueName } from '../../s
 
 const service = await startService()
 const { call, issuer, makeUser } = service
-// Another key pair under the names of the real one.
+// Another key pair with the issuer and key id of the real one.
 const forger = await startIssuer()
 afterAll(forger.close)
 const picture = await png()
@@ -21,10 +20,10 @@ type Problem = { request_id?: string; errors?: { pointer: string }[] }
 
 const block = ({ id }: User) => call('PATCH', `/user/${id}`, { json: { status: 'BLOCKED' } })
 
-/** Each caller of the table, as the token that a request on `target` is made with. */
+/** Returns each caller's token for a request on `target`. */
 const callers = {
-  'nobody (no token)': async () => null,
-  'what is no token': async () => 'nonsense',
+  'a caller without a token': async () => null,
+  'a malformed token': async () => 'nonsense',
   'a forged token': () =>
     forger.token(
       { iss: issuer.rules.issuer, username: uniqueName(), 'cognito:groups': ['admins'] },
@@ -38,7 +37,7 @@ const callers = {
     await block(target)
     return issuer.token({ username: target.username })
   },
-  'the user, blocked, in other letters': async (target: User) => {
+  'the user, blocked, in another case': async (target: User) => {
     await block(target)
     return issuer.token({ username: target.username.toUpperCase() })
   },
@@ -47,20 +46,21 @@ const callers = {
   'a reader': async () => issuer.token({ username: uniqueName(), 'cognito:groups': ['x', 'readers'] }),
   'a machine with users/read': async () => issuer.machineToken('users/read'),
   'the user': async (target: User) => issuer.token({ username: target.username }),
-  'the user, by an identity token': async ({ username }: User) =>
+  'the user with an ID token': async ({ username }: User) =>
     issuer.token({ 'cognito:username': username, token_use: 'id', aud: 'test-client', client_id: undefined }),
-  'the user, who is a reader too': async ({ username }: User) =>
+  'the user, also a reader': async ({ username }: User) =>
     issuer.token({ username, 'cognito:groups': ['readers'] }),
   'another user': async () => issuer.token({ username: (await makeUser()).username }),
-  'the user’s namesake in other letters': async ({ username }: User) =>
+  'the username in another case': async ({ username }: User) =>
     issuer.token({ username: username.toUpperCase() }),
   'a person without a record': async () => issuer.token({ username: uniqueName() }),
   'a person whose app asked for users/write': async () =>
     issuer.token({ username: uniqueName(), scope: 'users/write users/read' }),
-  'a machine without a scope of ours': async () => issuer.machineToken('users/writer users users/write2'),
-  'a nameless person whose app asked for users/write': async () => issuer.token({ scope: 'users/write' }),
-  'a nameless person who says to be a machine': async () => issuer.token({ sub: '', scope: 'users/write' }),
-  'a member of groups with like names': async () =>
+  'a machine without the API’s scopes': async () => issuer.machineToken('users/writer users users/write2'),
+  'a person without a username whose app asked for users/write': async () =>
+    issuer.token({ scope: 'users/write' }),
+  'a person without a username and subject': async () => issuer.token({ sub: '', scope: 'users/write' }),
+  'a member of similarly named groups': async () =>
     issuer.token({
       username: uniqueName(),
       'cognito:groups': ['admin', 'Admins', 'admins!', 'readers-admins'],
@@ -72,19 +72,19 @@ const tokenOf = (caller: Caller, target: User) =>
   (callers as Record<Caller, (target: User) => Promise<string | null>>)[caller](target)
 
 const unauthenticated: Caller[] = [
-  'nobody (no token)',
-  'what is no token',
+  'a caller without a token',
+  'a malformed token',
   'a forged token',
   'a blocked administrator',
   'the user, blocked',
-  'the user, blocked, in other letters',
+  'the user, blocked, in another case',
 ]
 const administrators: Caller[] = ['an administrator', 'a machine with users/write']
 const readers: Caller[] = ['a reader', 'a machine with users/read']
-const owners: Caller[] = ['the user', 'the user, by an identity token', 'the user, who is a reader too']
+const owners: Caller[] = ['the user', 'the user with an ID token', 'the user, also a reader']
 
 type Row = {
-  /** Who is let through; everybody else who is somebody is refused. */
+  /** All other authenticated callers get 403. */
   allowed: Caller[]
   done: number
   request(target: User): [method: string, path: string, options: CallOptions]
@@ -97,7 +97,7 @@ const rows: Record<string, Row> = {
     request: () => ['POST', '/user', { json: { username: uniqueName(), password: 'a-good-password' } }],
   },
   listUsers: {
-    allowed: [...administrators, ...readers, 'the user, who is a reader too'],
+    allowed: [...administrators, ...readers, 'the user, also a reader'],
     done: 200,
     request: () => ['GET', '/user?limit=1', {}],
   },
@@ -132,7 +132,7 @@ const rows: Record<string, Row> = {
   },
 }
 
-/** Routes that answer without a token: nothing of a user's but the avatar, whose path holds its hash. */
+/** Routes without a token. Of a user they serve the avatar only, whose path contains its hash. */
 const openRoutes = [
   'GET /avatars/{user}/{file}',
   'GET /docs',
@@ -142,7 +142,7 @@ const openRoutes = [
   'GET /ready',
 ]
 
-it('every endpoint has its row, and every route that is no endpoint is one of the open ones', () => {
+it('every endpoint has a row, and every other route is listed as public', () => {
   expect(Object.keys(rows).sort()).toEqual(endpoints.map(({ operationId }) => operationId).sort())
   const routes = nodeRoutes(service.connections, undefined).map(({ method, path }) => `${method} ${path}`)
   expect(routes.sort()).toEqual(openRoutes)
@@ -173,17 +173,17 @@ function stored(id: string) {
     .then(({ rows }) => rows)
 }
 
-/** An answer without what differs from request to request. */
+/** An answer without the parts that differ between requests. */
 function shape({ status, headers, body }: Answer<Problem>) {
   const { request_id: _, ...rest } = body
   const { date: _date, 'x-request-id': _id, ...kept } = Object.fromEntries(headers)
   return { status, kept, rest }
 }
 
-it('a caller who may not is answered the same for ids that exist, that do not, and that are none', async () => {
+it('a forbidden caller gets the same answer for existing, missing and malformed ids', async () => {
   const target = await makeUser()
   const ids = [target.id, target.id.toUpperCase(), randomUUID(), 'x', '%00', "';--", '%FF']
-  for (const caller of ['another user', 'a person without a record', 'what is no token'] as const) {
+  for (const caller of ['another user', 'a person without a record', 'a malformed token'] as const) {
     const token = await tokenOf(caller, target)
     for (const [operation, { request }] of Object.entries(rows)) {
       const [method, path, options] = request(target)
@@ -197,7 +197,7 @@ it('a caller who may not is answered the same for ids that exist, that do not, a
   }
 })
 
-it('a caller who may not is refused before the body is looked at', async () => {
+it('a forbidden caller is rejected before the body is read', async () => {
   const target = await makeUser()
   const token = await tokenOf('another user', target)
   for (const [method, path] of [
@@ -210,7 +210,7 @@ it('a caller who may not is refused before the body is looked at', async () => {
 })
 
 describe('a user', () => {
-  it('changes everything of the own record but username and status', async () => {
+  it('may change every field of their own record except username and status', async () => {
     const me = await makeUser({ name: 'Before', status: 'ACTIVE' })
     const token = await tokenOf('the user', me)
     const url = `/user/${me.id}`
@@ -218,7 +218,7 @@ describe('a user', () => {
 
     expect((await own('PATCH', { name: 'Mine' })).body.name).toBe('Mine')
     expect((await own('PUT', { ...me, name: 'Whole' })).status).toBe(200)
-    // Sent back unchanged they are no change.
+    // Unchanged values are accepted.
     expect((await own('PATCH', { username: me.username, status: 'ACTIVE', name: 'Same' })).status).toBe(200)
     for (const change of [
       { status: 'BLOCKED' },
@@ -235,7 +235,7 @@ describe('a user', () => {
     })
   })
 
-  it('changes the own password by giving the present one', async () => {
+  it('changes their own password with the current one', async () => {
     const [present, next] = ['a-good-password', 'another-good-one']
     for (const [method, more] of [
       ['PATCH', () => ({})],
@@ -267,7 +267,7 @@ describe('a user', () => {
     }
   })
 
-  it('whose password an administrator changes need not have given it', async () => {
+  it('needs no current password if an administrator changes it', async () => {
     const me = await makeUser()
     const json = { password: 'another-good-one' }
     expect((await call('PATCH', `/user/${me.id}`, { json })).status).toBe(200)
@@ -275,7 +275,7 @@ describe('a user', () => {
     expect((await call('PATCH', `/user/${me.id}`, { json: wrong })).status).toBe(400)
   })
 
-  it('whose password is changed twice at once, by the same present one, has one of the two', async () => {
+  it('has one of two passwords that were set at once with the same current one', async () => {
     const me = await makeUser()
     const token = await tokenOf('the user', me)
     const answers = await Promise.all(
@@ -290,7 +290,7 @@ describe('a user', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 401])
   })
 
-  it('whose password is changed twice at once by administrators who prove it has one of the two', async () => {
+  it('has one of two passwords that administrators set at once', async () => {
     const me = await makeUser()
     const answers = await Promise.all(
       ['first-password', 'second-password'].map((password) =>

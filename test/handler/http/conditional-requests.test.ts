@@ -1,4 +1,4 @@
-// Conditional requests as RFC 9110, section 13, has them, on every method.
+// Conditional requests (RFC 9110, section 13) on every method.
 import { describe, expect, it } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
 import { png } from '../../support/picture.ts'
@@ -18,7 +18,7 @@ const writes = {
 type Write = keyof typeof writes
 const methods = Object.keys(writes) as Write[]
 
-/** Sends a change of a user; POST is the upload. */
+/** Sends a change of a user; POST uploads an avatar. */
 function write(method: Write, user: User, conditions: Record<string, string>) {
   const { headers = {}, ...rest } = writes[method](user) as { headers?: Record<string, string> }
   return call<Problem>(method, `/${method === 'POST' ? 'upload' : 'user'}/${user.id}`, {
@@ -33,7 +33,7 @@ async function makeChangedUser(): Promise<User> {
   return (await call('PATCH', `/user/${id}`, { json: { name: 'first' } })).body
 }
 
-/** Comma, empty list elements and spaces as a list may have them (5.6.1.2); weak tags (8.8.3.2). */
+/** Lists with empty elements and spaces (5.6.1.2); weak tags (8.8.3.2). */
 const matching = { strong: ['"2"', '"1", "2"', '"2",', ', ,"2"\t,', '"a,b" ,"2"', '*'], weak: ['W/"2"'] }
 const other = ['"1"', '"1", "3"', '"02"', '"2!"', '"1,2"', '"99999999999999999999"', 'W/"1"', ',', '""']
 const malformed = ['2', '"2', '2"', '"1" "2"', '"1"; "2"', 'w/"2"', 'W/ "2"', '*, "2"', '*,*', '"a b"']
@@ -41,7 +41,7 @@ const malformed = ['2', '"2', '2"', '"1" "2"', '"1"; "2"', 'w/"2"', 'W/ "2"', '*
 describe.each(methods)('%s', (method) => {
   const success = method === 'DELETE' ? 204 : 200
 
-  it('with If-Match or If-None-Match that fails is 412 with the current version, and changes nothing', async () => {
+  it('with a failing If-Match or If-None-Match is 412 with the current version, and changes nothing', async () => {
     const user = await makeChangedUser()
     for (const conditions of [
       ...[...other, ...matching.weak].map((value) => ({ 'if-match': value })),
@@ -55,7 +55,7 @@ describe.each(methods)('%s', (method) => {
     expect((await call('GET', `/user/${user.id}`)).body).toEqual(user)
   })
 
-  it('with conditions that hold is done; those on dates are ignored, since there are none to compare', async () => {
+  it('with satisfied conditions succeeds; conditions on dates are ignored', async () => {
     const past = 'Sat, 01 Jan 2000 00:00:00 GMT'
     for (const conditions of [
       ...matching.strong.slice(method === 'DELETE' ? -1 : 0).map((value) => ({ 'if-match': value })),
@@ -68,14 +68,14 @@ describe.each(methods)('%s', (method) => {
       ).toBe(success)
   })
 
-  it('on a user that does not exist is 404, whatever the conditions', async () => {
+  it('on a missing user is 404 under any condition', async () => {
     const nobody = { ...(await makeUser()), id: crypto.randomUUID() }
     for (const conditions of [{ 'if-match': '*' }, { 'if-match': '"1"' }, { 'if-none-match': '*' }])
       expect((await write(method, nobody, conditions as Record<string, string>)).status).toBe(404)
   })
 })
 
-it('of two writers with the same If-Match exactly one wins', async () => {
+it('exactly one of two writers with the same If-Match wins', async () => {
   const user = await makeUser()
   const answers = await Promise.all(
     Array.from({ length: 8 }, () => write('PATCH', user, { 'if-match': '"1"' })),
@@ -83,7 +83,7 @@ it('of two writers with the same If-Match exactly one wins', async () => {
   expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(7).fill(412)])
 })
 
-it('a malformed condition is 400 on every method and names each header, beside other faults', async () => {
+it('a malformed condition is a 400 that names each header and all other faults', async () => {
   const user = await makeUser()
   for (const value of malformed) {
     const conditions = { 'if-match': value, 'if-none-match': value }
@@ -102,7 +102,7 @@ it('a malformed condition is 400 on every method and names each header, beside o
 })
 
 describe('GET and HEAD', () => {
-  it('answer 304 where If-None-Match fails, by the weak comparison, on a miss and on a hit', async () => {
+  it('answer 304 if If-None-Match fails by weak comparison, on a miss and on a hit', async () => {
     const { id } = await makeChangedUser()
     for (const value of [...matching.strong, ...matching.weak])
       for (const method of ['GET', 'HEAD']) {
@@ -128,7 +128,7 @@ describe('GET and HEAD', () => {
     expect(caches).toEqual(['miss', 'hit'])
   })
 
-  it('answer 412 where If-Match fails, which is looked at first', async () => {
+  it('answer 412 if If-Match fails, which is evaluated first', async () => {
     const { id } = await makeChangedUser()
     for (const conditions of [
       { 'if-match': '"1"' },
@@ -152,7 +152,7 @@ describe('the list and the creation of users, which have no entity tag', () => {
     })
   const list = (conditions: Record<string, string>) => call('GET', '/user?limit=1', { headers: conditions })
 
-  it('match * and no tag', async () => {
+  it('match * only', async () => {
     for (const [conditions, expected] of [
       [{ 'if-match': '*' }, [201, 200]],
       [{ 'if-none-match': '"1"' }, [201, 200]],

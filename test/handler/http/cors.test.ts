@@ -1,4 +1,4 @@
-// The API from pages on other origins: those in CORS_ORIGINS, and no others.
+// CORS: pages of the origins in CORS_ORIGINS may call the API, and no others.
 import { describe, expect, it } from 'vitest'
 import { startService, uniqueName } from '../../support/service.ts'
 
@@ -29,24 +29,20 @@ describe('a preflight', () => {
     ['/user', 'POST', 'POST, GET, HEAD'],
     [`/user/${id}`, 'PATCH', 'GET, HEAD, PUT, PATCH, DELETE'],
     [`/upload/${id}`, 'POST', 'POST'],
-  ])(
-    'of %s for %s is answered without a token, with the methods of the path',
-    async (path, method, methods) => {
-      for (const from of [origin, second]) {
-        const { status, text, headers } = await preflight(path, method, from)
-        expect([status, text]).toEqual([204, ''])
-        expect(corsOf(headers)).toEqual({
-          vary: 'Origin',
-          'access-control-allow-origin': from,
-          'access-control-expose-headers': exposed,
-          'access-control-allow-methods': methods,
-          'access-control-allow-headers':
-            'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id',
-          'access-control-max-age': '7200',
-        })
-      }
-    },
-  )
+  ])('of %s for %s needs no token and gets the methods of the path', async (path, method, methods) => {
+    for (const from of [origin, second]) {
+      const { status, text, headers } = await preflight(path, method, from)
+      expect([status, text]).toEqual([204, ''])
+      expect(corsOf(headers)).toEqual({
+        vary: 'Origin',
+        'access-control-allow-origin': from,
+        'access-control-expose-headers': exposed,
+        'access-control-allow-methods': methods,
+        'access-control-allow-headers': 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id',
+        'access-control-max-age': '7200',
+      })
+    }
+  })
 
   it.each([
     'https://evil.example',
@@ -54,12 +50,12 @@ describe('a preflight', () => {
     'http://office.example',
     'null',
     `${origin}/`,
-  ])('from %s gets nothing', async (from) => {
+  ])('from %s gets no CORS headers but Vary', async (from) => {
     const { status, headers } = await preflight('/user', 'GET', from)
     expect([status, corsOf(headers)]).toEqual([405, { vary: 'Origin' }])
   })
 
-  it('of a path that does not exist is 404, which the page may read', async () => {
+  it('of an unknown path is a 404 that the page may read', async () => {
     const { status, headers } = await preflight('/none', 'GET')
     expect([status, headers.get('access-control-allow-origin')]).toEqual([404, origin])
   })
@@ -68,7 +64,7 @@ describe('a preflight', () => {
 describe('an answer', () => {
   const from = { origin }
 
-  it('names the origin and what a page may read, whatever its status', async () => {
+  it('names the origin and the readable headers at every status', async () => {
     const created = await call('POST', '/user', {
       json: { username: uniqueName(), password: 'a-good-password' },
       headers: from,
@@ -97,7 +93,7 @@ describe('an answer', () => {
       })
   })
 
-  it('to another origin, or to none, has only Vary', async () => {
+  it('to another origin, or to a request without one, has only Vary', async () => {
     for (const headers of [{ origin: 'https://evil.example' }, { origin: 'null' }, {}] as Record<
       string,
       string
@@ -108,7 +104,7 @@ describe('an answer', () => {
   })
 })
 
-it('without CORS_ORIGINS no answer has a header of CORS, and a preflight is 405', async () => {
+it('without CORS_ORIGINS answers have no CORS headers, and a preflight is 405', async () => {
   const { call } = await startService()
   for (const [method, status] of [
     ['OPTIONS', 405],

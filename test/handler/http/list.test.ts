@@ -1,4 +1,4 @@
-// Listing against a plain filter and sort in the test, and every parameter's rule.
+// Lists, compared with a plain filter and sort in the test, and the rules of every parameter.
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod/mini'
 import { listQuery } from '../../../src/model/listing.ts'
@@ -45,7 +45,7 @@ beforeAll(async () => {
       }),
     )
   }
-  // Changed in another order than created, so that the two times sort differently.
+  // Updated in another order than created, so that the two times sort differently.
   for (let at = 0; at < 60; at += 7) {
     const answer = await call('PATCH', `/user/${people[at]?.id}`, { json: {} })
     people[at] = answer.body
@@ -100,29 +100,32 @@ const filters: [string, (user: User) => boolean][] = [
 const allSorts = Object.keys(keys).flatMap((field) => [field, `-${field}`])
 
 describe('pages', () => {
-  it.each(filters)('of ?%s hold every match once, in order, under each sort', async (filter, matches) => {
-    for (const sort of allSorts) {
-      const expected = sorted(people.filter(matches), sort).map(({ id }) => id)
-      const seen: string[] = []
-      let cursor: string | null = ''
-      while (cursor !== null) {
-        const page: Page = await list(
-          `?${filter}&sort=${sort}&limit=7${cursor === '' ? '' : `&cursor=${cursor}`}`.replace('?&', '?'),
-        )
-        expect(page.items.length).toBeLessThanOrEqual(7)
-        seen.push(...page.items.map(({ id }) => id))
-        cursor = page.next_cursor
+  it.each(filters)(
+    'of ?%s contain every match once and in order, under each sort',
+    async (filter, matches) => {
+      for (const sort of allSorts) {
+        const expected = sorted(people.filter(matches), sort).map(({ id }) => id)
+        const seen: string[] = []
+        let cursor: string | null = ''
+        while (cursor !== null) {
+          const page: Page = await list(
+            `?${filter}&sort=${sort}&limit=7${cursor === '' ? '' : `&cursor=${cursor}`}`.replace('?&', '?'),
+          )
+          expect(page.items.length).toBeLessThanOrEqual(7)
+          seen.push(...page.items.map(({ id }) => id))
+          cursor = page.next_cursor
+        }
+        expect(seen, `${filter} by ${sort}`).toEqual(expected)
       }
-      expect(seen, `${filter} by ${sort}`).toEqual(expected)
-    }
-  })
+    },
+  )
 
   it('show each user as GET does', async () => {
     for (const user of (await list('?limit=5&sort=-updated_at')).items)
       expect((await call('GET', `/user/${user.id}`)).body).toEqual(user)
   })
 
-  it('are linked by rel="next", which can be followed', async () => {
+  it('are linked by rel="next"', async () => {
     const answer = await call<Page>('GET', '/user?limit=2&status=ACTIVE')
     const [, next = ''] = /^<(.+)>; rel="next"$/.exec(answer.headers.get('link') ?? '') ?? []
     expect((await call<Page>('GET', next)).body.items).toEqual(
@@ -131,7 +134,7 @@ describe('pages', () => {
     expect((await call('GET', '/user?limit=200')).headers.get('link')).toBeNull()
   })
 
-  it('hold fifty users when no limit is given', async () => {
+  it('have fifty users without a limit', async () => {
     expect((await list('')).items).toHaveLength(50)
   })
 })
@@ -146,7 +149,7 @@ describe('a search', () => {
     ['김철수', '', ['철', '수', '철수']],
     ['ひらがな', '', ['ら', 'がな']],
     ['Nora', '+44 20 7946 9123', ['+442079469123', '02079469123', '7946 9123', '(020) 7946-9123']],
-  ])('finds %s %s as people write it', async (name, phone, searches) => {
+  ])('finds %s %s in usual spellings', async (name, phone, searches) => {
     const contacts = phone ? [{ contact_type: 'PHONE', value: phone }] : []
     const user = await makeUser({ name, contacts })
     const found: string[][] = []
@@ -158,7 +161,7 @@ describe('a search', () => {
 })
 
 describe('filters', () => {
-  it('ids takes ids in either case, and passes over those that nobody has', async () => {
+  it('ids accepts ids in either case, and skips unknown ones', async () => {
     const [first, second] = people
     const { items } = await list(`?ids=${second?.id.toUpperCase()},${first?.id},${crypto.randomUUID()}`)
     expect(items.map(({ id }) => id)).toEqual([first?.id, second?.id])
@@ -170,7 +173,7 @@ describe('filters', () => {
     expect(after.items.map(({ id }) => id)).toEqual(people.slice(31).map(({ id }) => id))
     const before = await list(`?created_before=${at.created_at}&limit=200`)
     expect(before.items.map(({ id }) => id)).toEqual(people.slice(0, 30).map(({ id }) => id))
-    // A user's times are whole milliseconds; a further fraction is neither cut nor rounded.
+    // Users' times are whole milliseconds. A finer fraction is neither truncated nor rounded.
     const between = (await list(`?created_before=${at.created_at.replace('Z', '456Z')}&limit=200`)).items
     expect(between.map(({ id }) => id)).toEqual(people.slice(0, 31).map(({ id }) => id))
     const beyond = (await list(`?created_after=${at.created_at.replace('Z', '0004Z')}&limit=200`)).items
@@ -181,13 +184,13 @@ describe('filters', () => {
 })
 
 describe('counts', () => {
-  it('are absent, exact, or an estimate that says what it is', async () => {
+  it('are absent, exact or marked as an estimate', async () => {
     expect(await list('?limit=1')).not.toHaveProperty('total')
     expect(await list('?limit=1&count=exact&status=BLOCKED')).toMatchObject({ total: 15, total_is: 'exact' })
     expect(await list('?limit=1&count=estimate&search=ada')).toMatchObject({ total: 18, total_is: 'exact' })
   })
 
-  it('count all pages, not what is left of them', async () => {
+  it('cover all pages, not only the remaining ones', async () => {
     const { next_cursor } = await list('?limit=1&status=BLOCKED')
     expect(await list(`?limit=1&status=BLOCKED&count=exact&cursor=${next_cursor}`)).toMatchObject({
       total: 15,
@@ -196,7 +199,7 @@ describe('counts', () => {
 })
 
 describe('a cursor', () => {
-  it('is refused with another query, sort or a changed byte, and named', async () => {
+  it('is rejected by name with another query or sort, or a changed byte', async () => {
     const { next_cursor } = await list('?limit=3&status=ACTIVE&sort=name')
     const cursor = next_cursor ?? ''
     const others = [
@@ -217,11 +220,11 @@ describe('a cursor', () => {
       expect([answer.status, query]).toEqual([400, query])
       expect(answer.body.errors[0]?.parameter).toBe('cursor')
     }
-    // The limit and the count are not bound.
+    // The limit and the count may change.
     await list(`?status=ACTIVE&sort=name&limit=9&count=exact&cursor=${cursor}`)
   })
 
-  it('is refused when its checksum is right and its content is not', async () => {
+  it('is rejected if its checksum is correct and its content is not', async () => {
     const id = people[0]?.id ?? ''
     const contents: [sort: string, content: unknown][] = [
       ...['2026-02-30T00:00:00.000Z', '0000-01-01T00:00:00.000Z', '2026-11-26T24:00:00.000Z', '', 'now'].map(
@@ -278,7 +281,7 @@ describe('a parameter', () => {
     ['__proto__=1'],
     ['constructor=1'],
     [`search=${Array.from({ length: 17 }, (_, at) => `w${at}`).join('+')}`],
-  ])('that is bad is 400 and named: %s', async (query) => {
+  ])('that is invalid is a 400 with its name: %s', async (query) => {
     const answer = await call<Problem>('GET', `/user?${query}`)
     expect(answer.status).toBe(400)
     expect(new Set(answer.body.errors.map(({ parameter }) => parameter))).toEqual(
@@ -286,7 +289,7 @@ describe('a parameter', () => {
     )
   })
 
-  it('that is bad is reported together with all others', async () => {
+  it('that is invalid is reported together with all others', async () => {
     const answer = await call<Problem>('GET', '/user?limit=0&sort=x&nope=1&status=')
     expect(answer.body.errors.map(({ parameter }) => parameter).sort()).toEqual([
       'limit',

@@ -1,4 +1,4 @@
-// Signing in on a laptop, at the local issuer.
+// The local issuer's token endpoint.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ const signIn = (username: string, password: string) =>
 const read = async (path: string, token: unknown) =>
   (await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })).status
 
-it('a created user signs in, calls the API, and is refused once blocked', async () => {
+it('a created user signs in, calls the API, and is rejected once blocked', async () => {
   const { id, username } = await service.makeUser({
     username: uniqueName('Ada'),
     password: 'a-good-password',
@@ -68,7 +68,7 @@ it('a created user signs in, calls the API, and is refused once blocked', async 
     ])
 })
 
-it('a token that is asked for right after a change of password is good', async () => {
+it('a token requested right after a password change is accepted', async () => {
   const { id, username } = await service.makeUser()
   await service.call('PATCH', `/user/${id}`, { json: { password: 'another-password' } })
   const { body } = await signIn(username, 'another-password')
@@ -76,7 +76,7 @@ it('a token that is asked for right after a change of password is good', async (
   expect((await signIn(username, 'a-good-password')).status).toBe(400)
 })
 
-it('a storm of sign-ins keeps nobody from reading, and is answered by no or by not now', async () => {
+it('a burst of sign-ins does not stop reads, and is answered with 400 or 429', async () => {
   const { id, username } = await service.makeUser()
   const { body } = await signIn(username, 'a-good-password')
   let open = 300
@@ -95,24 +95,24 @@ it('a storm of sign-ins keeps nobody from reading, and is answered by no or by n
 })
 
 it.each([
-  ['another grant', new URLSearchParams({ grant_type: 'client_credentials' }), 'unsupported_grant_type'],
+  ['another grant type', new URLSearchParams({ grant_type: 'client_credentials' }), 'unsupported_grant_type'],
   ['no password', new URLSearchParams({ grant_type: 'password', username: 'ada' }), 'invalid_request'],
-  ['no grant', new URLSearchParams({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
+  ['no grant type', new URLSearchParams({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
   [
-    'a second name',
+    'a repeated username',
     new URLSearchParams('grant_type=password&username=ada&username=bob&password=a-good-password'),
     'invalid_request',
   ],
-  ['no form', JSON.stringify({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
-])('%s is refused by name', async (_what, body, error) => {
+  ['a JSON body', JSON.stringify({ username: 'ada', password: 'a-good-password' }), 'invalid_request'],
+])('%s is rejected with its OAuth error', async (_what, body, error) => {
   expect(await post(body)).toMatchObject({ status: 400, body: { error } })
 })
 
-it('a form without end is refused', async () => {
+it('an endless form is rejected', async () => {
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   expect((await post('x'.repeat(9_000), form)).status).toBe(413)
 })
 
-it('there is no such route where tokens come from elsewhere', async () => {
+it('the route does not exist with another token issuer', async () => {
   expect((await service.call('POST', '/local-issuer/oauth2/token', { token: null })).status).toBe(404)
 })

@@ -1,16 +1,16 @@
-// Forms as real clients write them, byte for byte, and forms that are broken or hostile.
+// Forms exactly as real clients send them, and malformed or hostile forms.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readFormFile } from '../../../src/handler/http/multipart.ts'
 import { ServiceError } from '../../../src/model/errors.ts'
 
-// Each byte value occurs, and so do beginnings of delimiters.
+// Contains each byte value, and beginnings of delimiters.
 const file = Buffer.concat([
   Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
   Buffer.from('--B B-- \r\n-B\r\n--\r\r\n--A\n--B\n'),
 ])
 
-/** Puts the file where the form says FILE. */
+/** Replaces FILE in the form by the file. */
 function form(text: string): Buffer<ArrayBuffer> {
   const [before = '', after] = text.split('FILE')
   return Buffer.concat([Buffer.from(before), ...(after === undefined ? [] : [file, Buffer.from(after)])])
@@ -31,7 +31,7 @@ async function faultOf(body: string | Buffer<ArrayBuffer>, contentType = 'multip
 const field = 'Content-Disposition: form-data; name="title"\r\n\r\nx'
 const part = '--B\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\nFILE\r\n'
 
-describe('the file is read byte for byte from what is sent by', () => {
+describe('the file is read byte for byte from a form of', () => {
   const dashes = '-'.repeat(24)
   test.each([
     [
@@ -84,7 +84,7 @@ describe('the file is read byte for byte from what is sent by', () => {
   })
 })
 
-describe('the file is read byte for byte also with', () => {
+describe('the file is read byte for byte with', () => {
   test.each([
     [
       'spaces and tabs after the delimiters',
@@ -125,7 +125,7 @@ describe('the file is read byte for byte also with', () => {
   })
 })
 
-describe('a form is refused as bad input', () => {
+describe('a form is invalid', () => {
   test.each([
     ['without a boundary', 'multipart/form-data'],
     ['with an empty boundary', 'multipart/form-data; boundary=""'],
@@ -136,21 +136,21 @@ describe('a form is refused as bad input', () => {
   })
 
   test.each([
-    ['nothing', ''],
+    ['no content', ''],
     ['another boundary', `${part}--B--\r\n`.replaceAll('--B', '--C')],
     ['lines that end with LF', `${part}--B--\r\n`.replaceAll('\r\n', '\n')],
     ['no last delimiter', part],
-    ['a cut in the file', part.slice(0, -4)],
-    ['a delimiter that more text follows', `${part}--Bx\r\n\r\n--B--\r\n`],
+    ['a file cut off', part.slice(0, -4)],
+    ['text after a delimiter', `${part}--Bx\r\n\r\n--B--\r\n`],
     ['a part without headers', `--B\r\n\r\nx\r\n${part}--B--\r\n`],
     ['a part of another disposition', `${part.replace('form-data', 'attachment')}${part}--B--\r\n`],
     ['a line feed in a filename', `${part.replace('a.png', 'a\nb')}--B--\r\n`],
-    ['a cut among the headers', `${part}--B\r\nContent-Disp\r\n--B--\r\n\r\n`],
-  ])('that holds %s', async (_, text) => {
+    ['headers cut off', `${part}--B\r\nContent-Disp\r\n--B--\r\n\r\n`],
+  ])('with %s', async (_, text) => {
     expect(await faultOf(text)).toContain('must be well-formed multipart/form-data')
   })
 
-  test('that holds no file, or two', async () => {
+  test('without a file, or with two', async () => {
     expect(await faultOf('--B--\r\n')).toBe('must contain exactly one file')
     expect(await faultOf(`--B\r\n${field}\r\n--B--\r\n`)).toBe('must contain exactly one file')
     expect(await faultOf(`${part}${part.replace('FILE', 'x')}--B--\r\n`)).toBe(
@@ -158,7 +158,7 @@ describe('a form is refused as bad input', () => {
     )
   })
 
-  test('that has more than 20 parts or headers of more than 8 KB', async () => {
+  test('with more than 20 parts or 8 KB of headers', async () => {
     const fields = (count: number) => `--B\r\n${field}\r\n`.repeat(count)
     expect(await read(`${fields(19)}${part}--B--\r\n`, 'multipart/form-data; boundary=B')).toEqual(file)
     expect(await faultOf(`${fields(20)}${part}--B--\r\n`)).toContain('at most 20')
@@ -167,7 +167,7 @@ describe('a form is refused as bad input', () => {
     ).toContain('at most 8192 bytes of headers in each part')
   })
 
-  test('quickly, however it is made', { retry: 2 }, async () => {
+  test('and rejected quickly, whatever its content', { retry: 2 }, async () => {
     const bytesMax = 5_200_000
     const long = 'b'.repeat(70)
     for (const [boundary, repeated] of [
@@ -189,7 +189,7 @@ describe('a form is refused as bad input', () => {
   })
 })
 
-test('whatever is sent, a file is read or the form is bad input', async () => {
+test('any body either yields a file or is invalid', async () => {
   const tokens = [
     ...[
       '--B\r\n',

@@ -1,4 +1,4 @@
-// Raw length comes before content: text that costs much to look at is refused for its size, whatever field it is in.
+// Length is checked before content: text that is expensive to process is rejected for its size, in every field.
 import { expect, it } from 'vitest'
 import { admitUser, migrateUser } from '../../../src/services/cognito/triggers.ts'
 import { checkPassword } from '../../../src/services/identity/check-password.ts'
@@ -9,14 +9,14 @@ const { call, connections, issuer, makeUser } = service
 const me = await makeUser()
 const token = await issuer.token({ username: me.username })
 
-/** Normalising takes time with the square of its marks, which are in no order: minutes for a million. */
+/** Normalising takes quadratic time in the number of unordered marks: minutes for a million. */
 const costly = (marks: number) => `a${'\u0301\u0323'.repeat(marks / 2)}`
-// A million takes minutes; where its cost is linear, milliseconds.
+// A million marks take minutes if they are normalised, and milliseconds otherwise.
 const million = costly(1_000_000)
 
 type Problem = { errors?: { pointer: string; message: string }[] }
 
-it('a username of 8 MB is refused, and probes are answered meanwhile', async () => {
+it('a username of 8 MB is rejected, and probes are answered meanwhile', async () => {
   let answered = 0
   let isOver = false
   const probing = (async () => {
@@ -52,7 +52,7 @@ it.each([
   ['/id', { id: million }, 'must be a UUID'],
   ['/avatar', { avatar: million }, /^must be an image/],
   ['/avatar', { avatar: `data:image/png;${million}` }, /^must be/],
-])('%s is refused for its size', async (pointer, json, message) => {
+])('%s is rejected for its size', async (pointer, json, message) => {
   const { status, body } = await call<Problem>('PATCH', `/user/${me.id}`, { token, json })
   expect(status).toBe(400)
   expect(body.errors).toEqual([
@@ -60,7 +60,7 @@ it.each([
   ])
 })
 
-it('a name or a password of a sign-in is nobody’s', async () => {
+it('an oversized username or password cannot sign in', async () => {
   const tries = [
     { username: million, password: 'a-good-password' },
     { username: me.username, password: million },
@@ -70,7 +70,7 @@ it('a name or a password of a sign-in is nobody’s', async () => {
   expect(await admitUser(connections, million)).toBeUndefined()
 })
 
-it('a name in a token is nobody’s', async () => {
+it('a token with an oversized username is rejected', async () => {
   const long = await issuer.token({ username: costly(2_000) })
   expect((await call('GET', `/user/${me.id}`, { token: long })).status).toBe(403)
 })

@@ -1,4 +1,4 @@
-// Uploads to a server process: in each form that clients send, and beside a caller whose images take the longest.
+// Uploads to a server process: in each form that clients send, and beside a caller with the most expensive images.
 
 import { readFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
@@ -36,7 +36,7 @@ function send(method: string, path: string, { token, body, type, agent }: Sent =
   })
 }
 
-/** A user who is signed in, and may upload the own avatar. */
+/** A user with a token, who may upload their own avatar. */
 async function makeCaller(): Promise<{ path: string; token: string }> {
   const username = uniqueName()
   const body = JSON.stringify({ username, password: 'a-good-password' })
@@ -57,12 +57,12 @@ const form = (head: string, file: Buffer = picture) =>
 const disposition = 'Content-Disposition: form-data'
 const multipart = 'multipart/form-data; boundary=b'
 
-describe('an upload is taken', () => {
+describe('an upload is accepted', () => {
   it.each<[string, string, string | Buffer]>([
     ['as a form with quotes in the filename', multipart, form(`\r\n${disposition}`)],
     ['as a form with padding after its delimiter', multipart, form(`  \r\n${disposition}`)],
     [
-      'as a form whose file holds the delimiter’s text',
+      'as a form whose file contains the delimiter',
       multipart,
       form(`\r\n${disposition}`, Buffer.concat([picture, Buffer.from('--b --b--\n--b')])),
     ],
@@ -92,7 +92,7 @@ describe('an upload is taken', () => {
   })
 })
 
-/** Asks for the server's health all the while that the work takes, and expects it at once. */
+/** Polls the server's health during the work, and expects fast answers. */
 async function whileHealthy<T>(work: () => Promise<T>): Promise<T> {
   const answers: Promise<Answer>[] = []
   const probe = setInterval(() => answers.push(send('GET', '/health')), 20)
@@ -100,12 +100,12 @@ async function whileHealthy<T>(work: () => Promise<T>): Promise<T> {
   const all = await Promise.all(answers)
   expect(new Set(all.map(({ status }) => status))).toEqual(new Set([200]))
   const times = all.map(({ ms }) => ms).sort((a, b) => a - b)
-  // All but one in a hundred: the machine may have other work.
+  // The p99, because the machine may have other work.
   expect(times[Math.floor(times.length * 0.99) - 1] ?? 0).toBeLessThan(500)
   return result
 }
 
-describe('one caller cannot stop another', () => {
+describe('one caller cannot delay another', () => {
   it('with a form of 75,000 empty parts, or one column of 40 million pixels', async () => {
     const { path, token } = await makeCaller()
     const empty = Buffer.from(`--${'b'.repeat(57)}\r\n\r\n\r\n\r\n`)
@@ -122,7 +122,7 @@ describe('one caller cannot stop another', () => {
     expect(Math.max(form.ms, column.ms)).toBeLessThan(2_000)
   })
 
-  it('with images that take the longest, on 16 connections', async () => {
+  it('with the most expensive images, on 16 connections', async () => {
     const [attacker, victim] = [await makeCaller(), await makeCaller()]
     const upload = () => send('POST', victim.path, { token: victim.token, body: picture, type: 'image/png' })
     const uploads = async () => {
@@ -133,7 +133,7 @@ describe('one caller cannot stop another', () => {
     await uploads()
     const calmMs = await uploads()
 
-    // Ten seconds of processor time each, in 90 KB.
+    // 90 KB that take ten seconds of processor time.
     const body = jpegOfManyScans(200, 8_000, 5_000).subarray(0, -2)
     const agent = new Agent({ keepAlive: true, maxSockets: 16 })
     let isOver = false
@@ -148,7 +148,7 @@ describe('one caller cannot stop another', () => {
     isOver = true
     agent.destroy()
     await Promise.allSettled(attack)
-    // Half of the calm rate, and some seconds for what else the machine does.
+    // Half of the rate without load, and some seconds for other work on the machine.
     expect(attackedMs).toBeLessThan(2 * calmMs + 5_000)
   })
 })

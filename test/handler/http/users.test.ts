@@ -1,4 +1,4 @@
-// The user's routes as a client sees them: create, read, replace, patch, erase.
+// The endpoints of users as a client sees them: create, read, replace, patch and erase.
 import { describe, expect, it } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
 import { startService, uniqueName } from '../../support/service.ts'
@@ -52,7 +52,7 @@ describe('POST /user', () => {
     expect(user.username).toBe(name.normalize('NFC'))
   })
 
-  it('refuses a username that is taken in another case or form, and names the field', async () => {
+  it('rejects a username that is taken in another case or form, and names the field', async () => {
     const { username } = await makeUser({ username: uniqueName('straße') })
     for (const taken of [
       username,
@@ -121,7 +121,7 @@ describe('PUT /user/{id}', () => {
     expect(await passwordHash(user.id)).toBe(hash)
   })
 
-  it('takes back the very object that GET answered', async () => {
+  it('accepts the object from GET unchanged', async () => {
     const user = await makeUser({ name: 'Ada', contacts: [phone, work] })
     const { body } = await call('GET', `/user/${user.id}`)
     const answer = await call('PUT', `/user/${user.id}`, { json: body })
@@ -129,7 +129,7 @@ describe('PUT /user/{id}', () => {
     expect(answer.body).toEqual({ ...user, version: 2, updated_at: answer.body.updated_at })
   })
 
-  it('keeps the ids of contacts that are sent back, in the order they are sent', async () => {
+  it('keeps the ids of contacts that are sent back, in the order sent', async () => {
     const user = await makeUser({ contacts: [phone, work] })
     const [first, second] = user.contacts
     const answer = await call('PUT', `/user/${user.id}`, {
@@ -143,7 +143,7 @@ describe('PUT /user/{id}', () => {
     expect(answer.body.contacts[2]?.id).toBe(first?.id)
   })
 
-  it("never takes another user's contact over", async () => {
+  it("never takes over another user's contact", async () => {
     const other = await makeUser({ contacts: [phone] })
     const user = await makeUser()
     const answer = await call('PUT', `/user/${user.id}`, {
@@ -154,7 +154,7 @@ describe('PUT /user/{id}', () => {
     expect((await call('GET', `/user/${other.id}`)).body).toEqual(other)
   })
 
-  it('refuses an id that is not the path’s, and a contact id given twice', async () => {
+  it('rejects another id than the path’s, and a repeated contact id', async () => {
     const user = await makeUser({ contacts: [phone] })
     const other = await makeUser()
     const wrongId = await call<Problem>('PUT', `/user/${user.id}`, {
@@ -174,7 +174,7 @@ describe('PUT /user/{id}', () => {
     expect((await call('GET', `/user/${user.id}`)).body).toEqual(user)
   })
 
-  it('refuses to rename to a taken username, and changes nothing', async () => {
+  it('rejects renaming to a taken username, and changes nothing', async () => {
     const [user, other] = [await makeUser({ name: 'Before' }), await makeUser()]
     const answer = await call('PUT', `/user/${user.id}`, {
       json: { username: other.username.toUpperCase(), name: 'After' },
@@ -183,7 +183,7 @@ describe('PUT /user/{id}', () => {
     expect((await call('GET', `/user/${user.id}`)).body).toEqual(user)
   })
 
-  it('lets a user change the case of the own username', async () => {
+  it('allows changing the case of a username', async () => {
     const user = await makeUser()
     const answer = await call('PUT', `/user/${user.id}`, { json: { username: user.username.toUpperCase() } })
     expect([answer.status, answer.body.username]).toEqual([200, user.username.toUpperCase()])
@@ -202,7 +202,7 @@ describe('PATCH /user/{id}', () => {
     expect(second.body).toMatchObject({ name: null, contacts: [], status: 'BLOCKED', version: 3 })
   })
 
-  it('refuses null where nothing can be removed', async () => {
+  it('rejects null for fields that cannot be removed', async () => {
     const user = await makeUser()
     const answer = await call<Problem>('PATCH', `/user/${user.id}`, {
       json: { username: null, password: null, status: null },
@@ -215,7 +215,7 @@ describe('PATCH /user/{id}', () => {
     ])
   })
 
-  it('refuses another media type with 415', async () => {
+  it('rejects another media type with 415', async () => {
     const user = await makeUser()
     const answer = await call('PATCH', `/user/${user.id}`, {
       body: '{}',
@@ -247,7 +247,7 @@ describe('GET /user/{id}', () => {
     expect(second.text).toBe(first.text)
   })
 
-  it('answers 404 for an id that nobody has, again from the cache, and 400 for what is no id', async () => {
+  it('answers 404 for an unknown id, the second time from the cache, and 400 for a malformed id', async () => {
     const id = '0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77'
     expect((await call('GET', `/user/${id}`)).status).toBe(404)
     expect((await call('GET', `/user/${id}`)).status).toBe(404)
@@ -266,7 +266,7 @@ describe('GET /user/{id}', () => {
 })
 
 describe('routes', () => {
-  it('answers 405 with Allow where the path exists, 404 where it does not', async () => {
+  it('answers 405 with Allow on existing paths, and 404 on others', async () => {
     const answer = await call('PATCH', '/user')
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST, GET, HEAD'])
     expect((await call('POST', `/user/${crypto.randomUUID()}`)).headers.get('allow')).toBe(
@@ -275,25 +275,25 @@ describe('routes', () => {
     expect((await call('GET', '/users')).status).toBe(404)
   })
 
-  it('are the same whether or not characters of the path are encoded', async () => {
+  it('match encoded and plain characters of a path alike', async () => {
     const user: User = await makeUser()
     const encoded = [...user.id].map((c) => `%${c.charCodeAt(0).toString(16)}`).join('')
     expect((await call('GET', `/%75ser/${encoded}`)).body).toEqual(user)
   })
 
-  it('takes an inbound request id that is plain, and makes one otherwise', async () => {
+  it('accepts a plain inbound request id, and creates one otherwise', async () => {
     const given = await call('GET', '/user?limit=1', { headers: { 'x-request-id': 'trace-12345678' } })
     expect(given.headers.get('x-request-id')).toBe('trace-12345678')
     const made = await call('GET', '/user?limit=1', { headers: { 'x-request-id': 'a b"c' } })
     expect(made.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
   })
 
-  it('logs one line a request with its route, status and caller', async () => {
+  it('logs one line for each request with its route, status and caller', async () => {
     const user: User = await makeUser()
     const { headers } = await call('GET', `/user/${user.id}`)
     const lines = () => service.log.filter(({ fields }) => fields.request_id === headers.get('x-request-id'))
     await until('the line', () => lines().length > 0)
-    // The function's lines hold its metrics too.
+    // The function's lines also contain its metrics.
     expect(lines()).toMatchObject([
       {
         level: 'info',

@@ -1,4 +1,4 @@
-// API Gateway's events behind custom domains and stages: which path is ours, and where clients find it.
+// API Gateway's events behind custom domains and stages: the path of the API, and the path for clients.
 import { expect, it } from 'vitest'
 import { readEvent, toGatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
 
@@ -46,19 +46,22 @@ const routes: [path: string, route: string, rest: string | undefined, ours: stri
   ['/user', '/{proxy+}', 'something/else', '/user', ''],
 ]
 
-it.each(routes)('%s by the route %s, with the rest %s, is %j at %j', (path, route, rest_, ours, base) => {
-  const row = { path, route, ...(rest_ !== undefined && { rest: rest_ }), ours, prefix: base }
-  for (const event of [rest(row), http(row)]) {
-    const request = readEvent(event)
-    expect([request.path, request.prefix]).toEqual([ours, base])
-    const { headers } = toGatewayReply(request, {
-      headers: { Location: '/user/1', Link: '</user?cursor=x>; rel="next"' },
-    })
-    expect(headers).toEqual({ location: `${base}/user/1`, link: `<${base}/user?cursor=x>; rel="next"` })
-  }
-})
+it.each(routes)(
+  '%s on the route %s with the rest %s has the path %j after %j',
+  (path, route, rest_, ours, base) => {
+    const row = { path, route, ...(rest_ !== undefined && { rest: rest_ }), ours, prefix: base }
+    for (const event of [rest(row), http(row)]) {
+      const request = readEvent(event)
+      expect([request.path, request.prefix]).toEqual([ours, base])
+      const { headers } = toGatewayReply(request, {
+        headers: { Location: '/user/1', Link: '</user?cursor=x>; rel="next"' },
+      })
+      expect(headers).toEqual({ location: `${base}/user/1`, link: `<${base}/user?cursor=x>; rel="next"` })
+    }
+  },
+)
 
-it('the stage is before our path on an HTTP API, and only before what the client sends on a REST API', () => {
+it('the path of an HTTP API event includes the stage; that of a REST API event does not', () => {
   const row = { path: '/live/user', route: '$default', ours: '/user', prefix: '/live' }
   for (const event of [rest(row), http(row)]) {
     const { path, prefix } = readEvent(event)

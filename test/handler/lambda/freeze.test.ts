@@ -1,5 +1,5 @@
-// Lambda freezes a function's process when it has answered, and thaws it for the next event: after moments or
-// minutes, while its connections may have been cut. The package as it is deployed, stopped by a signal.
+// Lambda freezes a function's process after its answer and thaws it for the next event. Connections may be cut meanwhile.
+// The deployed package is frozen by a signal.
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
@@ -12,7 +12,7 @@ import { restEvent, startFunction } from '../../support/lambda.ts'
 import { startProxy } from '../../support/proxy.ts'
 import { realServices, uniqueName } from '../../support/service.ts'
 
-// Longer than the time limits of PostgreSQL's statements, than a trust in the cache, and than neither.
+// Longer than a statement's time limit, longer than the trust in the cache, and shorter than both.
 const gapsMs = [100, 2_000, 400]
 const calls = 9
 
@@ -33,8 +33,8 @@ const harms: Record<string, (way: Way) => Promise<void>> = {
   'a firewall forgets its connections meanwhile': async (way) => way.forget(),
 }
 
-// Side by side: they mostly wait.
-it('a function that is frozen after each answer never answers 5xx, whatever happened to its connections', async () => {
+// They run concurrently, because they mostly wait.
+it('a function frozen after each answer never answers 5xx, whatever happened to its connections', async () => {
   const { folder } = await packagedFunctions()
   const answers = await Promise.all(
     Object.entries(harms).map(async ([how, harm]) => ({ how, ...(await callAndFreeze(folder, harm)) })),
@@ -80,7 +80,7 @@ async function callAndFreeze(folder: string, harm: (way: Way) => Promise<void>) 
     const answering = invoke(event) as Promise<GatewayReply>
     child()?.kill('SIGCONT')
     const answer = await answering
-    // As Lambda does, a moment after the answer has left.
+    // Like Lambda, shortly after the answer.
     await pause(1)
     child()?.kill('SIGSTOP')
     return answer
@@ -94,7 +94,7 @@ async function callAndFreeze(folder: string, harm: (way: Way) => Promise<void>) 
   for (let call = 0; call < calls; call++) {
     const gapMs = gapsMs[call % gapsMs.length] ?? 0
     await pause(gapMs)
-    // Nothing cuts connections that were used a moment ago.
+    // Connections used shortly before are not cut.
     if (gapMs > 1_000) for (const way of ways) await harm(way)
     const answer =
       call % 4 === 3

@@ -1,4 +1,4 @@
-// The functions beside what the API's own tests show: events, identities, bad starts, and the daily job.
+// The functions beyond the API's own tests: events, identities, failing starts, and the daily job.
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { GatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
@@ -38,7 +38,7 @@ const admin = {
   'cognito:groups': 'readers,admins',
 }
 
-/** What API Gateway sends for GET /user, with parts replaced. */
+/** An event of API Gateway for GET /user, with parts replaced. */
 function restEvent(
   claims: Record<string, unknown> | undefined,
   parts: Record<string, unknown> = {},
@@ -75,7 +75,7 @@ const post = (body: string, parts: Record<string, unknown> = {}) =>
   })
 
 describe('the caller', () => {
-  it('is who the authorizer says', async () => {
+  it('is identified by the authorizer’s claims', async () => {
     expect((await send(restEvent(admin))).statusCode).toBe(200)
     const machine = {
       iss: issuer,
@@ -88,18 +88,18 @@ describe('the caller', () => {
   })
 
   it.each([
-    ['says nothing', undefined],
-    ['says nothing of a token', {}],
-    ['is of another pool', { ...admin, iss: `${issuer}X` }],
-    ['took another client’s token', { ...admin, client_id: 'stranger' }],
-    ['took a token of another use', { ...admin, token_use: 'refresh' }],
-    ['does not tell the use', { ...admin, token_use: undefined }],
-  ])('is nobody when the authorizer %s', async (_name, claims) => {
+    ['adds nothing', undefined],
+    ['has no claims', {}],
+    ['belongs to another pool', { ...admin, iss: `${issuer}X` }],
+    ['accepted another client’s token', { ...admin, client_id: 'stranger' }],
+    ['accepted a refresh token', { ...admin, token_use: 'refresh' }],
+    ['does not name the token’s use', { ...admin, token_use: undefined }],
+  ])('is unauthenticated if the authorizer %s', async (_name, claims) => {
     const answer = await send(restEvent(claims))
     expect([answer.statusCode, answer.json.type]).toEqual([401, 'urn:problem:unauthenticated'])
   })
 
-  it('is nobody by a header, also by a token that is valid', async () => {
+  it('is never identified by a header, even with a valid token', async () => {
     const service = await startService()
     for (const headers of [
       { Authorization: [`Bearer ${service.tokens.admin}`] },
@@ -112,7 +112,7 @@ describe('the caller', () => {
       expect((await send(restEvent(undefined, { multiValueHeaders: headers }))).statusCode).toBe(401)
   })
 
-  it('of an HTTP API is read from its own place only', async () => {
+  it('of an HTTP API is read from its own field only', async () => {
     const http = (authorizer: unknown) => ({
       version: '2.0',
       rawPath: '/user',
@@ -128,7 +128,7 @@ describe('the caller', () => {
 })
 
 describe('an event', () => {
-  it('that brings its body in base64 is read', async () => {
+  it('with a base64 body is decoded', async () => {
     const body = JSON.stringify({ username: 'grüße', password: 'a-good-password' })
     const made = await send(post(Buffer.from(body).toString('base64'), { isBase64Encoded: true }))
     expect([made.statusCode, made.json.username]).toEqual([201, 'grüße'])
@@ -180,7 +180,7 @@ describe('an event', () => {
         },
       }),
     ],
-  ])('%s is answered with paths as the client sees them, %s before ours', async (_of, base, event) => {
+  ])('%s is answered with client paths, prefixed by %s', async (_of, base, event) => {
     const body = () => JSON.stringify({ username: uniqueName(), password: 'a-good-password' })
     await send(event('POST', body()))
     const made = await send(event('POST', body()))
@@ -189,7 +189,7 @@ describe('an event', () => {
     expect(page.headers.link).toMatch(new RegExp(`^<${base}/user\\?[^>]+>; rel="next"$`))
   })
 
-  it('whose parameters come twice says so', async () => {
+  it('with a repeated parameter is rejected', async () => {
     const answer = await send(
       restEvent(admin, {
         queryStringParameters: { limit: '2' },
@@ -200,7 +200,7 @@ describe('an event', () => {
     expect(answer.json.errors).toEqual([{ parameter: 'limit', message: 'must be sent only once' }])
   })
 
-  it('without the lists of many values is read from the single ones', async () => {
+  it('without multi-value lists is read from the single values', async () => {
     const { multiValueHeaders: _, multiValueQueryStringParameters: __, ...event } = restEvent(admin)
     expect((await send({ ...event, queryStringParameters: { limit: '0' } })).statusCode).toBe(400)
   })
@@ -212,7 +212,7 @@ describe('an event', () => {
     },
   )
 
-  it('is known in the log and the answer by the gateway’s request id', async () => {
+  it('has the gateway’s request id in the log and the answer', async () => {
     const { headers } = await send(restEvent(admin))
     expect(headers['x-request-id']).toBe('c6af9ac6-7b61-11e6-9a41-93e8deadbeef')
     const line = await until('the line', () => lines.find((line) => line.includes('c6af9ac6-7b61')))
@@ -227,8 +227,8 @@ describe('an event', () => {
   it.each([
     ['the gateway’s', { header: 'Self=1-0-1;Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1' }, true],
     ['the function’s own', { own: 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8' }, true],
-    ['no made-up', { header: 'Root="}{"' }, false],
-  ])('is known in the log by %s trace id', async (_which, { header, own }: Trace, isKnown) => {
+    ['no malformed', { header: 'Root="}{"' }, false],
+  ])('has %s trace id in the log', async (_which, { header, own }: Trace, isKnown) => {
     const lines: string[] = []
     const traced = await startFunction(
       join(folder, 'api.js'),
@@ -243,7 +243,7 @@ describe('an event', () => {
     expect(JSON.parse(line).xray_trace_id).toBe(isKnown ? '1-5759e988-bd862e3fe1be46a994272793' : undefined)
   })
 
-  it('is counted: how long it took, whether we failed, and what the cache did', async () => {
+  it('is measured: duration, failure and cache result', async () => {
     const made = await send(post(JSON.stringify({ username: 'counted', password: 'a-good-password' })))
     const path = `/user/${made.json.id}`
     for (const request_id of ['counted-1', 'counted-2'])
@@ -253,7 +253,7 @@ describe('an event', () => {
     expect(_aws.CloudWatchMetrics[0].Metrics.map(({ Name }: { Name: string }) => Name)).toEqual(
       Object.keys(metrics.request.units),
     )
-    // Once for the stage, once for the version that a deployment has just brought.
+    // Once for the stage, and once for the new version of a deployment.
     expect(_aws.CloudWatchMetrics.map(({ Dimensions }: { Dimensions: string[][] }) => Dimensions)).toEqual([
       [['Service', 'Stage']],
       [['Service', 'Stage', 'Version']],
@@ -272,7 +272,7 @@ describe('an event', () => {
     })
   })
 
-  it('holds an image of 4.4 MB, and Lambda takes none of 5', async () => {
+  it('can carry an image of 4.4 MB, but Lambda rejects 5 MB', async () => {
     const made = await send(post(JSON.stringify({ username: uniqueName(), password: 'a-good-password' })))
     const upload = (bytes: Uint8Array) =>
       post(Buffer.from(bytes).toString('base64'), {
@@ -281,7 +281,7 @@ describe('an event', () => {
         isBase64Encoded: true,
       })
     const image = (await png()) as Uint8Array
-    // What comes after an image's end is no part of it.
+    // Bytes after the end of an image are not part of it.
     const padded = (megabytes: number) => Buffer.concat([image, Buffer.alloc(megabytes * 1_000_000)])
     expect((await send(upload(padded(4.4)))).statusCode).toBe(200)
     await expect(invoke(upload(padded(5)))).rejects.toThrow('RequestEntityTooLarge')
@@ -297,13 +297,13 @@ describe('an event', () => {
     ['that is empty', {}, /API Gateway/],
     ['that is null', null, /API Gateway/],
     ['that is text', 'hello', /"string"/],
-  ])('%s is refused, and the next is served', async (_what, event, message) => {
+  ])('%s is rejected, and the next is served', async (_what, event, message) => {
     await expect(invoke(event)).rejects.toThrow(message)
     expect((await send(restEvent(admin))).statusCode).toBe(200)
   })
 })
 
-it('logs as LOG_LEVEL says', async () => {
+it('logs at LOG_LEVEL', async () => {
   const lines: string[] = []
   const quiet = await startFunction(join(folder, 'api.js'), { ...env, LOG_LEVEL: 'error' }, (line) =>
     lines.push(line),
@@ -315,7 +315,7 @@ it('logs as LOG_LEVEL says', async () => {
 })
 
 describe('a function that cannot start', () => {
-  it('says in its log which settings are wrong, once an event, and none of their values', async () => {
+  it('logs the names of invalid settings for each event, without their values', async () => {
     const lines: string[] = []
     const { DATABASE_URL: _, ...rest } = env
     const broken = await startFunction(join(folder, 'api.js'), { ...rest, REDIS_URL: 'secret-x' }, (line) =>
@@ -338,13 +338,13 @@ describe('a function that cannot start', () => {
 })
 
 describe('the daily revalidation', async () => {
-  // What its database does not know it drops: it must not meet other tests' entries and objects.
+  // It removes entries unknown to its database, so it needs its own cache and bucket.
   const redis = await startRedis()
   const s3 = await startS3()
   afterAll(() => Promise.all([redis.kill(), s3.stop()]))
   const own = { ...env, REDIS_URL: redis.url, ...s3.env }
 
-  it('tells what it has found, as a result and as metrics', async () => {
+  it('reports its findings as a result and as metrics', async () => {
     const lines: string[] = []
     const job = await startFunction(join(folder, 'refresh.js'), own, (line) => lines.push(line))
     onTestFinished(job.close)
@@ -354,7 +354,7 @@ describe('the daily revalidation', async () => {
     expect(JSON.parse(line)).toMatchObject({ message: 'revalidation', Job: 'revalidation', Finished: 1 })
   })
 
-  it('fails when its time runs out, so that the schedule tries again', async () => {
+  it('fails when its time runs out, so that the schedule retries', async () => {
     const job = await startFunction(join(folder, 'refresh.js'), own, () => {})
     onTestFinished(job.close)
     await expect(job.invoke({}, 1_000)).rejects.toThrow('the next run goes on')

@@ -1,4 +1,4 @@
-// The API's own tests against the built function, behind an HTTP API.
+// Runs the API's tests against the built function behind an HTTP API.
 import { useEntry } from '../../support/service.ts'
 
 useEntry('http')

@@ -1,4 +1,4 @@
-// The API's own tests against the built function, behind a REST API.
+// Runs the API's tests against the built function behind a REST API.
 import { useEntry } from '../../support/service.ts'
 
 useEntry('rest')

@@ -1,5 +1,5 @@
-// Starts that fail and processes that end, on the package as it is deployed: each fault is told of in the log with
-// what to do, the caller gets a clear no, and the next event tries again.
+// Failing starts and ending processes of the deployed package: the log names each fault and its fix, the caller gets a
+// clear error, and the next event tries again.
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -36,7 +36,7 @@ const claims = {
 }
 const list = await restEvent(new Request('https://gateway/user'), claims)
 
-/** The function with other settings. */
+/** Starts the function with other settings. */
 async function start(more: Record<string, string>) {
   const lines: { level: string; message: string; error?: unknown }[] = []
   const started = await startFunction(join(folder, 'api.js'), { ...env, ...more }, (line) =>
@@ -46,8 +46,8 @@ async function start(more: Record<string, string>) {
   return {
     ...started,
     send: async (event = list) => (await started.invoke(event)) as GatewayReply,
-    /** What the log says of faults with such words in it. */
-    told: (words: RegExp) =>
+    /** @returns the log lines of faults that match */
+    logged: (words: RegExp) =>
       lines.filter(({ level, error }) => level !== 'INFO' && words.test(JSON.stringify(error))),
   }
 }
@@ -56,7 +56,7 @@ const urlWith = (url: string, parts: Partial<URL>) => Object.assign(new URL(url)
 
 const tlsFile = (name: string) => join('test/support/tls', name)
 
-/** Our PostgreSQL behind TLS, which it is asked for in its own way. */
+/** The suite's PostgreSQL behind TLS, negotiated as PostgreSQL clients do. */
 async function startTls(): Promise<{ port: number }> {
   const { hostname: host, port } = new URL(databaseUrl)
   const server = createServer((socket) => {
@@ -70,7 +70,7 @@ async function startTls(): Promise<{ port: number }> {
       })
       const outbound = connect(Number(port), host)
       for (const end of [inner, outbound]) end.on('error', () => {})
-      // A process that is killed resets its connection; PostgreSQL would wait a minute for the rest of a hand-shake.
+      // A killed process resets its connection. Without this, PostgreSQL would wait a minute for the handshake.
       inner.on('close', () => outbound.destroy())
       inner.pipe(outbound).pipe(inner)
     })
@@ -89,41 +89,41 @@ describe('a database', async () => {
   it.each([
     ['refuses connections', network.refuse, /no connection to PostgreSQL: check DATABASE_URL.*ECONNREFUSED/],
     [
-      'takes them and says nothing',
+      'accepts connections without answering',
       async () => network.hang(),
       /no connection to PostgreSQL: check DATABASE_URL.*timeout/,
     ],
-  ])('that %s is told of, answered 503, and used as soon as it answers', async (_what, fail, words) => {
+  ])('that %s is logged, answered with 503, and used as soon as it answers', async (_what, fail, words) => {
     await fail()
-    const { send, told } = await start({ DATABASE_URL })
-    const refused = await send()
-    expect(refused.statusCode).toBe(503)
-    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
-    expect(JSON.parse(refused.body)).toMatchObject({ type: 'urn:problem:unavailable' })
-    await until('the line', () => told(words).length > 0)
+    const { send, logged } = await start({ DATABASE_URL })
+    const rejected = await send()
+    expect(rejected.statusCode).toBe(503)
+    expect(Number(rejected.headers['retry-after'])).toBeGreaterThan(0)
+    expect(JSON.parse(rejected.body)).toMatchObject({ type: 'urn:problem:unavailable' })
+    await until('the line', () => logged(words).length > 0)
     await network.pass()
     await until('an answer', async () => (await send()).statusCode === 200)
   })
 
-  it('that does not know the password is told of without it, answered 503, and used as soon as it does', async () => {
+  it('that rejects the password is logged without it, answered with 503, and used once it accepts it', async () => {
     const admin = new pg.Client({ connectionString: databaseUrl })
     await admin.connect()
     onTestFinished(() => admin.end())
     const role = `late_${process.pid}`
     await admin.query(`CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD 'another'`)
-    const { send, told } = await start({
+    const { send, logged } = await start({
       DATABASE_URL: urlWith(databaseUrl, { username: role, password: 'a-secret' }),
     })
     expect((await send()).statusCode).toBe(503)
-    await until('the line', () => told(/check DATABASE_URL's user and password.*28P01/).length > 0)
-    expect(told(/a-secret/)).toEqual([])
+    await until('the line', () => logged(/check DATABASE_URL's user and password.*28P01/).length > 0)
+    expect(logged(/a-secret/)).toEqual([])
     await admin.query(`ALTER ROLE ${role} PASSWORD 'a-secret'`)
     await until('an answer', async () => (await send()).statusCode === 200)
   })
 
-  it('whose password the function’s role shall sign, without the role’s keys, is told of', async () => {
+  it('with IAM login but without credentials is logged', async () => {
     const { port } = await startTls()
-    const { send, told } = await start({
+    const { send, logged } = await start({
       DATABASE_URL: `${urlWith(databaseUrl, { hostname: 'localhost', port: String(port) })}?auth=iam`,
       NODE_EXTRA_CA_CERTS: tlsFile('ca.pem'),
       AWS_REGION: 'eu-west-1',
@@ -133,25 +133,25 @@ describe('a database', async () => {
     expect((await send()).statusCode).toBe(503)
     await until(
       'the line',
-      () => told(/check DATABASE_URL.*no AWS credentials were found for IAM/).length > 0,
+      () => logged(/check DATABASE_URL.*no AWS credentials were found for IAM/).length > 0,
     )
   })
 
-  it('that is not there is told of by what DATABASE_URL ends with', async () => {
-    const { send, told } = await start({ DATABASE_URL: urlWith(databaseUrl, { pathname: '/nowhere' }) })
+  it('that does not exist is logged by its name in DATABASE_URL', async () => {
+    const { send, logged } = await start({ DATABASE_URL: urlWith(databaseUrl, { pathname: '/nowhere' }) })
     expect((await send()).statusCode).toBe(503)
-    await until('the line', () => told(/check what DATABASE_URL ends with.*3D000/).length > 0)
+    await until('the line', () => logged(/check what DATABASE_URL ends with.*3D000/).length > 0)
   })
 })
 
 describe('a cache', () => {
-  it('that does not let the function in is told of, done without, and used as soon as it does', async () => {
+  it('that rejects the function is logged, bypassed, and used once it accepts it', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
     const admin = new Redis(redis.url)
     onTestFinished(() => admin.disconnect())
     await admin.acl('SETUSER', 'directory', 'on', '>another', '~*', '+@all')
-    const { send, told } = await start({
+    const { send, logged } = await start({
       REDIS_URL: urlWith(redis.url, { username: 'directory', password: 'a-secret' }),
     })
     const made = await send(
@@ -165,29 +165,29 @@ describe('a cache', () => {
       ),
     )
     expect(made.statusCode).toBe(201)
-    await until('the line', () => told(/check REDIS_URL's user and password.*WRONGPASS/).length === 1)
-    expect(told(/a-secret/)).toEqual([])
+    await until('the line', () => logged(/check REDIS_URL's user and password.*WRONGPASS/).length === 1)
+    expect(logged(/a-secret/)).toEqual([])
     const read = await restEvent(new Request(`https://gateway/user/${JSON.parse(made.body).id}`), claims)
     expect((await send(read)).headers['x-cache']).toBe('bypass')
     await admin.acl('SETUSER', 'directory', '>a-secret')
     await until('a hit', async () => (await send(read)).headers['x-cache'] === 'hit')
   })
 
-  it('whose password the function’s role shall sign, without the role’s keys, is told of and done without', async () => {
+  it('with IAM login but without credentials is logged and bypassed', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
-    const { send, told } = await start({
+    const { send, logged } = await start({
       REDIS_URL: `${urlWith(redis.url, { username: 'directory' })}?iam_cache=directory`,
       AWS_ACCESS_KEY_ID: '',
       AWS_EC2_METADATA_DISABLED: 'true',
     })
     expect((await send()).statusCode).toBe(200)
-    await until('the line', () => told(/no AWS credentials were found for IAM/).length === 1)
+    await until('the line', () => logged(/no AWS credentials were found for IAM/).length === 1)
   })
 })
 
 describe('a process', () => {
-  it('that is killed at an event fails that one, and the next event gets another', async () => {
+  it('killed during an event fails that event only; the next gets a new process', async () => {
     const { hostname: host, port } = new URL(databaseUrl)
     const network = await startProxy({ host, port: Number(port) })
     onTestFinished(network.close)
@@ -205,7 +205,7 @@ describe('a process', () => {
     expect(current()?.pid).not.toBe(first)
   })
 
-  it('that ends by itself is followed by another', async () => {
+  it('that exits is replaced by another', async () => {
     const trap = encodeURIComponent("process.once('SIGUSR2', () => process.exit(3))")
     const { process: current, send } = await start({ NODE_OPTIONS: `--import=data:text/javascript,${trap}` })
     expect((await send()).statusCode).toBe(200)

@@ -1,4 +1,4 @@
-// Request bodies: how slow they may be, and what one caller can hold of the memory for them. On a real server process.
+// Limits on request bodies: their speed, and the memory that one caller can use. On a real server process.
 
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -17,7 +17,7 @@ async function send(method: string, path: string, token: string, body?: unknown)
   })
 }
 
-/** A user with a token of its own, both new. */
+/** A new user with a token. */
 async function makeUser(): Promise<User & { path: string; token: string }> {
   const username = uniqueName()
   const made = await send('POST', '/user', admin, { username, password: 'a-good-password' })
@@ -37,11 +37,11 @@ type Upload = {
   /** The bytes received so far. */
   answer(): string
   status(): number | undefined
-  /** In milliseconds from its beginning; undefined while it is open. */
+  /** Milliseconds from the start to the end; undefined while the connection is open. */
   closedAfter(): number | undefined
 }
 
-/** Begins a PATCH of the user's own record, and sends none of its body. */
+/** Starts a PATCH of the user's own record without its body. */
 function beginPatch(user: { path: string; token: string }, length: number | 'chunked'): Upload {
   const socket = connect(server.port, '127.0.0.1').setEncoding('latin1')
   let answer = ''
@@ -71,7 +71,7 @@ function beginPatch(user: { path: string; token: string }, length: number | 'chu
   }
 }
 
-// They come while callers attack: each is decided after ten or twenty seconds.
+// They run beside the attack below, because each takes ten or twenty seconds.
 const slow: Record<string, Upload> = {}
 let fast: Upload
 let user: Awaited<ReturnType<typeof makeUser>>
@@ -94,12 +94,12 @@ beforeAll(async () => {
 })
 afterAll(() => clearInterval(dripping))
 
-describe('callers with more and larger bodies under way than may be', () => {
-  it('take only their shares: others write on at more than half their rate, and probes are quick', async () => {
+describe('callers with too many and too large bodies in flight', () => {
+  it('use only their shares: others keep over half their write rate, and probes stay fast', async () => {
     const [attacker, dripper] = [await makeUser(), await makeUser()]
     const others = await Promise.all(Array.from({ length: 4 }, makeUser))
     const longName = 'x'.repeat(4 * 1024 * 1024)
-    /** Writes of others for a while, and one of several megabytes. */
+    /** Measures others' writes for a while, one of them with several megabytes. */
     const measure = async (ms: number) => {
       let done = 0
       const probesMs: number[] = []
@@ -120,7 +120,7 @@ describe('callers with more and larger bodies under way than may be', () => {
         }
       })()
       await Promise.all([...writers, prober])
-      // Read whole, and refused only for what it says.
+      // Read completely, and rejected only for its content.
       const [other] = others
       const large = await send('PATCH', other?.path ?? '', other?.token ?? '', { name: longName })
       expect(large.status).toBe(400)
@@ -133,13 +133,13 @@ describe('callers with more and larger bodies under way than may be', () => {
     const uploads = Array.from({ length: 16 }, () => beginPatch(attacker, bodyBytesMax))
     for (const upload of uploads) upload.write(bodyBytesMax - 1)
     await until(
-      'the excess to be refused',
+      'the excess to be rejected',
       () => uploads.filter(({ status }) => status() === 429).length >= 8,
     )
-    // Another caller has many small ones, in chunks that never end.
+    // Another caller sends many small, chunked bodies that never end.
     const drips: Upload[] = []
     const undecided = () => drips.filter(({ status }) => status() === undefined)
-    // Load shedding refuses some of a burst.
+    // Load shedding rejects a part of a burst.
     await until('two hundred small bodies to be under way', async () => {
       for (let missing = 200 - undecided().length; missing > 0; missing--) {
         const drip = beginPatch(dripper, 'chunked')
@@ -157,13 +157,13 @@ describe('callers with more and larger bodies under way than may be', () => {
     expect(new Set(drips.map(({ status }) => status() ?? 429))).toEqual(new Set([429]))
     expect(undecided().length).toBeGreaterThan(150)
 
-    // Memory that an ended connection held is free again.
+    // The memory of closed connections is free again.
     for (const { socket } of [...uploads, ...drips]) socket.destroy()
     await until('the attacker to be served again', async () => {
       const answer = await send('PATCH', attacker.path, attacker.token, { name: 'well' })
       return answer.status === 200
     })
-    // Other work on the machine may have begun or ended meanwhile.
+    // Other work on the machine may have started or ended meanwhile.
     const after = await measure(1_500)
     expect(attacked.done).toBeGreaterThan(Math.min(calm.done, after.done) / 2)
     expect(attacked.probeMs).toBeLessThan(200)
@@ -171,7 +171,7 @@ describe('callers with more and larger bodies under way than may be', () => {
 })
 
 describe('a body', () => {
-  it.each(['that does not begin', 'whose last byte is withheld', 'that drips', 'that drips in chunks'])(
+  it.each(['that does not start', 'whose last byte is missing', 'that trickles', 'that trickles in chunks'])(
     '%s is 408 within twenty seconds, and its connection is closed',
     async (name) => {
       const { status, answer, closedAfter } = slow[name] as Upload
@@ -183,7 +183,7 @@ describe('a body', () => {
     },
   )
 
-  it('that comes at the speed of a poor phone is taken', async () => {
+  it('at the speed of a poor mobile connection is accepted', async () => {
     clearInterval(dripping)
     expect(fast.status()).toBeUndefined()
     fast.socket.write('{"name":"slow"}'.padEnd(4_000_000 - fast.sent()))

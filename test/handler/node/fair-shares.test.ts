@@ -1,4 +1,4 @@
-// One caller at full strength, and what is left to the others.
+// Fair shares: one busy caller leaves resources to the others.
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
@@ -11,7 +11,7 @@ import { until } from '../../support/wait.ts'
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('database connections', () => {
-  it('one caller whose writes wait for one row leaves connections to the others', async () => {
+  it('a caller whose writes wait for one row leaves connections to others', async () => {
     const databaseUrl = await freshDatabase()
     const { call, makeUser, issuer, tokens } = await startService({ databaseUrl })
     const [hot, own] = [await makeUser(), await makeUser()]
@@ -46,7 +46,7 @@ describe('database connections', () => {
       return rowCount ?? 0
     }
     await until('the writes to wait for the row', async () => (await waiting()) === 3)
-    // Each of these needs a connection, for which it must not have to wait until a statement times out.
+    // Each needs a connection, and must get it before a statement of the other caller times out.
     const others = [
       tokens.admin,
       await issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] }),
@@ -65,7 +65,7 @@ describe('database connections', () => {
     await attack
   })
 
-  it('one caller with slow statements leaves connections to the others', async () => {
+  it('a caller with slow statements leaves connections to others', async () => {
     const { connections, call } = await startService()
     const { db } = connections
     const sleep = () => db.of('attacker').query((queries) => queries.unprepared('SELECT pg_sleep(1)', []))
@@ -81,7 +81,7 @@ describe('database connections', () => {
 
 describe('the event loop', () => {
   type Arrival = { connection: Socket; caller: string }
-  /** Load shedding that has noticed an overload; `arrive` hands it one request of each caller named. */
+  /** Load shedding in an overload; `arrive` passes it one request of each named caller. */
   async function overloaded() {
     const served: string[] = []
     const refused: string[] = []
@@ -117,14 +117,14 @@ describe('the event loop', () => {
   const crowd = (caller: string, count: number) => Array<string>(count).fill(caller)
   const of = (caller: string, callers: string[]) => callers.filter((each) => each === caller).length
 
-  it('in an overload gives callers equal shares: hundreds of requests of one do not delay those of others', async () => {
+  it('gives callers equal shares in an overload: hundreds of requests of one do not delay others', async () => {
     const { served, refused, arrive, answerAll } = await overloaded()
     arrive(['other', ...crowd('attacker', 200), 'other', 'third', 'other', 'other'])
     await turn()
     expect([of('other', served), of('third', served), of('attacker', served)]).toEqual([4, 1, 4])
     expect([of('other', refused), of('third', refused)]).toEqual([0, 0])
     expect(of('attacker', refused)).toBe(200 - 55)
-    // Those under way count, so nothing more is served of the attacker before one is answered.
+    // Requests in flight count, so the attacker's next request waits until one is answered.
     arrive(['third'])
     await turn()
     expect([of('third', served), of('attacker', served)]).toEqual([2, 4])
@@ -132,7 +132,7 @@ describe('the event loop', () => {
     await until('the next to be served', () => of('attacker', served) === 8)
   })
 
-  it('serves one caller alone at full speed, and all that wait in the end', async () => {
+  it('serves a single caller at full speed, and in the end all that wait', async () => {
     const { served, refused, arrive } = await overloaded()
     arrive(crowd('only', 120))
     await turn()
@@ -141,7 +141,7 @@ describe('the event loop', () => {
     expect(refused).toHaveLength(60)
   })
 
-  it('does not serve a request whose client has gone while it waited', async () => {
+  it('skips a request whose client disconnected while it waited', async () => {
     const { served, arrive } = await overloaded()
     const connection = new Socket()
     arrive(['gone'], connection)

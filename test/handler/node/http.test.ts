@@ -1,4 +1,4 @@
-// HTTP/1.1 as RFC 9112 has it: hosts, and what Node's parser refuses. Every refusal is a problem document.
+// HTTP/1.1 (RFC 9112): hosts, and requests that Node's parser rejects. Every rejection is a problem document.
 import { mkdtemp } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ const post = (framing: string, rest: string) =>
 
 type Answer = { status: number; headers: Headers; body: string }
 
-/** Every answer on the connection, in their order. */
+/** @returns all answers on the connection, in order */
 function readAnswers(text: string): Answer[] {
   const answers: Answer[] = []
   for (let rest = text; rest !== ''; ) {
@@ -37,8 +37,8 @@ function readAnswers(text: string): Answer[] {
   return answers
 }
 
-/** Sends a request that is refused, and checks the one answer and its line in the log. */
-async function expectRefusal(text: string, expected: number, base = service.url): Promise<void> {
+/** Sends an invalid request, and expects one answer and one line in the log. */
+async function expectRejection(text: string, expected: number, base = service.url): Promise<void> {
   const answers = readAnswers(await exchangeRaw(base, text))
   const told = text.slice(0, 80)
   expect(
@@ -55,12 +55,12 @@ async function expectRefusal(text: string, expected: number, base = service.url)
   )
 }
 
-// Tests that take ten seconds run beside the other tests.
+// They take ten seconds, so they run beside the other tests.
 const startedAt = performance.now()
-const refused = expectRefusal(`GET /user HTTP/1.1\r\n${host}\r\n`, 408)
+const rejected = expectRejection(`GET /user HTTP/1.1\r\n${host}\r\n`, 408)
 const late = {
-  refused,
-  tookMs: refused.then(() => performance.now() - startedAt),
+  rejected,
+  tookMs: rejected.then(() => performance.now() - startedAt),
   idle: exchangeRaw(service.url, ''),
 }
 
@@ -72,11 +72,11 @@ describe('the Host header', () => {
     ['has a path', ['Host: directory.example/x']],
     ['has a user', ['Host: user@directory.example']],
     ['has a space', ['Host: a b']],
-    ['has a port that is none', ['Host: directory.example:x']],
+    ['has a malformed port', ['Host: directory.example:x']],
     ['is not ASCII', ['Host: b\u00fccher.example']],
-  ])('that %s is refused', async (_what, lines) => {
-    await expectRefusal(get('/health', ...lines, 'Connection: close'), 400)
-    await expectRefusal(get('http://directory.example/health', ...lines, 'Connection: close'), 400)
+  ])('that %s is rejected', async (_what, lines) => {
+    await expectRejection(get('/health', ...lines, 'Connection: close'), 400)
+    await expectRejection(get('http://directory.example/health', ...lines, 'Connection: close'), 400)
   })
 
   it.each([
@@ -88,16 +88,16 @@ describe('the Host header', () => {
     'a_b',
     '%41',
     '',
-  ])('%j is served: a load balancer may use any', async (name) => {
+  ])('%j is accepted, because a load balancer may use any', async (name) => {
     const text = await exchangeRaw(service.url, get('/health', `Host: ${name}`, 'Connection: close'))
     expect(readAnswers(text).map(({ status }) => status)).toEqual([200])
   })
 
-  it('is not needed in HTTP/1.0, and other versions are refused', async () => {
+  it('is optional in HTTP/1.0; versions other than 1.x are rejected', async () => {
     const text = await exchangeRaw(service.url, 'GET /health HTTP/1.0\r\n\r\n')
     expect(readAnswers(text).map(({ status }) => status)).toEqual([200])
     for (const line of ['GET /health HTTP/2.0\r\n', 'GET /health\r\n'])
-      await expectRefusal(`${line}${host}\r\nConnection: close\r\n\r\n`, 505)
+      await expectRejection(`${line}${host}\r\nConnection: close\r\n\r\n`, 505)
   })
 })
 
@@ -124,13 +124,13 @@ describe('a server with the local issuer', async () => {
     '0.0.0.0',
     '127.1',
     '',
-  ])('refuses the host %j on every route: a page elsewhere can have its name lead here', async (name) => {
-    for (const path of paths) await expectRefusal(get(path, `Host: ${name}`, 'Connection: close'), 421, url)
-    await expectRefusal(get(`http://evil.example/health`, 'Host: localhost', 'Connection: close'), 421, url)
+  ])('rejects the host %j on every route, against DNS rebinding', async (name) => {
+    for (const path of paths) await expectRejection(get(path, `Host: ${name}`, 'Connection: close'), 421, url)
+    await expectRejection(get(`http://evil.example/health`, 'Host: localhost', 'Connection: close'), 421, url)
   })
 
   it.each(['localhost', 'LOCALHOST:3000', '127.0.0.1', '127.0.0.1:8080', '[::1]', '[::1]:3000'])(
-    'answers for %s',
+    'accepts the host %s',
     async (name) => {
       for (const target of ['/health', `http://${name}/health`]) {
         const text = await exchangeRaw(url, get(target, `Host: ${name}`, 'Connection: close'))
@@ -140,7 +140,7 @@ describe('a server with the local issuer', async () => {
   )
 })
 
-describe('what the parser refuses', () => {
+describe('a request that the parser rejects', () => {
   it.each([
     ['a URL that is too long', 414, get(`/${'a'.repeat(20_000)}`, host)],
     ['a URL of a megabyte', 414, get(`/${'a'.repeat(1_000_000)}`, host)],
@@ -153,24 +153,24 @@ describe('what the parser refuses', () => {
     ['a control character in a header', 400, get('/user', host, 'X: a\0b')],
     ['a folded header', 400, get('/user', host, 'X: a\r\n b')],
     ['a space before a colon', 400, get('/user', host, 'X : a')],
-    ['a method that it does not know', 501, `BREW /user HTTP/1.1\r\n${host}\r\n\r\n`],
+    ['an unknown method', 501, `BREW /user HTTP/1.1\r\n${host}\r\n\r\n`],
     ['a method in lower case', 501, `get /user HTTP/1.1\r\n${host}\r\n\r\n`],
-    ['a tunnel', 501, `CONNECT other.example:443 HTTP/1.1\r\n${host}\r\n\r\n`],
+    ['a CONNECT tunnel', 501, `CONNECT other.example:443 HTTP/1.1\r\n${host}\r\n\r\n`],
     ['a TLS handshake', 400, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['the preface of HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['a version that is none', 400, `GET /user HTTP/9.9\r\n${host}\r\n\r\n`],
+    ['an unknown version', 400, `GET /user HTTP/9.9\r\n${host}\r\n\r\n`],
     ['two lengths', 400, post('Content-Length: 2\r\nContent-Length: 3', '{}')],
-    ['a length that is no number', 400, post('Content-Length: x', '{}')],
+    ['a malformed length', 400, post('Content-Length: x', '{}')],
     ['a length and chunks', 400, post('Content-Length: 2\r\nTransfer-Encoding: chunked', '0\r\n\r\n')],
-    ['a chunk whose size is no number', 400, post('Transfer-Encoding: chunked', 'zz\r\n{}\r\n')],
-    ['a chunk that is longer than it says', 400, post('Transfer-Encoding: chunked', '1\r\n{}\r\n0\r\n\r\n')],
+    ['a malformed chunk size', 400, post('Transfer-Encoding: chunked', 'zz\r\n{}\r\n')],
+    ['a chunk longer than its size', 400, post('Transfer-Encoding: chunked', '1\r\n{}\r\n0\r\n\r\n')],
     [
       'a chunk extension that is too long',
       413,
       post('Transfer-Encoding: chunked', `2;${'a'.repeat(20_000)}\r\n{}\r\n`),
     ],
-  ])('%s is %i with a problem document, once', async (_what, status, text) => {
-    await expectRefusal(text, status)
+  ])('%s: one answer with %i and a problem document', async (_what, status, text) => {
+    await expectRejection(text, status)
   })
 
   it.each([
@@ -186,7 +186,7 @@ describe('what the parser refuses', () => {
       socket.on('data', (chunk: string) => (text += chunk)).on('error', () => {})
       const closed = new Promise<void>((done) => socket.once('close', () => done()))
       socket.write(post(framing, framing.includes('chunked') ? '1\r\n{\r\n' : '{'))
-      // By the same way, and later: once it is answered the body of the first is being read.
+      // The same route, later: when it has been answered, the first body is being read.
       await service.makeUser()
       if (rest === undefined) socket.end()
       else socket.write(rest)
@@ -201,13 +201,13 @@ describe('what the parser refuses', () => {
     },
   )
 
-  it('of a body is no second answer where the first has gone out', async () => {
+  it('in a body causes no second answer after the first', async () => {
     const { hostname, port } = new URL(service.url)
     const socket = connect(Number(port), hostname).setEncoding('latin1')
     let text = ''
     socket.on('data', (chunk: string) => (text += chunk)).on('error', () => {})
     const closed = new Promise<void>((done) => socket.once('close', () => done()))
-    // Refused before the body is read.
+    // Rejected before the body is read.
     socket.write(post('Transfer-Encoding: chunked', '').replace('application/json', 'text/plain'))
     await until('the answer', () => text !== '')
     socket.write('zz\r\n')
@@ -215,17 +215,17 @@ describe('what the parser refuses', () => {
     expect(readAnswers(text).map(({ status }) => status)).toEqual([415])
   })
 
-  it('a request whose headers do not come is 408 after ten seconds or little more', async () => {
-    await late.refused
+  it('with missing headers is 408 after about ten seconds', async () => {
+    await late.rejected
     expect(await late.tookMs).toBeLessThan(14_000)
   })
 
-  it('a connection on which nothing comes is closed without an answer', async () => {
+  it('an idle connection is closed without an answer', async () => {
     expect(await late.idle).toBe('')
   })
 
-  it('leaves the server well: nothing was logged as an error, and it answers', async () => {
-    // The one whose headers did not come; none for the idle connection.
+  it('leaves the server healthy, without an error in the log', async () => {
+    // One line for the missing headers, none for the idle connection.
     expect(service.log.filter(({ fields }) => fields.status === 408)).toHaveLength(1)
     expect(service.log.filter(({ level }) => level === 'error')).toEqual([])
     expect((await service.call('GET', '/health', { token: null })).status).toBe(200)

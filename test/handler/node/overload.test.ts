@@ -1,4 +1,4 @@
-// More load than can be served, on a real server process: what is refused, and what goes on.
+// Overload of a real server process: rejections, and the requests that are still served.
 import { execFile } from 'node:child_process'
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { promisify } from 'node:util'
@@ -14,7 +14,7 @@ const { server, admin: token } = await startLoadedServer({ CORS_ORIGINS: 'https:
 type Answer = { status: number; headers: IncomingHttpHeaders; text: string }
 type Client = (method: string, path: string, body?: string | Uint8Array, type?: string) => Promise<Answer>
 
-/** A client with one connection, which it keeps. */
+/** A client with one keep-alive connection. */
 function openClient(): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   afterAll(() => agent.destroy())
@@ -47,18 +47,18 @@ async function makeUser(): Promise<string> {
   return `/user/${(JSON.parse(text) as { id: string }).id}`
 }
 
-/** Answered with one of these statuses, or told when to come again. */
-function expectServedOrRefused({ status, headers, text }: Answer, served: number[]): 'served' | 'refused' {
+/** Expects one of these statuses, or a rejection with Retry-After. */
+function expectServedOrRejected({ status, headers, text }: Answer, served: number[]): 'served' | 'rejected' {
   if (served.includes(status)) return 'served'
-  // 503 where a machine is so slow that a new connection to the database does not come in time.
+  // 503 on a machine so slow that a new connection to the database times out.
   expect(status, text).toBeOneOf([429, 503])
   expect(headers['content-type']).toBe('application/problem+json')
   expect(Number(headers['retry-after'])).toBeGreaterThan(0)
-  // A page on another origin can tell that it should wait.
+  // Pages on other origins can read Retry-After.
   expect(headers['access-control-allow-origin']).toBe('https://office.example')
   expect(headers['access-control-expose-headers']).toContain('Retry-After')
   expect(JSON.parse(text)).toMatchObject({ status, request_id: headers['x-request-id'] })
-  return 'refused'
+  return 'rejected'
 }
 
 async function residentMegabytes(): Promise<number> {
@@ -66,28 +66,28 @@ async function residentMegabytes(): Promise<number> {
   return Number(stdout) / 1_024
 }
 
-describe('requests by hundreds of clients, none of which waits', () => {
-  it('are answered or refused with 429 and Retry-After; probes always, and everybody again when they stop', async () => {
+describe('requests from hundreds of clients without backoff', () => {
+  it('are served or rejected with 429 and Retry-After; probes are served, and afterwards all requests', async () => {
     const user = await makeUser()
     const ask = openClient()
-    const seen = { served: 0, refused: 0 }
+    const seen = { served: 0, rejected: 0 }
     let isOver = false
     const clients = Array.from({ length: 300 }, openClient)
     const before = await residentMegabytes()
-    // It costs the server much, and its clients little.
+    // Expensive for the server, cheap for its clients.
     const crowd = Promise.all(
       clients.map(async (client) => {
-        while (!isOver) seen[expectServedOrRefused(await client('GET', '/openapi.json'), [200])]++
+        while (!isOver) seen[expectServedOrRejected(await client('GET', '/openapi.json'), [200])]++
       }),
     )
     const health = openClient()
     await until(
-      'many to be refused',
+      'many to be rejected',
       async () => {
         expect((await health('GET', '/health')).status).toBe(200)
         expect((await health('GET', '/ready')).status).toBe(200)
-        expectServedOrRefused(await ask('GET', user), [200])
-        return seen.refused > 1_000
+        expectServedOrRejected(await ask('GET', user), [200])
+        return seen.rejected > 1_000
       },
       60_000,
     )
@@ -97,7 +97,7 @@ describe('requests by hundreds of clients, none of which waits', () => {
     expect(seen.served).toBeGreaterThan(0)
     expect(during - before).toBeLessThan(200)
 
-    // On a connection of its own, which nobody has told to wait.
+    // A new connection, which is not paused.
     expect((await openClient()('GET', user)).status).toBe(200)
     await Promise.all(
       clients.map((client) =>
@@ -107,18 +107,18 @@ describe('requests by hundreds of clients, none of which waits', () => {
   }, 90_000)
 })
 
-describe('more passwords and images than can be worked off in seconds', () => {
-  it('are refused at once for what is too much, while reads are answered and others wait', async () => {
+describe('more passwords and images than the server can process within seconds', () => {
+  it('are rejected at once beyond the limit, while reads are served and the others wait', async () => {
     const user = await makeUser()
     const picture = await png()
     const reader = openClient()
     let pending = 0
-    let refusedWhilePending = 0
+    let rejectedWhilePending = 0
     const send = async (served: number[], ...what: Parameters<Client>) => {
       pending++
-      const outcome = expectServedOrRefused(await openClient()(...what), served)
+      const outcome = expectServedOrRejected(await openClient()(...what), served)
       pending--
-      if (outcome === 'refused' && pending > 0) refusedWhilePending++
+      if (outcome === 'rejected' && pending > 0) rejectedWhilePending++
       return outcome
     }
     const work = [
@@ -127,11 +127,11 @@ describe('more passwords and images than can be worked off in seconds', () => {
         send([200], 'POST', user.replace('user', 'upload'), picture, 'image/png'),
       ),
     ]
-    await until('the first to be refused', () => refusedWhilePending > 0)
+    await until('the first to be rejected', () => rejectedWhilePending > 0)
     for (let read = 0; read < 100; read++)
       await until('a read to be answered', async () => {
         const answer = await reader('GET', user)
-        return expectServedOrRefused(answer, [200]) === 'served'
+        return expectServedOrRejected(answer, [200]) === 'served'
       })
     expect(pending).toBeGreaterThan(0)
     const outcomes = await Promise.all(work)
@@ -139,7 +139,7 @@ describe('more passwords and images than can be worked off in seconds', () => {
     expect((await openClient()('POST', '/user', newUser())).status).toBe(201)
   }, 60_000)
 
-  it('of more bytes than fit are refused, and taken again when the others are answered', async () => {
+  it('are rejected beyond the memory limit, and accepted again after the others', async () => {
     const [user, image] = [await makeUser(), await png()]
     const upload = user.replace('user', 'upload')
     const large = new Uint8Array(avatarBytesMax)
@@ -148,8 +148,8 @@ describe('more passwords and images than can be worked off in seconds', () => {
     const answers = await Promise.all(
       Array.from({ length: 60 }, () => openClient()('POST', upload, large, 'image/png')),
     )
-    const outcomes = answers.map((answer) => expectServedOrRefused(answer, [200]))
-    expect(new Set(outcomes)).toEqual(new Set(['served', 'refused']))
+    const outcomes = answers.map((answer) => expectServedOrRejected(answer, [200]))
+    expect(new Set(outcomes)).toEqual(new Set(['served', 'rejected']))
     expect((await residentMegabytes()) - before).toBeLessThan(500)
     expect((await openClient()('POST', upload, large, 'image/png')).status).toBe(200)
   }, 60_000)

@@ -1,4 +1,4 @@
-// The Node server as a process: started, used and stopped as a person or a supervisor would.
+// The Node server as a process: start, use and stop.
 import { randomBytes } from 'node:crypto'
 import { stat, symlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
@@ -24,7 +24,7 @@ async function totalOf(server: Run, token: string): Promise<number> {
   return ((await list.json()) as { total: number }).total
 }
 
-/** For tests that leave it running: each start takes seconds. */
+/** Shared by tests that leave it running, because each start takes seconds. */
 let running: { folder: string; server: Run; token: string }
 
 beforeAll(async () => {
@@ -34,7 +34,7 @@ beforeAll(async () => {
 })
 
 describe('the server with nothing configured', () => {
-  it('makes sample users with avatars, prints a token that works, and keeps its data over a restart', async () => {
+  it('creates sample users with avatars, prints a valid token, and keeps its data after a restart', async () => {
     const folder = await privateFolder()
     const first = await run(folder)
     const token = await started(first)
@@ -62,14 +62,14 @@ describe('the server with nothing configured', () => {
 
     const second = await run(folder, { PORT: String(first.port) })
     await started(second)
-    // The first start's token too: the issuer's key is kept.
+    // The first start's token is still valid, because the issuer's key is kept.
     const found = (await (await get(second, '/user?username=KEPT&count=exact', token)).json()) as {
       total: number
     }
     expect(found.total).toBe(1)
   })
 
-  it('refuses to start beside a running one, says so, and leaves that one alone', async () => {
+  it('does not start beside a running one, which it leaves alone', async () => {
     const { folder, server, token } = running
     const second = await run(folder)
     expect(await second.exit).toBe(1)
@@ -77,7 +77,7 @@ describe('the server with nothing configured', () => {
     expect((await get(server, '/user?limit=1', token)).status).toBe(200)
   })
 
-  it('of two that start at the same moment exactly one wins', async () => {
+  it('starts exactly once if two processes start at the same time', async () => {
     const folder = await privateFolder()
     const both = await Promise.all([run(folder), run(folder)])
     const loser = await Promise.race(both.map((server) => server.exit.then(() => server)))
@@ -86,7 +86,7 @@ describe('the server with nothing configured', () => {
     expect(await started(winner as Run)).not.toBe('')
   })
 
-  it('takes over what a killed server left behind', async () => {
+  it('recovers the data of a killed server', async () => {
     const folder = await privateFolder()
     const first = await run(folder)
     await started(first)
@@ -102,14 +102,14 @@ describe('the server with nothing configured', () => {
     const token = await started(other)
     expect((await get(running.server, '/user?limit=1', running.token)).status).toBe(200)
     expect((await get(other, '/user?limit=1', token)).status).toBe(200)
-    // Each has its own issuer.
+    // Each checkout has its own issuer.
     expect((await get(running.server, '/user?limit=1', token)).status).toBe(401)
   })
 
-  it('finishes the requests that are under way when it is told to stop', async () => {
+  it('finishes the requests in flight when stopped', async () => {
     const server = await run(await privateFolder())
     const token = await started(server)
-    // As many as a slow machine too can hash before they have waited for longer than they may.
+    // Few enough that even a slow machine hashes them within the time limit.
     const requests = Array.from({ length: 12 }, (_, at) =>
       fetch(`${server.url}/user`, {
         method: 'POST',
@@ -117,7 +117,7 @@ describe('the server with nothing configured', () => {
         body: JSON.stringify({ username: `late.${at}`, password: 'a-good-password' }),
       }),
     )
-    // Once one has been answered all of them have arrived; hashing keeps the others busy.
+    // When one has been answered, all have arrived, and the others are being hashed.
     await Promise.race(requests)
     server.process.kill('SIGTERM')
     const answers = await Promise.all(requests)
@@ -125,12 +125,12 @@ describe('the server with nothing configured', () => {
     expect(await server.exit).toBe(0)
   })
 
-  it('serves the page and the document of the API', async () => {
+  it('serves the API reference as a page and as a document', async () => {
     const { server } = running
     const page = await fetch(`${server.url}/docs`)
     const html = await page.text()
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
-    // Everything that the page loads comes from this server.
+    // The page loads everything from this server.
     const parts = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? '')
     expect(parts.length).toBeGreaterThan(3)
     for (const part of parts) expect([part, (await fetch(server.url + part)).status]).toEqual([part, 200])
@@ -145,8 +145,8 @@ describe('the server with nothing configured', () => {
   })
 })
 
-describe('two servers on real PostgreSQL, Redis and S3, one of them built', () => {
-  it('share everything: what one writes, stores or blocks the other shows, serves and refuses', async () => {
+describe('two servers on real PostgreSQL, Redis and S3, one of them from the build', () => {
+  it('share all state: users, avatars and blocks of one apply to the other', async () => {
     const issuer = await startIssuer()
     onTestFinished(issuer.close)
     const env = {
@@ -158,7 +158,7 @@ describe('two servers on real PostgreSQL, Redis and S3, one of them built', () =
       JWT_AUDIENCE: issuer.rules.audience.join(),
     }
     const folder = await privateFolder()
-    // The second is the built one, as it is after `npm ci`.
+    // The second runs from the build after `npm ci`.
     const built = await privateFolder()
     await buildServer(built)
     await symlink(resolve('node_modules'), join(built, 'node_modules'))
@@ -197,7 +197,7 @@ describe('two servers on real PostgreSQL, Redis and S3, one of them built', () =
     expect((await fetch(`${one.url}/${changed.user.avatar}`)).status).toBe(200)
     expect((await fetch(`${other.url}/docs`)).status).toBe(200)
 
-    // One of the same second as the change of password might be from before it.
+    // A token of the same second as the password change might have been issued before it.
     const token = await until('a token from after the change', async () => {
       const token = await issuer.token({ username })
       return (await get(one, path, token)).status === 200 ? token : undefined
@@ -207,15 +207,15 @@ describe('two servers on real PostgreSQL, Redis and S3, one of them built', () =
     expect((await send(other, 'GET', path)).user.status).toBe('BLOCKED')
     for (const server of [one, other])
       await until(
-        'the blocked token to be refused',
+        'the blocked token to be rejected',
         async () => (await get(server, path, token)).status === 401,
         1_000,
       )
   })
 })
 
-describe('a start that cannot succeed', () => {
-  it('names a port that is taken, and stops what it had started', async () => {
+describe('a failing start', () => {
+  it('names a port in use, and stops what it had started', async () => {
     const folder = await privateFolder()
     const taken = createServer()
     await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done))
@@ -227,7 +227,7 @@ describe('a start that cannot succeed', () => {
     await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
   })
 
-  it('names every setting that is wrong', async () => {
+  it('names every invalid setting', async () => {
     const server = await run(await privateFolder(), {
       PORT: '99999',
       DATABASE_URL: 'mysql://root:secret@x/y',
@@ -238,14 +238,14 @@ describe('a start that cannot succeed', () => {
     expect(server.output()).not.toContain('secret')
   })
 
-  it('refuses the embedded parts in production, by name', async () => {
+  it('rejects the embedded parts in production by name', async () => {
     const server = await run(await privateFolder(), { NODE_ENV: 'production' })
     expect(await server.exit).toBe(1)
     for (const name of ['DATABASE_URL', 'REDIS_URL', 'AVATAR_BUCKET', 'COGNITO_USER_POOL_ID'])
       expect(server.output()).toContain(name)
   })
 
-  it('asks for a migration where the configured database has none, and never migrates it by itself', async () => {
+  it('asks for a migration if the configured database has none, and never migrates by itself', async () => {
     const server = await run(await privateFolder(), { DATABASE_URL: inject('postgresUrl') })
     expect(await server.exit).toBe(1)
     expect(server.output()).toContain('npm run migrate')
@@ -253,7 +253,7 @@ describe('a start that cannot succeed', () => {
 })
 
 describe('the commands', () => {
-  it('migrate makes the schema of a configured database, again and again, and warns where searches would be slow', async () => {
+  it('migrate creates the schema of a configured database, can be repeated, and warns of slow searches', async () => {
     const admin = new pg.Client({ connectionString: inject('postgresUrl') })
     await admin.connect()
     const name = `test_${randomBytes(6).toString('hex')}`
@@ -277,7 +277,7 @@ describe('the commands', () => {
     expect(usual.output()).toBe('The schema is up to date.\n')
   })
 
-  it('seed and token work beside a running server and leave it alone', async () => {
+  it('seed and token work beside a running server', async () => {
     const { folder, server } = running
     const before = await totalOf(server, running.token)
     const seed = await run(folder, { PORT: String(server.port) }, resolve('src/cli/seed.ts'), '250')
@@ -299,9 +299,9 @@ describe('the commands', () => {
     ['--group', '', 'admins and readers'],
     ['--scope', 'users/write users/erase', 'users/write and users/read'],
   ])(
-    'token refuses what the directory does not know, and says what it does (%s %s)',
+    'token rejects unknown groups and scopes, and lists the known ones (%s %s)',
     async (option, name, known) => {
-      // One that it knows does not help.
+      // A known one beside it does not help.
       const more = option === '--group' ? ['--group', 'readers'] : []
       const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), option, name, ...more)
       expect(await token.exit).toBe(1)
@@ -310,14 +310,14 @@ describe('the commands', () => {
     },
   )
 
-  it('token makes those of machine clients that hold more than one scope', async () => {
+  it('token creates machine tokens with several scopes', async () => {
     const scopes = 'users/read users/write'
     const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), '--scope', scopes)
     expect(await token.exit).toBe(0)
     expect(decodeJwt(token.output().trim())).toMatchObject({ scope: scopes })
   })
 
-  it('refresh works beside a running server, and says what it has found', async () => {
+  it('refresh works beside a running server, and prints its findings', async () => {
     const { folder, server } = running
     const refresh = await run(folder, { PORT: String(server.port) }, resolve('src/cli/refresh.ts'))
     expect(await refresh.exit).toBe(0)
@@ -326,12 +326,12 @@ describe('the commands', () => {
       Finished: 1,
       Orphans: 0,
     })
-    const refused = await run(folder, {}, resolve('src/cli/refresh.ts'), '--minutes', 'x')
-    expect(await refused.exit).toBe(1)
-    expect(refused.output()).toContain('--minutes')
+    const rejected = await run(folder, {}, resolve('src/cli/refresh.ts'), '--minutes', 'x')
+    expect(await rejected.exit).toBe(1)
+    expect(rejected.output()).toContain('--minutes')
   })
 
-  it('seed works without a server, and refuses what is no number', async () => {
+  it('seed works without a server, and rejects anything but a number', async () => {
     const folder = await privateFolder()
     const seed = await run(folder, {}, resolve('src/cli/seed.ts'), '3')
     expect(await seed.exit).toBe(0)
