@@ -81,7 +81,7 @@ function report({ judge: { ruling, complaints } }: Torture, seconds: number): vo
   process.stdout.write(`
 acknowledged writes    ${rate(ruling.writes)}
 reads                  ${rate(ruling.reads)}, ${ruling.hits} from the cache
-rejected (429, 503)    ${ruling.refused}
+rejected (429, 503)    ${ruling.rejected}
 connections broken     ${ruling.broken}
 other statuses         ${ruling.otherStatuses}
 stale                  ${ruling.stale}

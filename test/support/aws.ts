@@ -1,6 +1,5 @@
-// What the deployment's scripts ask of AWS, spoken as AWS documents it, on state that changes as it does there:
-// Lambda's versions and aliases (REST, JSON), CodeDeploy's deployments (JSON 1.1), CloudFormation's outputs
-// (query, XML), Cognito's clients (JSON 1.1) and its token endpoint.
+// A server with the AWS APIs that the deployment scripts use, and with state that changes like AWS's: Lambda's versions and
+// aliases (REST), CodeDeploy (JSON 1.1), CloudFormation (query, XML), Cognito's clients and token endpoint.
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,28 +9,28 @@ type Alias = { version: string; weights: Record<string, number>; revision: strin
 type Deployment = { group: string; status: string; alias: Alias; from: string; pollsLeft: number }
 
 export type Aws = {
-  /** For the environment of a process that uses the SDK. */
+  /** The environment for a process that uses the SDK. */
   env: Record<string, string>
   functions: Map<string, { versions: number[]; aliases: Map<string, Alias> }>
-  /** By id. */
+  /** Deployments by id. */
   deployments: Map<string, Deployment>
   /** Publishes versions 1 to `count` of a function, with its alias `live` at the last. */
   addFunction(name: string, count: number): Alias
-  /** By stack, its outputs. */
+  /** Outputs by stack. */
   stacks: Map<string, Record<string, string>>
-  /** By stack, where it is not UPDATE_COMPLETE and unprotected. */
+  /** States by stack, if other than UPDATE_COMPLETE without protection. */
   stackStates: Map<string, { status: string; isProtected: boolean }>
-  /** Of Lambda's concurrency: the account's quota, and what functions have reserved. */
+  /** Lambda's concurrency: the account's quota, and the reservations by function. */
   concurrency: { quota: number; reserved: Map<string, number> }
-  /** The pool's one machine client. `issue` makes its tokens. */
+  /** The pool's machine client. `issue` creates its tokens. */
   machine: { poolId: string; clientId: string; secret: string; issue(scope: string): Promise<string> }
-  /** CodeDeploy begins to shift a function's alias to its newest version, and stays at a tenth. */
+  /** Starts a deployment that shifts a tenth of the traffic to a function's newest version. */
   shift(name: string): string
-  /** A deployment that is stopped leaves the alias as it is. */
+  /** A stopped deployment does not roll the alias back. */
   leavesShifted: boolean
-  /** What was asked, in order: `GET /2015-03-31/…`, `StopDeployment`. */
+  /** The calls in order, such as `GET /2015-03-31/…` or `StopDeployment`. */
   calls: string[]
-  /** Runs before each call is carried out; what it returns is answered instead. */
+  /** Runs before each call; if it returns an answer, that is sent instead. */
   before: ((call: string) => { status: number; type: string; message: string } | undefined) | undefined
 }
 
@@ -124,7 +123,7 @@ async function answer(aws: Aws, request: IncomingMessage): Promise<unknown> {
   if (request.url === '/oauth2/token') return token(aws, request, new URLSearchParams(text))
   const { service, call } = readCall(request, text)
   aws.calls.push(call)
-  // `Credential=<key>/<date>/<region>/<service>/aws4_request`: each service refuses another's signature.
+  // `Credential=<key>/<date>/<region>/<service>/aws4_request`: each service rejects another's signature.
   if (!request.headers.authorization?.includes(`/eu-west-1/${service}/aws4_request`))
     throw new Fault(403, 'InvalidSignatureException', 'Credential should be scoped to correct service')
   const instead = aws.before?.(call)
@@ -170,7 +169,7 @@ function describeClient({ machine }: Aws, body: Record<string, unknown>): unknow
   return { UserPoolClient: { ...body, ClientSecret: machine.secret } }
 }
 
-/** RFC 6749, 4.4, as Cognito's token endpoint takes it. */
+/** RFC 6749, section 4.4, like Cognito's token endpoint. */
 async function token({ machine }: Aws, request: IncomingMessage, form: URLSearchParams): Promise<unknown> {
   const basic = Buffer.from(`${machine.clientId}:${machine.secret}`).toString('base64')
   if (request.headers.authorization !== `Basic ${basic}`) throw new Fault(400, 'invalid_client', '')
@@ -201,7 +200,7 @@ function lambda(aws: Aws, request: IncomingMessage, body: Record<string, unknown
   if (kind === 'versions' && request.method === 'GET') {
     const all = ['$LATEST', ...found.versions.map(String)]
     const from = Number(url.searchParams.get('Marker') ?? 0)
-    // Pages are at most fifty long, whatever is asked for.
+    // Pages have at most fifty items, whatever the request says.
     const until = from + Math.min(Number(url.searchParams.get('MaxItems') ?? 50), 50)
     return {
       Versions: all.slice(from, until).map((Version) => ({ FunctionName: name, Version })),
@@ -221,7 +220,7 @@ function lambda(aws: Aws, request: IncomingMessage, body: Record<string, unknown
     const to = FunctionVersion ?? alias.version
     if (!found.versions.includes(Number(to)))
       throw new Fault(404, 'ResourceNotFoundException', `Function not found: ${name}:${to}`)
-    // What is not named stays as it is.
+    // Missing fields stay unchanged.
     change(alias, to, RoutingConfig?.AdditionalVersionWeights ?? alias.weights)
   }
   return {
@@ -269,7 +268,7 @@ function codeDeploy(aws: Aws, call: string, body: Record<string, unknown>): unkn
     if (!deployment) throw new Fault(400, 'DeploymentDoesNotExistException', '')
     if (deployment.status !== 'InProgress')
       throw new Fault(400, 'DeploymentAlreadyCompletedException', 'The deployment has already completed.')
-    // Without the word to roll back, what has been shifted stays.
+    // Without a rollback the shifted traffic stays.
     if (body.autoRollbackEnabled === true) deployment.status = 'Stopping'
     else deployment.status = 'Stopped'
     return { status: 'Pending' }

@@ -1,11 +1,11 @@
-// Writes without HTTP, for tests that put a part of their own in the place of a connection.
+// Calls services without HTTP, for tests that replace a connection.
 
 import type { Claims } from '../../src/model/claims.ts'
 import type { ServiceContext, WriteContext } from '../../src/services/context.ts'
 import type { Caller } from '../../src/services/identity/access.ts'
 import { createCallerLookup } from '../../src/services/identity/callers.ts'
 
-/** The claims of a token that says nothing. */
+/** The claims of a token without any content. */
 export const noClaims: Claims = {
   username: undefined,
   client: undefined,
@@ -15,7 +15,7 @@ export const noClaims: Claims = {
   expiresAtMs: undefined,
 }
 
-/** A machine client that may do everything. */
+/** A machine client with all permissions. */
 export const machine: Caller = {
   role: 'admin',
   userId: undefined,

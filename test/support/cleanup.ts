@@ -1,12 +1,12 @@
 import { afterAll, onTestFinished, TestRunner } from 'vitest'
 
 const works: (() => Promise<unknown>)[] = []
-// Asked for once, here: within tests and hooks vitest passes `afterAll` over in silence.
+// Registered at import, because vitest silently ignores `afterAll` within tests and hooks.
 afterAll(async () => {
   for (const work of works.splice(0).reverse()) await work()
 })
 
-/** Runs when the test ends that asked for it, or, outside of tests, when the file does; the last one first. */
+/** Runs `work` at the end of the current test, or of the file outside tests. The last registered runs first. */
 export function atEnd(work: () => Promise<unknown>): void {
   if (TestRunner.getCurrentTest()) onTestFinished(async () => void (await work()))
   else works.push(work)

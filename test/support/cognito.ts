@@ -1,5 +1,5 @@
-// A user pool: cognito-local in a process of its own, whose triggers are functions of ours, behind a server
-// that speaks what cognito-local lacks: AdminUserGlobalSignOut, and Lambda's Invoke for the triggers.
+// A user pool: cognito-local in its own process, with the service's functions as triggers. A server in front of it adds
+// AdminUserGlobalSignOut and Lambda's Invoke, which cognito-local lacks.
 import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -25,24 +25,24 @@ export type Tokens = { access: string; id: string; refresh: string }
 export type Cognito = {
   port: number
   poolId: string
-  /** What a service is told of the pool. */
+  /** The service's settings for the pool. */
   env: Record<string, string>
-  /** The pool's API, as its administrator calls it. */
+  /** Calls the pool's API as administrator. */
   admin: CognitoIdentityProviderClient
-  /** As an app does it. @throws as the SDK does */
+  /** Signs in like an app. @throws like the SDK */
   signIn(username: string, password: string): Promise<Tokens>
   refresh(refreshToken: string): Promise<Omit<Tokens, 'refresh'>>
-  /** The calls that came in through the API, oldest first: `AdminDisableUser ada`. */
+  /** The API calls, oldest first, such as `AdminDisableUser ada`. */
   calls: string[]
-  /** Is told of such a call before the pool is; an error is answered as a refusal. */
+  /** Runs before the pool gets a call; an error rejects the call. */
   onCall: (call: string) => unknown
-  /** Is told of such a call when the pool has done it, before the caller hears of it. */
+  /** Runs after the pool has performed a call, before the caller gets the answer. */
   onDone: (call: string) => unknown
-  /** What is invoked by Lambda's API, by name: the pool's two triggers, and any other. */
+  /** The functions behind Lambda's Invoke, by name: the pool's triggers, and any other. */
   functions: Partial<Record<'UserMigration' | 'PreTokenGeneration' | 'user-pool', Invoke>>
 }
 
-/** Stopped when the test or the file ends. */
+/** Stops when the test or the file ends. */
 export async function startCognito(): Promise<Cognito> {
   const folder = await mkdtemp(join(tmpdir(), 'user-directory-cognito-'))
   atEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
@@ -69,7 +69,7 @@ export async function startCognito(): Promise<Cognito> {
       const refusal = { __type: 'InvalidParameterException', message: (error as Error).message }
       return void response.writeHead(400).end(JSON.stringify(refusal))
     }
-    // It answers `{}`, and UserNotFoundException as AdminGetUser does.
+    // AWS answers `{}`, or UserNotFoundException like AdminGetUser.
     const isSignOut = operation === 'AdminUserGlobalSignOut'
     const forwarded = await fetch(emulator, {
       method: 'POST',

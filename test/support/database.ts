@@ -1,13 +1,13 @@
-// A database of its own for each test file.
+// A separate database for each test file.
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
 import { atEnd } from './cleanup.ts'
 
-// One copy of the template at a time: PostgreSQL refuses to copy what another session uses.
+// Copies are made one at a time, because PostgreSQL cannot copy a database that another session uses.
 const copyKey = 7_301_450
 
-/** A migrated database with nothing in it, dropped when the test or the file ends. */
+/** Creates a migrated, empty database, which is dropped when the test or the file ends. */
 export async function freshDatabase(): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`
   await administrate('SELECT pg_advisory_lock($1)', `CREATE DATABASE ${name} TEMPLATE template_directory`)

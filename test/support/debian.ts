@@ -1,4 +1,4 @@
-// Programs for tests from the distribution's packages: neither installed nor in need of root.
+// Fetches programs for tests from the distribution's packages, without installing them and without root.
 import { execFile } from 'node:child_process'
 import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { delimiter, join, resolve } from 'node:path'
@@ -12,7 +12,7 @@ const exists = (path: string) =>
     () => false,
   )
 
-/** @returns the program's path, undefined when no folder of the PATH has it */
+/** @returns the program's path, or undefined if it is not on the PATH */
 export async function findOnPath(name: string): Promise<string | undefined> {
   for (const folder of (process.env.PATH ?? '').split(delimiter))
     if (await exists(join(folder, name))) return join(folder, name)
@@ -20,11 +20,10 @@ export async function findOnPath(name: string): Promise<string | undefined> {
 }
 
 /**
- * Downloads and unpacks packages, once a checkout.
+ * Downloads and unpacks packages, once for each checkout.
  * @param program its path in the packages
- * @param packages the program's, and those of libraries that a machine may lack, by Debian's and Ubuntu's names; not
- *   all need to exist in every release
- * @throws Error when the distribution does not have it, or it does not run
+ * @param packages the program's packages and its libraries, by Debian's and Ubuntu's names; a release may lack some
+ * @throws Error if the distribution does not have the program, or it does not run
  */
 export async function fetchProgram({
   name,
@@ -42,16 +41,17 @@ export async function fetchProgram({
     try {
       await download(packages, work, [])
       if (!(await exists(join(work, program)))) {
-        // The machine has no package lists, or old ones: a private copy is brought up to date.
+        // The machine's package lists are missing or old, so a private copy is updated.
         const state = ['-o', `Dir::State::lists=${work}/lists`, '-o', `Dir::Cache=${work}/cache`]
         await mkdir(join(work, 'lists/partial'), { recursive: true })
         await mkdir(join(work, 'cache/archives/partial'), { recursive: true })
         await run('apt-get', [...state, 'update'], { timeout: 120_000 })
         await download(packages, work, state)
       }
-      if (!(await exists(join(work, program)))) throw new Error(`the distribution has no ${program}`)
+      if (!(await exists(join(work, program))))
+        throw new Error(`the distribution's packages do not contain ${program}`)
       for (const folder of ['lists', 'cache']) await rm(join(work, folder), { recursive: true, force: true })
-      // Put into place whole: of two runs at once the second finds it there.
+      // Renamed at the end, so that concurrent runs never see an incomplete folder.
       await rename(work, fetched).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
       })
@@ -68,7 +68,7 @@ export async function fetchProgram({
 }
 
 async function download(packages: string[], work: string, state: string[]): Promise<void> {
-  // One by one: a name that this release does not know must not stop the others.
+  // One by one, because an unknown name must not stop the others.
   await Promise.all(
     packages.map((name) =>
       run('apt-get', [...state, 'download', name], { cwd: work, timeout: 120_000 }).catch(() => {}),

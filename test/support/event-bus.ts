@@ -1,4 +1,4 @@
-// An event bus, as far as PutEvents goes.
+// A server with EventBridge's PutEvents.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -14,24 +14,24 @@ export type BusEvent = {
 }
 
 export type Bus = {
-  /** What a service is told of the bus. */
+  /** The service's settings for the bus. */
   env: Record<string, string>
-  /** What was taken, oldest first. */
+  /** The accepted events, oldest first. */
   events: BusEvent[]
-  /** How many entries each call had. */
+  /** The number of entries in each call. */
   batches: number[]
-  /** Entries that are refused. */
+  /** Decides which entries are rejected. */
   refuses: (event: BusEvent) => boolean
-  /** Nothing is answered but 500. */
+  /** Every answer is 500. */
   isDown: boolean
-  /** Nothing is answered at all. */
+  /** No call is answered. */
   isHanging: boolean
-  /** Are told of entries before they are taken, which an error prevents, and before the caller hears of it. */
+  /** Run before entries are accepted, which an error prevents, and before the caller gets the answer. */
   onCall: (events: BusEvent[]) => unknown
   onDone: (events: BusEvent[]) => unknown
 }
 
-/** Stopped when the test or the file ends. */
+/** Stops when the test or the file ends. */
 export async function startBus(): Promise<Bus> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []

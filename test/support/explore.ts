@@ -1,17 +1,17 @@
-// Runs concurrent code in every order of its steps, one order after another, each from the beginning.
+// Runs concurrent code in every possible order of its steps, each order from the start.
 
-/** Resolves when it is the caller's turn; only a step that is enabled gets one. */
+/** Resolves when it is the caller's turn. Only enabled steps get a turn. */
 export type Step = (isEnabled?: () => boolean) => Promise<void>
 
 export type Play = {
-  /** Called after every step and at the end. @returns what is wrong */
+  /** Called after every step and at the end. @returns a complaint, if any */
   complaint(): string | undefined
 }
 
 /**
- * @param begin starts the actors, which call `step` before everything that others can come between. An order ends
- *   when no step is enabled any more.
- * @returns how many orders there were, and the first complaint
+ * @param begin starts the actors, which call `step` before every action that others can interleave with. An order ends
+ *   when no step is enabled.
+ * @returns the number of orders, and the first complaint
  */
 export async function exploreOrders(
   begin: (step: Step) => Play,
@@ -22,7 +22,7 @@ export async function exploreOrders(
     const { taken, complaint } = await playOnce(begin, choices)
     orders++
     if (complaint !== undefined) return { orders, complaint }
-    // The next order differs at the last place where another choice is left.
+    // The next order differs at the last step with a remaining choice.
     let at = taken.length - 1
     while (at >= 0 && (taken[at]?.chosen ?? 0) + 1 >= (taken[at]?.among ?? 0)) at--
     if (at < 0) return { orders, complaint: undefined }
@@ -37,7 +37,7 @@ async function playOnce(begin: (step: Step) => Play, choices: number[]) {
   )
   const taken: { chosen: number; among: number }[] = []
   for (;;) {
-    // Everything runs on until it waits for its turn.
+    // All actors run until they wait for a turn.
     await new Promise((next) => setImmediate(next))
     const complaint = play.complaint()
     if (complaint !== undefined) return { taken, complaint }

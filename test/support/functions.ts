@@ -1,5 +1,5 @@
-// The functions' package as AWS unpacks it: the very ZIP, in a folder that has nothing else. It is made once for the
-// whole run, by the first that asks.
+// The functions' package, unpacked from its ZIP into an empty folder like on AWS. The first caller builds it for the whole
+// run.
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -9,7 +9,7 @@ import { buildFunctions } from '../../tools/build-functions.ts'
 import { zipFolder } from '../../tools/zip.ts'
 import { until } from './wait.ts'
 
-/** @returns the ZIP, and the folder that it is unpacked in */
+/** @returns the ZIP, and the folder with its content */
 export async function packagedFunctions(): Promise<{ zip: string; folder: string }> {
   const shared = inject('functionsFolder')
   const zip = join(shared, 'functions.zip')

@@ -1,5 +1,4 @@
-// What the whole run shares: one PostgreSQL with a migrated template database, one Redis, one S3, and a folder for
-// the functions' package.
+// Shared by the whole run: PostgreSQL with a migrated template database, Redis, S3, and a folder for the functions' package.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,11 +12,11 @@ import { startS3 } from './s3.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A database from which `freshDatabase` makes others. */
+    /** The server on which `freshDatabase` creates databases. */
     postgresUrl: string
     redisUrl: string
     s3Env: Record<string, string>
-    /** See `packagedFunctions`. */
+    /** The folder for `packagedFunctions`. */
     functionsFolder: string
   }
 }
@@ -27,7 +26,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const teardown = async () => {
     for (const step of undo.reverse()) await step()
   }
-  // Once here, so that the test files do not all build it.
+  // Built here, so that test files do not build it concurrently.
   serverBundle()
   try {
     const directory = await mkdtemp(join(tmpdir(), 'user-directory-postgres-'))

@@ -1,4 +1,4 @@
-// A token issuer for tests: its own key pair, a JWKS over HTTP, tokens of Cognito's shape, good and bad.
+// A token issuer for tests, with its own key pair and a JWKS over HTTP. It issues valid and invalid tokens like Cognito's.
 import { KeyObject, randomUUID, sign } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,15 +10,15 @@ export const clientId = 'test-client'
 export type Issuer = {
   rules: TokenRules
   publicJwk: JWK
-  /** A valid access token; `claims` and `header` replace its parts, undefined removes one. */
+  /** Issues an access token. `claims` and `header` replace parts; undefined removes one. */
   token(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>
-  /** Signs a token whose header a library would refuse to make: `header` is added to `alg` and `kid`. */
+  /** Signs a token with a header that libraries reject: `header` is added to `alg` and `kid`. */
   rawToken(claims: Record<string, unknown>, header: Record<string, unknown>): Promise<string>
-  /** A machine client's token. */
+  /** Issues a machine client's token. */
   machineToken(scope: string): Promise<string>
-  /** What the JWKS holds; a test may change it. */
+  /** The content of the JWKS, which a test may change. */
   keys: JWK[]
-  /** Answers for the JWKS when set. */
+  /** If set, answers requests for the JWKS. */
   answer: ((response: ServerResponse) => void) | undefined
   fetches(): number
   close(): Promise<void>

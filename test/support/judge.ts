@@ -1,51 +1,51 @@
-// Judges what a directory of users answers to many clients at once: it remembers what was acknowledged, and
-// looks at every answer. It knows nothing of how the answers came to be.
+// Checks the history of a directory's answers to concurrent clients: it records acknowledged writes and checks every
+// answer against them, without any knowledge of the implementation.
 
-/** An answer, as far as it is judged. */
+/** The checked parts of an answer. */
 export type Seen = { status: number; version?: number; name?: string | null }
 
 export type Ruling = {
   writes: number
   reads: number
-  /** Read answers that came from the cache. */
+  /** Reads served from the cache. */
   hits: number
-  /** 429 and 503. */
-  refused: number
+  /** Answers with 429 or 503. */
+  rejected: number
   /** Requests without an answer. */
   broken: number
-  /** Any other status that is no answer to what was asked. */
+  /** Answers with an unexpected status. */
   otherStatuses: number
-  /** Reads older than what had been acknowledged before they were sent. */
+  /** Reads older than a write that was acknowledged before the read was sent. */
   stale: number
-  /** The same, within the bound of a write that may not have reached the cache. */
+  /** The same, within the allowed time after a write whose server could not reach the cache. */
   late: number
-  /** Answers that mix versions, or show or hide a user wrongly. */
+  /** Answers that mix versions, or wrongly show or hide a user. */
   wrong: number
-  /** Users of whom an acknowledged write is not there at the end. */
+  /** Users who lack an acknowledged write at the end. */
   lost: number
 }
 
 export type Judge = {
   ruling: Ruling
-  /** The faults found, in words; the first of them. */
+  /** Descriptions of the first faults. */
   complaints: string[]
   ids(): string[]
-  /** A user who was just made. */
+  /** Records a new user. */
   add(id: string, version: number): void
-  /** To be called before a read is sent; what it returns takes the answer, undefined for none. */
+  /** Call it before sending a read, and pass the answer to the returned function, or undefined without one. */
   read(id: string): (answer: (Seen & { isHit: boolean }) | undefined) => void
-  /** The same for a change of the name. */
+  /** Like `read`, for a change of the name. */
   rename(id: string, name: string): (answer: Seen | undefined) => void
-  /** The same for an erasure; from the call on the user may be gone. */
+  /** Like `read`, for an erasure. From the call on, the user may be gone. */
   erase(id: string): (answer: Seen | undefined) => void
-  /** From now on a server may be unable to reach the cache. @returns what is to be called when all can again */
+  /** Records that a server may not reach the cache. @returns a function to call when all servers can again */
   trouble(): () => void
-  /** To be called with each user as it is at the end, when everything answers again. */
+  /** Checks a user's final state, when all servers answer again. */
   final(id: string, answer: Seen): void
 }
 
 type History = {
-  /** What was acknowledged, in that order; an erasure counts as the last version of all. */
+  /** Acknowledged writes in order; an erasure counts as the highest version. */
   acknowledged: { version: number; at: number }[]
   newest: number
   names: Map<number, string>
@@ -56,7 +56,7 @@ type History = {
 const gone = Number.POSITIVE_INFINITY
 const complaintsMax = 20
 
-/** @param boundMs for how long others may overlook a write whose server cannot reach the cache */
+/** @param boundMs how long others may miss a write whose server cannot reach the cache */
 export function createJudge(boundMs: number, now: () => number = () => performance.now()): Judge {
   const histories = new Map<string, History>()
   const troubles: { from: number; until: number }[] = []
@@ -64,7 +64,7 @@ export function createJudge(boundMs: number, now: () => number = () => performan
     writes: 0,
     reads: 0,
     hits: 0,
-    refused: 0,
+    rejected: 0,
     broken: 0,
     otherStatuses: 0,
     stale: 0,
@@ -79,13 +79,13 @@ export function createJudge(boundMs: number, now: () => number = () => performan
   }
   const historyOf = (id: string): History => {
     const history = histories.get(id)
-    if (!history) throw new Error(`nobody has told of ${id}`)
+    if (!history) throw new Error(`unknown user ${id}`)
     return history
   }
-  /** @returns whether the answer says anything about the user */
+  /** @returns whether the answer contains information about the user */
   const isAnswer = (answer: Seen | undefined, good: number[]): answer is Seen => {
     if (!answer) ruling.broken++
-    else if (answer.status === 429 || answer.status === 503) ruling.refused++
+    else if (answer.status === 429 || answer.status === 503) ruling.rejected++
     else if (!good.includes(answer.status)) complain('otherStatuses', String(answer.status))
     else return true
     return false
@@ -120,7 +120,7 @@ export function createJudge(boundMs: number, now: () => number = () => performan
         if (answer.isHit) ruling.hits++
         const version = answer.status === 404 ? gone : (answer.version ?? 0)
         const name = history.names.get(version)
-        if (version === gone && !history.isErasing) complain('wrong', `${id} is there and was not found`)
+        if (version === gone && !history.isErasing) complain('wrong', `${id} exists and was not found`)
         else if (name !== undefined && answer.name !== name)
           complain('wrong', `version ${version} of ${id} is called ${answer.name}, it was ${name}`)
         if (version >= newest) return
@@ -166,7 +166,7 @@ export function createJudge(boundMs: number, now: () => number = () => performan
       const { newest, changes, names, isErasing } = historyOf(id)
       if (status === 404 && isErasing) return
       if (newest === gone || status !== 200) return complain('lost', `${id} is ${status} at the end`)
-      // Each change makes one version.
+      // Each change creates one version.
       if (version < newest || version - 1 < changes)
         return complain(
           'lost',
@@ -178,7 +178,7 @@ export function createJudge(boundMs: number, now: () => number = () => performan
   }
 }
 
-/** Whether every promise was kept. */
+/** @returns whether all guarantees hold */
 export function isKept({ stale, wrong, lost, otherStatuses }: Ruling): boolean {
   return stale + wrong + lost + otherStatuses === 0
 }

@@ -1,5 +1,5 @@
-// A Lambda runtime, as small as its protocol allows: asks for the next event, calls the handler, posts the
-// result. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+// A minimal Lambda runtime: fetches an event, calls the handler and posts the result.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 // node lambda-runtime.mjs /folder/of/the/package/api.js
 import { pathToFileURL } from 'node:url'
 

@@ -1,5 +1,5 @@
-// A function as AWS runs it: the built package in a folder of its own, fed by the runtime API. Each process begins
-// with an init; when one ends, so does what it was at, and the next event gets another.
+// Runs a function like AWS: the built package as a process that gets its events from the runtime API. If the process ends,
+// its invocation fails, and the next event starts a new process.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -14,15 +14,15 @@ type Invocation = {
   failed: (error: Error) => void
 }
 
-// What Lambda takes of one call, in bytes of JSON. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+// Lambda's limit for one call, in bytes of JSON. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const eventBytesMax = 6 * 1024 * 1024
 
 export type LambdaFunction = {
-  /** The process that runs now, if one does. */
+  /** The running process, if any. */
   process(): ChildProcess | undefined
   /**
-   * @param timeoutMs what the function is told that it has; 30 s when absent
-   * @throws Error with what the function threw
+   * @param timeoutMs the remaining time that the function sees; 30 s if absent
+   * @throws Error as the function threw it
    */
   invoke(event: unknown, timeoutMs?: number): Promise<unknown>
   close(): Promise<void>
@@ -30,7 +30,7 @@ export type LambdaFunction = {
 
 /**
  * @param entry a built file that exports `handler`
- * @param onLine is told each line of standard output
+ * @param onLine receives each line of standard output
  */
 export async function startFunction(
   entry: string,
@@ -83,7 +83,7 @@ export async function startFunction(
   const init = (): void => {
     const started = spawn(process.execPath, [resolve('test/support/lambda-runtime.mjs'), entry], {
       cwd: dirname(entry),
-      // As on AWS: nothing of this process's environment.
+      // Like on AWS, without this process's environment.
       env: { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -132,10 +132,10 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   return JSON.parse(Buffer.concat(chunks).toString())
 }
 
-/** The claims of a token that the gateway's authorizer has taken. */
+/** The claims of a token that the gateway's authorizer accepted. */
 type TokenClaims = Record<string, unknown>
 
-/** As the authorizer tells them: all as text. */
+/** Claims as the authorizer passes them: all as text. */
 function asTexts(claims: TokenClaims, joinList: (members: unknown[]) => string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(claims).map(([name, value]) => [
@@ -145,7 +145,7 @@ function asTexts(claims: TokenClaims, joinList: (members: unknown[]) => string):
   )
 }
 
-/** A REST API's authorizer tells these so: `Tue May 08 18:27:47 UTC 2018`. */
+/** REST APIs pass times as `Tue May 08 18:27:47 UTC 2018`. */
 function asDates(claims: TokenClaims): Record<string, string> {
   const dates = ['iat', 'exp'].flatMap((name) => {
     const seconds = claims[name]
@@ -159,7 +159,7 @@ function asDates(claims: TokenClaims): Record<string, string> {
   return Object.fromEntries(dates)
 }
 
-/** An event of a REST API, as API Gateway makes it of a request. */
+/** Converts a request to the event of a REST API, like API Gateway. */
 export async function restEvent(request: Request, claims: TokenClaims | undefined): Promise<unknown> {
   const url = new URL(request.url)
   const headers = Object.fromEntries(request.headers)
@@ -197,7 +197,7 @@ export async function restEvent(request: Request, claims: TokenClaims | undefine
   }
 }
 
-/** An event of an HTTP API in a stage with a name. */
+/** Converts a request to the event of an HTTP API with a named stage. */
 export async function httpEvent(request: Request, claims: TokenClaims | undefined): Promise<unknown> {
   const url = new URL(request.url)
   return {
@@ -224,7 +224,7 @@ export async function httpEvent(request: Request, claims: TokenClaims | undefine
   }
 }
 
-/** HTTP APIs hand paths on decoded, whatever the name of the field. */
+/** HTTP APIs pass paths decoded, despite the field's name. */
 function decoded(path: string): string {
   try {
     return decodeURIComponent(path)
@@ -236,7 +236,7 @@ function decoded(path: string): string {
 async function bodyOf(request: Request): Promise<{ body: string | null; isBase64Encoded: boolean }> {
   if (!request.body) return { body: null, isBase64Encoded: false }
   const bytes = Buffer.from(await request.arrayBuffer())
-  // The gateway tells text from bytes by the media types that it was told are binary.
+  // The gateway passes media types that are configured as binary in base64.
   const isText = /json/.test(request.headers.get('content-type') ?? '')
   return { body: bytes.toString(isText ? 'utf8' : 'base64'), isBase64Encoded: !isText }
 }

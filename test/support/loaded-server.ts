@@ -1,11 +1,11 @@
-// A server process of its own for tests that load it: on the suite's Redis and a fresh database.
+// Starts a separate server process for load tests, with the suite's Redis and a fresh database.
 import { tmpdir } from 'node:os'
 import { afterAll, inject } from 'vitest'
 import { freshDatabase } from './database.ts'
 import { startIssuer } from './issuer.ts'
 import { startServer } from './torture.ts'
 
-/** @param settings beside those that it needs to start */
+/** @param settings additional settings */
 export async function startLoadedServer(settings: Record<string, string> = {}) {
   const issuer = await startIssuer()
   afterAll(issuer.close)

@@ -1,9 +1,8 @@
-// Which metrics the code emits: those of the kinds that it makes log lines of. The types see to it that such a
-// line holds all metrics of its kind.
+// Finds the metrics that the code emits. The types ensure that a log line contains all metrics of its kind.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The kinds of `metrics` that are emitted somewhere in `src`. */
+/** @returns the kinds of `metrics` that `src` emits */
 export async function emittedKinds(): Promise<Set<string>> {
   const src = join(import.meta.dirname, '../../src')
   const files = (await readdir(src, { recursive: true })).filter((name) => name.endsWith('.ts'))

@@ -1,4 +1,4 @@
-// A real PgBouncer for tests: the one on the PATH, or the distribution's.
+// A real PgBouncer for tests, from the PATH or the distribution's packages.
 import { spawn } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,9 +22,9 @@ const packages = [
 ]
 
 /**
- * Starts one with its defaults but for the mode, until the test or the file ends.
- * @param databaseUrl whom it logs in as
- * @returns the URL of the same database through it
+ * Starts PgBouncer with its defaults except for the mode, until the test or the file ends.
+ * @param databaseUrl the database and its login
+ * @returns the URL of the same database through PgBouncer
  */
 export async function startPgBouncer(databaseUrl: string, mode: 'session' | 'transaction'): Promise<string> {
   const onPath = await findOnPath('pgbouncer')
@@ -49,7 +49,7 @@ auth_type = any
 pool_mode = ${mode}
 `
   await writeFile(join(directory, 'pgbouncer.ini'), settings)
-  // It refuses to run as root.
+  // PgBouncer does not run as root.
   const options = process.geteuid?.() === 0 ? ['-u', 'nobody'] : []
   await chmod(directory, 0o755)
   const child = spawn(command, [...options, join(directory, 'pgbouncer.ini')], {

@@ -1,7 +1,7 @@
-// Images that tests send: a small one, and hostile ones.
+// Small and hostile images for tests.
 import { crc32, deflateSync } from 'node:zlib'
 
-/** A PNG in one colour. */
+/** @returns a PNG of one colour */
 export async function png(background = '#468'): Promise<Uint8Array<ArrayBuffer>> {
   const { default: sharp } = await import('sharp')
   return new Uint8Array(
@@ -20,7 +20,7 @@ function pngChunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([length, body, sum])
 }
 
-/** A PNG whose header claims a size and whose pixels are few. */
+/** @returns a PNG with few pixels whose header claims another size */
 export function pngThatClaims(width: number, height: number): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
@@ -34,7 +34,7 @@ export function pngThatClaims(width: number, height: number): Buffer {
   ])
 }
 
-/** A well-formed PNG that is one pixel wide, of black. */
+/** @returns a valid black PNG, one pixel wide */
 export function pngOfOneColumn(height: number): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(1, 0)
@@ -48,7 +48,7 @@ export function pngOfOneColumn(height: number): Buffer {
   ])
 }
 
-/** A well-formed progressive JPEG in grey whose coefficients are sent in `scans` scans, at most 883. */
+/** @returns a valid grey progressive JPEG with its coefficients in `scans` scans, at most 883 */
 export function jpegOfManyScans(scans: number, width = 8, height = 8): Buffer {
   const segment = (marker: number, body: number[]) => Buffer.of(0xff, marker, 0, body.length + 2, ...body)
   const huffman = (kind: number, symbol: number) =>

@@ -2,8 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
 /**
- * A port that nobody listens on. Below those that systems give to outgoing connections, so that none of
- * the many that tests open takes it before it is used.
+ * @returns a free port below the range for outgoing connections, so that none of the tests' connections takes it
  */
 export async function freePort(): Promise<number> {
   for (;;) {

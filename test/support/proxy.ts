@@ -1,16 +1,16 @@
-// A network that fails: stands between the service and a real server, and hangs or refuses when told to.
+// A TCP proxy between the service and a real server that simulates network faults.
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 export type Proxy = {
   port: number
-  /** Nothing passes any more, in either direction; connections stay open and new ones are accepted. */
+  /** Blocks all traffic. Connections stay open and new ones are accepted. */
   hang(): void
-  /** Open connections stay open and silent, as behind a firewall that has forgotten them; new ones pass. */
+  /** Blocks open connections silently, like a firewall that lost their state. New ones pass. */
   forget(): void
-  /** Open connections are reset, and new ones refused. */
+  /** Resets open connections, and refuses new ones. */
   refuse(): Promise<void>
   pass(): Promise<void>
-  /** Open connections are reset; new ones reach another server. */
+  /** Resets open connections. New ones reach another server. */
   leadTo(target: { host: string; port: number }): Promise<void>
   close(): Promise<void>
 }

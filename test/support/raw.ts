@@ -1,5 +1,4 @@
-// Requests that `fetch` would not send: paths as they are written, bodies that lie about their length or
-// do not end.
+// Sends requests that `fetch` cannot send: paths that are not normalised, bodies with a wrong length or without an end.
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 
@@ -14,9 +13,9 @@ export type RawRequest = {
   method?: string
   path: string
   headers?: Record<string, string>
-  /** Written whole, unless the answer comes first. */
+  /** Sent completely, unless the answer comes first. */
   body?: Uint8Array | string
-  /** Chunks of 64 KiB that are sent until an answer comes or `bytesMax` have been taken. */
+  /** Sends chunks of 64 KiB until the answer comes or `bytesMax` have been accepted. */
   endless?: { bytesMax: number }
 }
 
@@ -47,7 +46,7 @@ export function sendRaw(
         incoming.on('error', done)
       },
     )
-    // What is still being sent when the server closes fails; the answer has been read by then, or will be.
+    // Writing may fail when the server closes the connection, although its answer can be read.
     outgoing.on('error', (error) => answered || reject(error))
     if (endless)
       pump(
@@ -80,7 +79,7 @@ export type LateRequest = {
   finish(): Promise<RawAnswer>
 }
 
-/** Sends a request but for the last byte of its body, and resolves when the rest is on its way. */
+/** Sends a request without the last byte of its body, and resolves when the rest has been written. */
 export async function sendLate(
   base: string,
   { method, path, headers = {}, body }: Omit<RawRequest, 'endless'> & { body: Uint8Array | string },
@@ -110,7 +109,7 @@ export async function sendLate(
       )
     })
   })
-  // It is awaited by `finish` only, and may fail before.
+  // Only `finish` awaits it, and it may fail earlier.
   answer.catch(() => {})
   await new Promise<void>((written) => outgoing.write(bytes.subarray(0, -1), () => written()))
   return {
@@ -122,8 +121,8 @@ export async function sendLate(
 }
 
 /**
- * Writes a request as it is, in Latin-1, and reads until the connection is closed.
- * @param half destroys the connection once all is written
+ * Writes text in Latin-1, and reads until the connection closes.
+ * @param half closes the connection after writing
  */
 export function exchangeRaw(base: string, text: string, half = false): Promise<string> {
   const { hostname, port } = new URL(base)

@@ -1,5 +1,5 @@
-// The calls of a restore to AWS, spoken as AWS documents it, on state that changes as it does there: RDS, ElastiCache and
-// IAM (query, XML), Lambda (REST, JSON).
+// A server with the AWS APIs that a restore uses, and with state that changes like AWS's: RDS, ElastiCache and IAM (query,
+// XML), and Lambda (REST).
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { atEnd } from './cleanup.ts'
@@ -9,20 +9,20 @@ type Instance = { [name: string]: Value | undefined }
 
 export type Rds = {
   env: Record<string, string>
-  /** By identifier. */
+  /** Instances by identifier. */
   instances: Map<string, Instance>
-  /** Absent: the stage has no proxy. */
+  /** Absent for a stage without a proxy. */
   proxy: { RoleArn: string; Auth: { [name: string]: string }[]; targets: Set<string> } | undefined
-  /** By role, the policies that were put into it. */
+  /** Added policies by role. */
   policies: Map<string, string>
   rebooted: string[]
-  /** The changes that were asked for, in order. */
+  /** The requested changes in order. */
   changes: string[]
-  /** Each change costs one; when there are none left, the next fails before it is carried out. */
+  /** The number of changes before the next one fails without an effect. */
   changesLeft: number
 }
 
-// The names of lists' elements, where they are not `member`.
+// The element names of lists that do not use `member`.
 const elements: Record<string, string> = {
   DBInstances: 'DBInstance',
   TagList: 'Tag',
@@ -99,7 +99,7 @@ function change(rds: Rds, what: string): void {
 function find(rds: Rds, id: string | null): Instance {
   const found = rds.instances.get(id ?? '')
   if (!found) throw new Fault('DBInstanceNotFound')
-  // A change under way takes one look.
+  // A change is complete after one poll.
   const seen = { ...found }
   found.DBInstanceStatus = 'available'
   return seen

@@ -1,4 +1,4 @@
-// A real Redis (or Valkey) for tests: one on the PATH, or the distribution's, or a container.
+// A real Redis or Valkey for tests, from the PATH, the distribution's packages or a container.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
@@ -14,7 +14,7 @@ export type RedisServer = {
   url: string
   port: number
   process: ChildProcess
-  /** Ends it at once, as a crash would. */
+  /** Kills the process like a crash. */
   kill(): Promise<void>
 }
 
@@ -23,8 +23,8 @@ type Server = { command: string; options: string[]; env?: Record<string, string>
 let found: Promise<Server> | undefined
 
 /**
- * @param port a free one when absent
- * @param options of redis-server, after the defaults: no persistence, loopback only
+ * @param port a free one if absent
+ * @param options further options of redis-server; the defaults are no persistence and loopback only
  */
 export async function startRedis({
   port,
@@ -105,8 +105,7 @@ async function findServer(): Promise<Server> {
   )
 }
 
-// The server and the libraries that a machine may lack, by Debian's and Ubuntu's names; not all exist in
-// every release.
+// The server and its libraries by Debian's and Ubuntu's names. A release may lack some.
 const packages = [
   'redis-server',
   'redis-tools',

@@ -1,11 +1,11 @@
-// S3 over the wire for tests.
+// An S3 server for tests.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import S3rver from '@20minutes/s3rver'
 
 export type S3Server = {
-  /** Settings with which the service and the AWS SDK use it. */
+  /** Settings for the service and the AWS SDK. */
   env: Record<string, string>
   stop(): Promise<void>
 }
@@ -16,7 +16,7 @@ export async function startS3(): Promise<S3Server> {
     address: '127.0.0.1',
     port: 0,
     silent: true,
-    // It signs a bucket's listing without the slash that the SDK sends.
+    // s3rver computes the signature of a bucket's listing without the slash that the SDK sends.
     allowMismatchedSignatures: true,
     directory,
     configureBuckets: [{ name: 'avatars' }],

@@ -1,4 +1,4 @@
-// The Node server, or a command of it, as a process of its own.
+// Runs the Node server or one of its commands as a separate process.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ export type Run = {
 
 const entry = serverBundle()
 
-/** A folder for `.data` that nobody else may enter, as a checkout under /root is. */
+/** Creates a folder for `.data` that only its owner may enter, like a checkout under /root. */
 export async function privateFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'user-directory-server-'))
   expect((await stat(folder)).mode & 0o777).toBe(0o700)
@@ -54,7 +54,7 @@ export async function started(server: Run): Promise<string> {
   await until(
     'the server to start',
     () => {
-      if (server.process.exitCode !== null) throw new Error(`it stopped:\n${server.output()}`)
+      if (server.process.exitCode !== null) throw new Error(`the server stopped:\n${server.output()}`)
       return server.output().includes('"message":"started"')
     },
     30_000,

@@ -1,5 +1,5 @@
-// The service as a test sees it: a real Node server on its own database, spoken to over HTTP; or the built
-// function behind a gateway.
+// Starts the service for tests and calls it over HTTP: a real Node server with its own database, or the built function
+// behind a gateway.
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -27,14 +27,14 @@ export type LogLine = { level: string; message: string; fields: Record<string, u
 export type Answer<T = unknown> = { status: number; headers: Headers; body: T; text: string }
 
 export type CallOptions = {
-  /** The administrator's when absent; null sends none. */
+  /** The administrator's if absent; null sends none. */
   token?: string | null
   headers?: Record<string, string>
   /** Sent as JSON. */
   json?: unknown
-  /** Sent as it is. */
+  /** Sent unchanged. */
   body?: string | Uint8Array<ArrayBuffer> | FormData
-  /** What is refused because there is too much is not asked for again. */
+  /** Does not retry a request rejected by overload. */
   isLast?: boolean
 }
 
@@ -44,12 +44,12 @@ export type Service = {
   connections: Connections
   issuer: Issuer
   tokens: { admin: string; reader: string }
-  /** Where avatars are kept, unless in a bucket. */
+  /** The folder of avatars, without a bucket. */
   avatarDirectory: string
-  /** What has been logged so far. */
+  /** The log so far. */
   log: LogLine[]
   call<T = User>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>
-  /** Creates a user that no other test has. */
+  /** Creates a user with a unique username. */
   makeUser(fields?: Record<string, unknown>): Promise<User>
   close(): Promise<void>
 }
@@ -57,20 +57,19 @@ export type Service = {
 type Entry = 'node' | 'rest' | 'http'
 let entry: Entry = 'node'
 
-/** Lets the services that are started from now on be the API's function behind a gateway. */
+/** Chooses the entry for services started from now on. */
 export function useEntry(chosen: Entry): void {
   entry = chosen
 }
 
-/** A username that no other test uses. */
+/** @returns a username that no other test uses */
 export function uniqueName(prefix = 'user'): string {
   return `${prefix}.${randomBytes(6).toString('hex')}`
 }
 
 /**
  * Starts a service and closes it when the test or the file ends.
- * @param env settings that differ from the embedded defaults; `beside` shares another service's database
- *   and issuer
+ * @param env settings besides the embedded defaults; `beside` shares another service's database and issuer
  */
 export async function startService(
   options: { env?: Record<string, string>; beside?: Service; databaseUrl?: string } = {},
@@ -141,8 +140,8 @@ export async function startService(
       text,
     }
   }
-  // A slow machine, on which the server shares its process with all its clients, soon has more than it can do. What
-  // it then refuses has had no effect. That it does so is tested where it has a process of its own.
+  // Retries after an overload, because here the server shares its process with its clients on a possibly slow machine. A
+  // rejected request has no effect; overload.test.ts tests that with a separate process.
   const call = async <T = User>(
     method: string,
     path: string,
@@ -158,7 +157,7 @@ export async function startService(
     const answer = await call('POST', '/user', {
       json: { username: uniqueName(), password: 'a-good-password', ...fields },
     })
-    if (answer.status !== 201) throw new Error(`a user could not be made: ${answer.status} ${answer.text}`)
+    if (answer.status !== 201) throw new Error(`creating a user failed: ${answer.status} ${answer.text}`)
     return answer.body
   }
   const avatarDirectory = join(directory, 'avatars')
@@ -177,7 +176,7 @@ export async function startService(
 }
 
 type Server = {
-  /** Empty where nothing listens. */
+  /** Empty for a function, which listens nowhere. */
   url: string
   send(path: string, init: RequestInit): Promise<Response>
   close(): Promise<void>
@@ -197,7 +196,7 @@ async function startNode(
   return { url, send: (path, init) => fetch(url + path, init), close: server.close }
 }
 
-/** The package, behind a gateway whose authorizer checks tokens as API Gateway does. */
+/** The package behind a gateway whose authorizer verifies tokens like API Gateway. */
 async function startLambda(
   kind: 'rest' | 'http',
   env: Record<string, string>,
@@ -229,7 +228,7 @@ async function startLambda(
       const answer = (await invoke(
         await (kind === 'rest' ? restEvent(request, claims) : httpEvent(request, claims)),
       )) as GatewayReply
-      // The client is at the stage's address, and reads paths of the host relative to it.
+      // Clients of this helper use paths relative to the stage, so its prefix is removed.
       const headers = Object.entries(answer.headers).map(([name, value]): [string, string] => [
         name,
         value.replace(/^(<?)\/live\//, '$1/'),
@@ -240,7 +239,7 @@ async function startLambda(
   }
 }
 
-/** Settings that put real servers in the place of the embedded parts. */
+/** Settings that replace the embedded parts by real servers. */
 export function realServices(): Record<string, string> {
   // The AWS SDK reads its own variables from the process.
   Object.assign(process.env, inject('s3Env'))

@@ -1,11 +1,11 @@
-// Writers and readers on real server processes, PostgreSQL and Redis, while these are killed, paused, cut off
-// and restarted; a judge looks at every answer. `npm run torture` runs it long, the suite short.
+// Readers and writers on real servers, PostgreSQL and Redis, while these are killed, paused, cut off and restarted. A judge
+// checks every answer. `npm run torture` runs it long, the suite short.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { migrate } from '../../src/connection/postgres/migrations.ts'
@@ -19,59 +19,59 @@ import { startProxy } from './proxy.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { until } from './wait.ts'
 
-// What docs/reliability.md states: a write whose own server cannot reach Redis, while others can, is caught
-// up with within this time.
+// As docs/reliability.md states: if a server cannot reach Redis while others can, the others see its writes within this
+// time.
 export const boundMs = 2_500
 
 const writers = 12
 const readers = 24
-// Of so many writes one erases its user, and another user is made.
+// One in this many writes erases a user and creates another.
 const eraseEvery = 50
-// Of those who were erased so many are read on.
+// The number of erased users that are still read.
 const erasedMax = 10
 
-/** What faults have in their hands. */
+/** The means by which faults affect the system. */
 export type Stage = {
   judge: Judge
   redisUrl: string
   databaseUrl: string
   killRedis(): Promise<void>
-  /** @param options.empty without what it had on disk */
+  /** @param options.isEmpty without the data on disk */
   startRedis(options: { isEmpty: boolean }): Promise<void>
   signalRedis(signal: NodeJS.Signals): void
-  /** Ends one of the servers with SIGKILL and starts it again. */
+  /** Kills one of the servers with SIGKILL and restarts it. */
   killServer(): Promise<void>
-  /** One of the servers cannot reach Redis any more, until what is returned is called. */
+  /** Cuts one of the servers off from Redis until the returned function is called. */
   cutOff(): Promise<() => Promise<void>>
-  /** The same server is led to another Redis, until what is returned is called. */
+  /** Connects the same server to another Redis until the returned function is called. */
   mislead(): Promise<() => Promise<void>>
-  /** Stops one of the servers where it stands, until what is returned is called. */
+  /** Stops one of the servers by a signal until the returned function is called. */
   freezeServer(): () => void
-  /** How long a fault lasts that can last for any time. */
+  /** How long a lasting fault lasts. */
   faultMs: number
 }
 
-/** @property isTrouble some server may be unable to reach Redis meanwhile, while another can */
+/** @property isTrouble during the fault, some server may not reach Redis while another can */
 export type Fault = { what: string; isTrouble: boolean; inflict(stage: Stage): Promise<void> }
 
-// How long a fault lasts, while clients go on: part of the fault, nothing is waited for by it.
+// Part of the fault itself: clients continue meanwhile, and no test waits for it.
 const faultMs = 1_000
 
-/** Redis goes on answering reads; `inflict` makes it refuse writes, `lift` ends that. */
-function refusal(
+/** A fault in which Redis answers reads and rejects writes, from `inflict` to `lift`. */
+function writeRejection(
   what: string,
   inflict: (redis: Redis) => Promise<unknown>,
   lift: (redis: Redis) => Promise<unknown>,
 ): Fault {
   return {
-    what: `Redis answers reads and refuses writes: ${what}`,
+    what: `Redis answers reads and rejects writes: ${what}`,
     isTrouble: true,
     inflict: async ({ redisUrl, faultMs }) => {
       const redis = new Redis(redisUrl)
       redis.on('error', () => {})
       try {
         await inflict(redis)
-        await pause(faultMs)
+        await delay(faultMs)
         await lift(redis)
       } finally {
         redis.disconnect()
@@ -82,11 +82,11 @@ function refusal(
 
 export const faults: Fault[] = [
   {
-    what: 'Redis is killed, and comes back empty',
+    what: 'Redis is killed and restarts empty',
     isTrouble: true,
     inflict: async ({ killRedis, startRedis }) => {
       await killRedis()
-      await pause(faultMs)
+      await delay(faultMs)
       await startRedis({ isEmpty: true })
     },
   },
@@ -95,85 +95,85 @@ export const faults: Fault[] = [
     isTrouble: true,
     inflict: async ({ signalRedis }) => {
       signalRedis('SIGSTOP')
-      await pause(2 * faultMs)
+      await delay(2 * faultMs)
       signalRedis('SIGCONT')
     },
   },
   {
-    what: 'Redis is restarted with what it had on disk a while ago',
+    what: 'Redis restarts with an old snapshot',
     isTrouble: true,
     inflict: async ({ redisUrl, killRedis, startRedis }) => {
       const client = new Redis(redisUrl)
       await client.save()
       client.disconnect()
-      await pause(faultMs)
+      await delay(faultMs)
       await killRedis()
       await startRedis({ isEmpty: false })
     },
   },
   {
-    what: 'a server alone cannot reach Redis',
+    what: 'one server cannot reach Redis',
     isTrouble: true,
     inflict: async ({ cutOff, faultMs }) => {
       const restore = await cutOff()
-      await pause(faultMs)
+      await delay(faultMs)
       await restore()
     },
   },
   {
-    what: 'a server is killed, and started again',
+    what: 'a server is killed and restarts',
     isTrouble: false,
     inflict: ({ killServer }) => killServer(),
   },
   {
-    what: 'PostgreSQL crashes, and recovers',
+    what: 'PostgreSQL crashes and recovers',
     isTrouble: false,
     inflict: async ({ databaseUrl }) => {
       const client = new pg.Client({ connectionString: databaseUrl })
       client.on('error', () => {})
       await client.connect()
       const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-      // One dead process makes PostgreSQL throw all others out and recover from its log.
+      // After a crashed backend, PostgreSQL disconnects all others and recovers from its log.
       process.kill(rows[0]?.pid ?? -1, 'SIGKILL')
       await client.end().catch(() => {})
     },
   },
-  refusal(
+  writeRejection(
     'too few replicas (NOREPLICAS)',
     (redis) => redis.config('SET', 'min-replicas-to-write', 1),
     (redis) => redis.config('SET', 'min-replicas-to-write', 0),
   ),
-  refusal(
+  writeRejection(
     'it was demoted (READONLY)',
     (redis) => redis.replicaof('127.0.0.1', 1),
     (redis) => redis.replicaof('NO', 'ONE'),
   ),
-  refusal(
+  writeRejection(
     'its user may not write (NOPERM)',
     (redis) => redis.acl('SETUSER', 'default', '-@write'),
     (redis) => redis.acl('SETUSER', 'default', '+@all'),
   ),
-  refusal(
+  writeRejection(
     'its memory is full (OOM)',
     (redis) => redis.config('SET', 'maxmemory', 1),
     (redis) => redis.config('SET', 'maxmemory', 0),
   ),
   {
-    what: 'a server alone is led to another Redis, and back',
+    what: 'one server is connected to another Redis and back',
     isTrouble: true,
     inflict: async ({ mislead, faultMs }) => {
       const restore = await mislead()
-      await pause(faultMs)
+      await delay(faultMs)
       await restore()
     },
   },
   {
-    // A removal that it had under way then fails, as far as it knows.
-    what: 'a server stands still for a while',
+    // An invalidation in flight then times out from the server's point of view.
+    what: 'a server is frozen for a while',
     isTrouble: true,
     inflict: async ({ freezeServer }) => {
       const thaw = freezeServer()
-      await pause(2 * faultMs)
+      await delay(2 * faultMs)
       thaw()
     },
   },
@@ -182,15 +182,15 @@ export const faults: Fault[] = [
 export type Torture = {
   stage: Stage
   judge: Judge
-  /** Inflicts it while the clients go on. */
+  /** Injects the fault while the clients continue. */
   inflict(fault: Fault): Promise<void>
-  /** Lets the clients end, waits until everything answers again, and has the judge look at what is left. */
+  /** Stops the clients, waits until all servers answer, and checks the final state. */
   finish(): Promise<void>
 }
 
 /**
- * Starts the servers, makes the users, and lets the clients begin.
- * @param atEnd is given each step that undoes something; the last must be done first
+ * Starts the servers, creates the users, and starts the clients.
+ * @param atEnd receives the steps to clean up, to run in reverse order
  */
 export async function startTorture(
   options: { processes: number; users: number; faultMs?: number },
@@ -223,7 +223,7 @@ export async function startTorture(
     JWT_AUDIENCE: issuer.rules.audience.join(),
     LOG_LEVEL: 'error',
   }
-  // The first reaches Redis by a way of its own, which can be cut.
+  // The first server reaches Redis through a proxy, which can be cut off.
   const envOf = (at: number) => (at === 0 ? { ...env, REDIS_URL: `redis://127.0.0.1:${proxy.port}` } : env)
   const servers = await Promise.all(
     Array.from({ length: options.processes }, (_, at) => startServer(directory, envOf(at))),
@@ -245,7 +245,7 @@ export async function startTorture(
 
   const judge = createJudge(boundMs)
   let made = 0
-  /** @returns undefined when it was refused */
+  /** @returns undefined if the request was rejected */
   const make = async (): Promise<string | undefined> => {
     const username = `torture.${made++}`
     const {
@@ -257,8 +257,10 @@ export async function startTorture(
     judge.add(id, version)
     return id
   }
-  /** Who is read and written now. */
-  const ids = await Promise.all(Array.from({ length: options.users }, () => until('a user to be made', make)))
+  /** The users that are currently read and written. */
+  const ids = await Promise.all(
+    Array.from({ length: options.users }, () => until('a user to be created', make)),
+  )
   const anyOf = (some: string[]) => some[Math.floor(Math.random() * some.length)] ?? ''
   const erased: string[] = []
 
@@ -279,7 +281,7 @@ export async function startTorture(
       const name = `${writer}/${turn}`
       const renamed = judge.rename(id, name)
       const answer = await trySend('PATCH', `/user/${id}`, { name })
-      // Another writer has erased it meanwhile.
+      // Another writer has erased the user meanwhile.
       if (answer?.status === 404 && !ids.includes(id)) continue
       renamed(answer)
     }
@@ -362,7 +364,7 @@ type Server = {
   stop(): Promise<void>
 }
 
-/** A server process that answers. */
+/** Starts a server process and waits until it answers. */
 export async function startServer(cwd: string, env: Record<string, string>, given?: number): Promise<Server> {
   const port = given ?? (await freePort())
   const child = spawn(process.execPath, [serverBundle()], {

@@ -1,17 +1,17 @@
-// Waits for a condition, never for a time.
-import { setTimeout as pause } from 'node:timers/promises'
+// Waits for a condition instead of a fixed time.
+import { setTimeout as delay } from 'node:timers/promises'
 
-/** Polls until `condition` gives something truthy. @throws Error naming what was waited for, after `timeoutMs` */
+/** Polls until `condition` returns a truthy value. @throws Error that names the goal, after `timeoutMs` */
 export async function until<T>(
-  what: string,
+  goal: string,
   condition: () => T | Promise<T>,
   timeoutMs = 10_000,
 ): Promise<NonNullable<T>> {
-  const giveUpAt = performance.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     const value = await condition()
     if (value) return value
-    if (performance.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`)
-    await pause(10)
+    if (performance.now() > deadline) throw new Error(`timed out after ${timeoutMs} ms waiting for ${goal}`)
+    await delay(10)
   }
 }

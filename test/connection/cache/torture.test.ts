@@ -19,7 +19,7 @@ it('nothing stale, lost or wrong, and recovery by itself, while each part fails 
   const { ruling, complaints } = torture.judge
   // Many writers and readers of few users, while nothing fails: here nothing may be late either.
   await more(torture, 500, 500)
-  expect([complaints, ruling.late, ruling.refused, ruling.broken]).toEqual([[], 0, 0, 0])
+  expect([complaints, ruling.late, ruling.rejected, ruling.broken]).toEqual([[], 0, 0, 0])
   for (const fault of faults) {
     await torture.inflict(fault)
     // Both are used again: that is the recovery.
@@ -149,7 +149,7 @@ describe('the judge', () => {
     const { judge } = appoint()
     judge.read(id)({ status: 503, isHit: false })
     judge.read(id)(undefined)
-    expect([judge.ruling.refused, judge.ruling.broken, isKept(judge.ruling)]).toEqual([1, 1, true])
+    expect([judge.ruling.rejected, judge.ruling.broken, isKept(judge.ruling)]).toEqual([1, 1, true])
     judge.rename(id, 'b')({ status: 500 })
     expect([judge.ruling.otherStatuses, isKept(judge.ruling)]).toEqual([1, false])
   })
