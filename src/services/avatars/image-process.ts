@@ -1,5 +1,5 @@
-// The program of the child process that decodes images, one at a time. Each message holds an image, and each answer is a message.
-// Unlike the decoders' threads, it can be killed at any time, and it has access to nothing but the image.
+// The program of the child process that decodes images, one at a time: it receives each image in a message, and answers
+// in another. Unlike the decoders' threads, it can be killed at any time, and it has access to the image only.
 import { writeFileSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import type { Metadata, Sharp } from 'sharp'

@@ -20,8 +20,8 @@ export async function removeFormerAvatar(
 }
 
 /**
- * Removes an object unless the user's row names it. The row stays locked meanwhile, because a new upload of the same
- * image stores the same key.
+ * Removes an object unless the user's row names it. The row stays locked during the removal, because a new upload
+ * of the same image stores the same key.
  * @throws ServiceError `unavailable`, `overloaded`
  */
 export function removeUnusedAvatar(ctx: ServiceContext, userId: string, key: string): Promise<void> {

@@ -127,7 +127,7 @@ async function verifyPendingMigration(
   return isCurrent
 }
 
-/** Requests that the pool restores the groups of a user. Until then, tokens hold them all the same. */
+/** Requests that the groups of a user are restored in the pool. Until then, `admitUser` adds them to each token. */
 async function requestGroups(
   { db, outbox: { pool } }: ServiceContext,
   poolUsername: string,

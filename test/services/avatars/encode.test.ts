@@ -32,7 +32,7 @@ async function picture(width = 96, height = 64) {
 let callers = 0
 const toAvatar = (bytes: Uint8Array) => image.toAvatar(bytes, `caller ${++callers}`)
 
-/** What `toAvatar` throws; the test fails where it throws nothing, or anything but a ServiceError. */
+/** Returns the ServiceError that `toAvatar` throws; fails the test if it throws none. */
 async function refusal(bytes: Uint8Array): Promise<ServiceError> {
   const error = await toAvatar(bytes).then(
     () => new Error('the image was taken'),
