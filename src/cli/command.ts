@@ -1,5 +1,6 @@
-// What every command shares: a failure is one clear line and a non-zero exit.
+// Helpers of all commands.
 
+/** Reports a failure in one line, and exits with a non-zero code. */
 export async function runCommand(work: () => Promise<void>): Promise<void> {
   try {
     await work()
@@ -9,7 +10,7 @@ export async function runCommand(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A bar on a terminal; nothing elsewhere. */
+/** Shows a progress bar on a terminal, and nothing elsewhere. */
 export function showProgress(stored: number, count: number): void {
   if (!process.stdout.isTTY) return
   const done = Math.floor((stored / count) * 40)

@@ -8,7 +8,9 @@ import { runCommand } from './command.ts'
 await runCommand(async () => {
   const settings = readSettings(process.env, resolve('.data'))
   if (settings.databaseServiceRole && !settings.databaseUrl)
-    throw new Error('DATABASE_SERVICE_ROLE needs DATABASE_URL: the embedded PostgreSQL has no such role.')
+    throw new Error(
+      'DATABASE_SERVICE_ROLE requires DATABASE_URL: the embedded PostgreSQL has no service role.',
+    )
   const warnings = settings.databaseUrl
     ? await migrate(settings.databaseUrl, settings.databaseServiceRole)
     : []

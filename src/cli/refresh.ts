@@ -1,4 +1,4 @@
-// npm run refresh: compares what is cached and stored with the database, and mends what has drifted.
+// npm run refresh: compares the cache and the avatars with the database, and repairs what has drifted.
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openConnections } from '../connection/open.ts'
@@ -30,7 +30,7 @@ await runCommand(async () => {
       removeMost: values['remove-most'],
       onProgress: ({ scanned }, total) => showProgress(scanned, Math.max(scanned, total)),
     })
-    if (!isFinished) throw new Error('Not finished; the next run goes on where this one stopped.')
+    if (!isFinished) throw new Error('Not finished. The next run continues where this one stopped.')
   } finally {
     await connections.close()
     await prepared.close()

@@ -13,8 +13,11 @@ await runCommand(async () => {
   const [given = '1000', ...rest] = process.argv.slice(2)
   const count = Number(given)
   if (rest.length > 0 || !/^\d{1,8}$/.test(given) || count < 1 || count > countMax)
-    throw new Error(`How many users? A whole number from 1 to ${countMax}, such as: npm run seed -- 10000`)
-  if (process.env.NODE_ENV === 'production') throw new Error('Sample users are not for production.')
+    throw new Error(
+      `The number of users must be a whole number from 1 to ${countMax}, such as: npm run seed -- 10000`,
+    )
+  if (process.env.NODE_ENV === 'production')
+    throw new Error('Sample users must not be created with NODE_ENV=production.')
   const settings = readSettings(process.env, resolve('.data'))
   const prepared = await prepareDatabase(settings)
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, openLogger('warn'))

@@ -1,4 +1,4 @@
-// Opens everything that the settings name, once a process; the entries hand it on.
+// Opens all connections that the settings name. The entries call it once a process and hand the result on.
 import { join } from 'node:path'
 import type { Logger } from '../platform/logger.ts'
 import type { Settings } from '../platform/settings.ts'
@@ -22,15 +22,15 @@ export type Connections = {
   attempts: AttemptThrottle
   avatars: AvatarStore
   avatarBaseUrl: string
-  /** Who must be told of changes. */
+  /** The targets that changes are delivered to. */
   outbox: { pool: UserPool | undefined; bus: EventBus | undefined }
   logger: Logger
   close(): Promise<void>
 }
 
 /**
- * @param settings with `databaseUrl` filled in: the entry has started the embedded PostgreSQL if it is needed
- * @param options.isFunction the process is frozen between two calls: nothing may run in the background
+ * @param settings with a `databaseUrl`, since the entry starts the embedded PostgreSQL if needed
+ * @param options.isFunction a Lambda function, which is frozen between two calls and must not work in the background
  */
 export function openConnections(
   settings: Settings & { databaseUrl: string },
@@ -47,7 +47,7 @@ export function openConnections(
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
-  const pool = openPool(settings)
+  const pool = openConfiguredUserPool(settings)
   const bus = settings.eventBus === undefined ? undefined : openEventBus(settings.eventBus)
   return {
     db,
@@ -58,7 +58,7 @@ export function openConnections(
     outbox: { pool, bus },
     logger,
     close: async () => {
-      // The cache takes its last records back first.
+      // Before the database, because closing the cache deletes its completed invalidation records.
       await Promise.allSettled([cache.close(), avatars.close(), pool?.close(), bus?.close()])
       attempts.close()
       await db.close()
@@ -66,7 +66,7 @@ export function openConnections(
   }
 }
 
-function openPool({ tokens, userPoolFunction }: Settings): UserPool | undefined {
+function openConfiguredUserPool({ tokens, userPoolFunction }: Settings): UserPool | undefined {
   if (tokens.kind !== 'cognito') return undefined
   return userPoolFunction === undefined
     ? openUserPool(tokens.userPoolId)

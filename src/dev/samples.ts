@@ -1,4 +1,4 @@
-// Sample users for laptops and benchmarks: any number, quickly, with contacts, and avatars for some.
+// Creates sample users for development and benchmarks, with contacts, and avatars for some.
 
 import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
@@ -68,10 +68,10 @@ const familyNames = [
   'Παπαδόπουλος',
 ] as const
 
-// A batch is stored within a statement's time limit also where others use the machine.
+// Small enough to be stored within a statement's time limit on a busy machine.
 const batchSize = 250
 const avatarsMax = 100
-/** Every so many is blocked. */
+/** One of this many users is blocked. */
 const blockedEvery = 20
 
 type Sample = {
@@ -83,7 +83,7 @@ type Sample = {
   contacts: { id: string; contact_type: ContactType; value: string }[]
 }
 
-/** Keeps the usernames of one run apart from another's. */
+/** Makes the usernames of a run unique. */
 export function sampleSuffix(): string {
   return `-${randomBytes(3).toString('hex')}`
 }
@@ -132,7 +132,7 @@ function makeSample(at: number, suffix: string): Sample {
   }
 }
 
-/** A square in two colours that differ from sample to sample. */
+/** Draws a square in two colours that depend on the index. */
 async function drawAvatar(at: number): Promise<Uint8Array> {
   const { default: sharp } = await import('sharp')
   const side = 96

@@ -3,7 +3,7 @@ import { logLevels, type Settings } from './settings.ts'
 
 type Fields = Record<string, unknown>
 
-/** Takes fields, never whole bodies or headers, so that no secret can reach a line. */
+/** Accepts fields, never whole bodies or headers, so that no secret can reach the log. */
 export type Logger = {
   debug(message: string, fields?: Fields): void
   info(message: string, fields?: Fields): void
@@ -12,23 +12,23 @@ export type Logger = {
 }
 
 /**
- * The field names are those of Powertools for AWS Lambda, so that one query reads both entries' logs.
- * @param options.sync each line is written at once: a function is frozen as soon as it has answered
+ * The field names are those of Powertools for AWS Lambda, so that one query reads the logs of both entries.
+ * @param options.sync writes each line immediately, because a function is frozen after its response
  * @returns `flush` resolves when all lines so far are written
  */
 export function openLogger(
   level: Settings['logLevel'],
   { sync = false }: { sync?: boolean } = {},
 ): Logger & { flush(): Promise<void> } {
-  // Else in the background, many lines at a time: a write for each would cost more than a cached read.
+  // A server batches lines in the background: one write for each would cost more than a cached read.
   const { put, flush } = sync ? { put: writeNow, flush: async () => {} } : openBackgroundWriter()
-  const lineWriter = (own: Settings['logLevel']): Logger['info'] => {
-    if (logLevels.indexOf(own) < logLevels.indexOf(level)) return () => {}
-    const label = own.toUpperCase()
+  const lineWriter = (lineLevel: Settings['logLevel']): Logger['info'] => {
+    if (logLevels.indexOf(lineLevel) < logLevels.indexOf(level)) return () => {}
+    const label = lineLevel.toUpperCase()
     return (message, fields = {}) => {
       const described =
         fields.error === undefined ? fields : { ...fields, error: describeError(fields.error) }
-      // The same begins each line: there is one for each request.
+      // Concatenated, because the beginning of all lines is the same and there is a line for each request.
       const head = `{"level":"${label}","timestamp":"${timestamp()}","service":"user-directory"`
       const rest = JSON.stringify(described)
       put(`${head},"message":${JSON.stringify(message)}${rest === '{}' ? '' : ','}${rest.slice(1)}\n`)
@@ -43,28 +43,28 @@ export function openLogger(
   }
 }
 
-let stampedMs = 0
-let stamp = ''
+let formattedMs = 0
+let formatted = ''
 
-/** Written anew for each millisecond, not for each line. */
+/** Formats the time once a millisecond, not once a line. */
 function timestamp(): string {
   const now = Date.now()
-  if (now !== stampedMs) {
-    stampedMs = now
-    stamp = new Date(now).toISOString()
+  if (now !== formattedMs) {
+    formattedMs = now
+    formatted = new Date(now).toISOString()
   }
-  return stamp
+  return formatted
 }
 
-// Not imported: as an ES module it brings streams and more with it, which take their time to load.
+// Importing it as an ES module would also load streams and more, which takes time.
 const { write, writeSync } = process.getBuiltinModule('node:fs')
 
 const stdout = 1
 // About fifty lines.
 const batchCharacters = 12 * 1024
-// The longest that a line waits for others.
+// The longest time until a line is written.
 const batchMsMax = 100
-// What is kept for a reader that has stopped reading; lines beyond it are lost.
+// The most text that is buffered while the reader does not read. Further lines are lost.
 const pendingCharactersMax = 16 * 1024 * 1024
 const retryMs = 10
 const syncRetriesMax = 100
@@ -87,7 +87,7 @@ function openBackgroundWriter(): { put: (line: string) => void; flush: () => Pro
     timer = undefined
     if (pending !== '') writing ??= writeAll()
   }
-  // What a process that ends has not written yet.
+  // Writes the remaining lines of a process that exits.
   process.once('exit', () => {
     if (pending !== '') writeNow(pending)
   })
@@ -105,12 +105,12 @@ function openBackgroundWriter(): { put: (line: string) => void; flush: () => Pro
   }
 }
 
-/** @returns how many bytes need no more care: also those that nobody will ever read */
+/** @returns the number of bytes that are written, or lost because the reader is gone */
 function writeSome(bytes: Buffer): Promise<number> {
   return new Promise((done) => {
     write(stdout, bytes, 0, bytes.length, null, (error, written) => {
       if (!error) done(written)
-      // A pipe that is full.
+      // The pipe is full.
       else if (error.code === 'EAGAIN') setTimeout(done, retryMs, 0)
       else done(bytes.length)
     })
@@ -130,8 +130,7 @@ function writeNow(text: string): void {
   }
 }
 
-// A database error's `detail` and a query's parameters hold users' data: of an error only its kind,
-// its message where that is ours or a driver's fixed text, and its stack are logged.
+// The details of a database error and the parameters of a query may contain users' data, so they are not logged.
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { message: String(error) }
   const { code } = error as { code?: unknown }

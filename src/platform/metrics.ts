@@ -1,12 +1,12 @@
-// The metrics: what log lines hold for CloudWatch to count, and what the alarms and the dashboard name.
-// Each goes by its log line's kind, whose metrics are all in every such line.
+// The metrics that log lines contain for CloudWatch, and that the alarms and the dashboard use. Each log line of a kind
+// contains all metrics of that kind.
 
 type Unit = 'Count' | 'Milliseconds' | 'Seconds'
 
 type Entry = {
   dimensions: Readonly<Record<string, string>>
   units: Readonly<Record<string, Unit>>
-  /** Names of those that are counted once more for each version of the function. */
+  /** The metrics that are also counted for each version of the function. */
   ofVersion?: readonly string[]
 }
 
@@ -14,7 +14,7 @@ export const namespace = 'UserDirectory'
 
 // Stages in one account and region share the namespace.
 const stage = process.env.STAGE || 'default'
-// Lambda sets it. Alarms that guard a deployment look at the new version alone.
+// Set by Lambda. The alarms that guard a deployment watch the new version only.
 const version = process.env.AWS_LAMBDA_FUNCTION_VERSION
 
 export const metrics = {
@@ -23,9 +23,9 @@ export const metrics = {
     units: {
       Requests: 'Count',
       Latency: 'Milliseconds',
-      /** Faults of ours: answered with 500. */
+      /** Responses with status 500. */
       ServerErrors: 'Count',
-      /** Overloaded, or a dependency was away: answered with 429 or 503. */
+      /** Responses with status 429 or 503: overloaded, or a dependency is unavailable. */
       Refused: 'Count',
       CacheHits: 'Count',
       CacheMisses: 'Count',
@@ -59,13 +59,13 @@ export const metrics = {
   },
   sessionEnd: {
     dimensions: { Service: 'user-directory' },
-    /** From a block or a change of password until the last request that this process took of a session before it. */
+    /** From a block or password change until the last request that this process accepted from an earlier session. */
     units: { SessionOutlived: 'Milliseconds' },
   },
 } as const satisfies Record<string, Entry>
 
 /**
- * The fields of a log line that CloudWatch makes metrics of (embedded metric format).
+ * The log line fields from which CloudWatch extracts metrics (embedded metric format).
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 export function metricFields<Kind extends keyof typeof metrics>(

@@ -1,36 +1,35 @@
-// Bounds on work that runs side by side. A burst waits in a queue of known length, callers take turns, and a
-// call whose answer would come too late is refused.
+// Limits concurrency with a bounded, fair queue. Callers take turns, and calls that would wait too long are rejected.
 import { LRUCache } from 'lru-cache'
 import { overloaded } from '../model/errors.ts'
 
 /**
  * Runs the work when its turn comes.
- * @param share whose work it is: a `Caller`'s key, or a constant where callers are not told apart
- * @throws ServiceError `overloaded`, at once when the queue is too long already; at its turn when that came too late
+ * @param share the caller's key, or a constant if callers are not distinguished
+ * @throws ServiceError `overloaded`, immediately if the queue is too long, or at its turn if that comes too late
  */
 export type Limit = <T>(share: string, work: () => Promise<T>) => Promise<T>
 
-type Task = { beginUntil: number; begin: () => void; refuse: () => void }
+type Task = { beginUntil: number; begin: () => void; reject: () => void }
 
 type Share = {
   key: string
   running: number
   waiting: Task[]
-  /** The level of `ready` that it is in. */
+  /** The set in `ready` that contains it. */
   level: Set<Share> | undefined
 }
 
-/** Weight of the last call in the mean duration of a share's calls: the mean follows within some ten calls. */
+/** The weight of the latest call in a share's mean duration, which adapts within about ten calls. */
 const newestWeight = 0.2
-/** Mean durations are remembered for so many shares. */
+/** The number of shares whose mean durations are kept. */
 const meansMax = 1_000
 
 /**
- * Runs at most `running` calls at once. The share with the fewest running calls goes next, and equal ones take
- * turns, so that a share's long queue and its slow calls delay its own calls and not those of others.
- * @param bounds.waiting how many calls may wait. When the queue is full, the newest call of the longest share is refused
- * @param bounds.waitMsMax the longest that a call may wait, estimated from its share's queue and recent durations
- * @param bounds.runningPerShare how many calls of one share may run at once
+ * Runs at most `running` calls at once. The share with the fewest running calls is next, and equal shares take turns,
+ * so that a share's long queue and slow calls delay only its own calls.
+ * @param limits.waiting the most calls that may wait. A full queue rejects the newest call of the longest share
+ * @param limits.waitMsMax the longest wait of a call, estimated from its share's queue and recent durations
+ * @param limits.runningPerShare the most calls of one share that run at once
  */
 export function fairQueue(
   running: number,
@@ -40,45 +39,45 @@ export function fairQueue(
     runningPerShare = running,
   }: { waiting: number; waitMsMax?: number; runningPerShare?: number },
 ): Limit {
-  /** Only those that have work, so their number is bounded by the calls'. */
+  /** Shares with work, so their number is bounded by that of the calls. */
   const shares = new Map<string, Share>()
-  /** Shares that may begin a call, by the number that they run: the first of the lowest level is next. */
+  /** Shares that may start a call, indexed by their running calls. The first share of the first set is next. */
   const ready = Array.from({ length: runningPerShare }, () => new Set<Share>())
-  // Counted as sizes: with `max`, room for all of them would be allocated at the start.
+  // Bounded by size, because with `max` LRUCache would allocate all slots at the start.
   const meanMsOf = new LRUCache<string, number>({ maxSize: meansMax, sizeCalculation: () => 1 })
-  let underWay = 0
+  let inFlight = 0
   let waiting = 0
 
-  const place = (share: Share): void => {
+  const reposition = (share: Share): void => {
     share.level?.delete(share)
-    // There is no level for a share that runs as many as it may.
+    // There is no set for a share that runs as many calls as it may.
     share.level = share.waiting.length > 0 ? ready[share.running] : undefined
     share.level?.add(share)
     if (share.running === 0 && share.waiting.length === 0) shares.delete(share.key)
   }
 
   const run = async <T>(share: Share, work: () => Promise<T>): Promise<T> => {
-    underWay++
+    inFlight++
     share.running++
-    place(share)
+    reposition(share)
     const begunAt = performance.now()
     try {
       const result = await work()
-      // A failure says nothing of durations: it may have come early, or after a time limit.
+      // Failures are ignored, because they may come early or only after a time limit.
       const ms = performance.now() - begunAt
       const meanMs = meanMsOf.get(share.key) ?? ms
       meanMsOf.set(share.key, meanMs + (ms - meanMs) * newestWeight)
       return result
     } finally {
-      underWay--
+      inFlight--
       share.running--
-      place(share)
+      reposition(share)
       beginNext()
     }
   }
 
   const beginNext = (): void => {
-    while (underWay < running) {
+    while (inFlight < running) {
       const share = ready
         .find(({ size }) => size > 0)
         ?.values()
@@ -87,13 +86,13 @@ export function fairQueue(
       if (!share || !task) return
       waiting--
       if (performance.now() > task.beginUntil) {
-        place(share)
-        task.refuse()
+        reposition(share)
+        task.reject()
       } else task.begin()
     }
   }
 
-  /** @returns false if the call itself must be refused, because no share waits with more calls than its own */
+  /** @returns false if no share has more waiting calls than this one, whose call must then be rejected */
   const makeRoomFor = (share: Share): boolean => {
     let longest = share
     for (const other of shares.values())
@@ -101,7 +100,7 @@ export function fairQueue(
     const newest = longest === share ? undefined : longest.waiting.pop()
     if (!newest) return false
     waiting--
-    newest.refuse()
+    newest.reject()
     return true
   }
 
@@ -113,10 +112,10 @@ export function fairQueue(
   return (key, work) => {
     const share = shares.get(key) ?? { key, running: 0, waiting: [], level: undefined }
     shares.set(key, share)
-    if (underWay < running && share.running < runningPerShare) return run(share, work)
-    const isRefused = estimatedWaitMs(share) > waitMsMax || (waiting >= waitingMax && !makeRoomFor(share))
-    if (isRefused) {
-      place(share)
+    if (inFlight < running && share.running < runningPerShare) return run(share, work)
+    const isRejected = estimatedWaitMs(share) > waitMsMax || (waiting >= waitingMax && !makeRoomFor(share))
+    if (isRejected) {
+      reposition(share)
       return Promise.reject(overloaded())
     }
     return new Promise((resolve, reject) => {
@@ -124,9 +123,9 @@ export function fairQueue(
       share.waiting.push({
         beginUntil: performance.now() + waitMsMax,
         begin: () => resolve(run(share, work)),
-        refuse: () => reject(overloaded()),
+        reject: () => reject(overloaded()),
       })
-      if (share.waiting.length === 1) place(share)
+      if (share.waiting.length === 1) reposition(share)
     })
   }
 }

@@ -1,12 +1,12 @@
-// The settings: environment variables, read and checked once, at the door.
+// Reads and validates the settings from environment variables, once at the start.
 
-export type Tokens =
+export type TokenSettings =
   | { kind: 'local' }
   | {
       kind: 'cognito'
       userPoolId: string
       clientIds: string[]
-      /** Where an emulator's tokens come from; absent: from the pool itself. */
+      /** The issuer of an emulator. Absent: the pool itself. */
       issuer?: string | undefined
       jwksUri?: string | undefined
     }
@@ -16,51 +16,51 @@ export type Settings = {
   port: number
   /** Absent: the embedded PostgreSQL in `dataDirectory`. */
   databaseUrl: string | undefined
-  /** For migrations that run as the tables' owner: the role that servers log in as. */
+  /** The role that servers log in as, for migrations that run as the tables' owner. */
   databaseServiceRole: string | undefined
   /** Absent: the in-process cache. */
   redisUrl: string | undefined
   /** Absent: a directory in `dataDirectory`. */
   avatarBucket: string | undefined
-  /** An S3-compatible endpoint is addressed by path, since its host name has no bucket in it. */
+  /** Puts the bucket into the path, because an S3-compatible endpoint's host name does not contain it. */
   avatarPathStyle: boolean
-  /** What `avatar_url` starts with, without a slash at its end. */
+  /** The base of `avatar_url`, without a trailing slash. */
   avatarBaseUrl: string
-  tokens: Tokens
-  /** The origins whose pages may call the API from a browser. */
+  tokens: TokenSettings
+  /** The origins of web pages that may call the API. */
   corsOrigins: string[]
-  /** The EventBridge bus that events go to. Absent: none are published. */
+  /** The EventBridge bus for events. Absent: none are published. */
   eventBus: string | undefined
-  /** The function that calls the pool for this one. Absent: the pool is called directly. */
+  /** The Lambda function that calls the user pool. Absent: the pool is called directly. */
   userPoolFunction: string | undefined
   logLevel: (typeof logLevels)[number]
-  /** Where the embedded parts keep their files. */
+  /** The folder of the embedded parts' files. */
   dataDirectory: string
 }
 
-/** @returns what is wrong with the value, undefined when nothing is */
+/** @returns the fault of a value; undefined for a valid one */
 type Rule = (text: string) => string | undefined
 
 const matches =
-  (pattern: RegExp, complaint: string): Rule =>
+  (pattern: RegExp, fault: string): Rule =>
   (text) =>
-    pattern.test(text) ? undefined : complaint
+    pattern.test(text) ? undefined : fault
 
 const url =
-  (protocols: string[], what: string): Rule =>
+  (protocols: string[], description: string): Rule =>
   (text) =>
-    URL.canParse(text) && protocols.includes(new URL(text).protocol) ? undefined : `must be ${what}`
+    URL.canParse(text) && protocols.includes(new URL(text).protocol) ? undefined : `must be ${description}`
 
 const web = url(['http:', 'https:'], 'an http:// or https:// URL')
 
-const list: Rule = (text) => (itemsOf(text).length > 0 ? undefined : 'must hold at least one value')
+const list: Rule = (text) => (itemsOf(text).length > 0 ? undefined : 'must contain at least one value')
 
 const origins: Rule = (text) =>
   itemsOf(text).every(
     (item) => !item.includes('*') && web(item) === undefined && new URL(item).origin === item,
   )
     ? undefined
-    : 'must be origins by comma, such as https://app.example.com: in lower case, without a path, and no *'
+    : 'must be origins separated by commas, such as https://app.example.com: in lower case, without a path or *'
 
 function itemsOf(text: string): string[] {
   return text
@@ -75,11 +75,11 @@ const portNumber: Rule = (text) =>
     : 'must be a port number from 1 to 65535'
 
 const redisUrl: Rule = (text) => {
-  const complaint = url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL')(text)
-  if (complaint !== undefined) return complaint
+  const fault = url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL')(text)
+  if (fault !== undefined) return fault
   const address = new URL(text)
-  if (!/^\/?\d{0,4}$/.test(address.pathname)) return "must have a database's number as its path, or none"
-  return isReadable(address) ? undefined : 'must have a host, and its user and password percent-encoded'
+  if (!/^\/?\d{0,4}$/.test(address.pathname)) return 'must have a database number or nothing as its path'
+  return isReadable(address) ? undefined : 'must have a host, and a percent-encoded user and password'
 }
 
 function isReadable({ hostname, username, password }: URL): boolean {
@@ -93,7 +93,7 @@ function isReadable({ hostname, username, password }: URL): boolean {
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
-// Plain rules: a schema would take a function longer to make than everything else of its start.
+// Plain functions, because building a zod schema would take longer than the rest of a function's start.
 const rules = {
   PORT: portNumber,
   DATABASE_URL: url(['postgres:', 'postgresql:'], 'a postgres:// URL'),
@@ -120,7 +120,7 @@ const rules = {
   JWT_ISSUER: web,
   JWT_JWKS_URI: web,
   JWT_AUDIENCE: list,
-  // Read in metrics.ts, where it is a dimension of every metric.
+  // metrics.ts reads it; it is a dimension of every metric.
   STAGE: matches(/^[a-z][a-z0-9-]{0,31}$/, 'must be the name of a stage: a-z, 0-9 and -'),
   LOG_LEVEL: matches(new RegExp(`^(${logLevels.join('|')})$`), 'must be debug, info, warn or error'),
 } satisfies Record<string, Rule>
@@ -131,9 +131,8 @@ export const settingNames = Object.keys(rules)
 type Given = Partial<Record<keyof typeof rules, string>>
 
 /**
- * @param env the process's environment; an empty value counts as not set
- * @throws Error whose message names every variable that is wrong or missing; values, which may be
- *   secrets, are not repeated
+ * @param env the environment; an empty value means unset
+ * @throws Error that names every invalid or missing variable, but no values, which may be secrets
  */
 export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Settings {
   const given: Given & { NODE_ENV?: string } = Object.fromEntries(
@@ -141,8 +140,8 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   )
   const faults = Object.entries<Rule>(rules).flatMap(([name, rule]) => {
     const value = given[name as keyof Given]
-    const complaint = value === undefined ? undefined : rule(value)
-    return complaint === undefined ? [] : [`${name} ${complaint}`]
+    const fault = value === undefined ? undefined : rule(value)
+    return fault === undefined ? [] : [`${name} ${fault}`]
   })
   const need = (name: keyof Given, reason: string) => {
     if (given[name] === undefined) faults.push(`${name} is required ${reason}`)
@@ -153,9 +152,9 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   if (given.JWT_ISSUER && !given.COGNITO_USER_POOL_ID) need('JWT_AUDIENCE', 'with JWT_ISSUER')
   if (given.JWT_JWKS_URI || given.JWT_AUDIENCE) need('JWT_ISSUER', 'with JWT_JWKS_URI and JWT_AUDIENCE')
   if (given.COGNITO_USER_POOL_ID && given.JWT_AUDIENCE)
-    faults.push('JWT_AUDIENCE cannot be used together with COGNITO_USER_POOL_ID: COGNITO_CLIENT_ID says it')
+    faults.push('JWT_AUDIENCE cannot be combined with COGNITO_USER_POOL_ID: use COGNITO_CLIENT_ID instead')
 
-  // What is meant for a laptop must not come up in production because a variable was forgotten.
+  // A forgotten variable must not start an embedded part in production.
   if (given.NODE_ENV === 'production') {
     need('DATABASE_URL', 'with NODE_ENV=production')
     need('REDIS_URL', 'with NODE_ENV=production')
@@ -164,7 +163,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   }
   if (faults.length > 0)
     throw new Error(
-      `The settings are not usable:\n${[...new Set(faults)].map((fault) => `  ${fault}`).join('\n')}`,
+      `The settings are invalid:\n${[...new Set(faults)].map((fault) => `  ${fault}`).join('\n')}`,
     )
 
   const port = Number(given.PORT ?? 3000)
@@ -176,7 +175,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     avatarBucket: given.AVATAR_BUCKET,
     avatarPathStyle: Boolean(given.AWS_ENDPOINT_URL_S3 ?? given.AWS_ENDPOINT_URL),
     avatarBaseUrl: (given.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
-    tokens: tokens(given),
+    tokens: tokenSettings(given),
     corsOrigins: itemsOf(given.CORS_ORIGINS ?? ''),
     eventBus: given.EVENT_BUS,
     userPoolFunction: given.USER_POOL_FUNCTION,
@@ -185,7 +184,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   }
 }
 
-/** A function's, which always runs as in production. @throws as `readSettings` */
+/** The settings of a Lambda function, which always runs as in production. @throws as `readSettings` */
 export function readFunctionSettings(): Settings & { databaseUrl: string } {
   const settings = readSettings({ NODE_ENV: 'production', ...process.env }, '/tmp')
   const { databaseUrl } = settings
@@ -193,7 +192,7 @@ export function readFunctionSettings(): Settings & { databaseUrl: string } {
   return { ...settings, databaseUrl }
 }
 
-function tokens(given: Given): Tokens {
+function tokenSettings(given: Given): TokenSettings {
   if (given.COGNITO_USER_POOL_ID && given.COGNITO_CLIENT_ID)
     return {
       kind: 'cognito',

@@ -1,6 +1,5 @@
-// The entry of the function that a schedule calls each minute: it tells the user pool and the event bus what has
-// changed, and goes on looking until the next one starts.
-
+// The entry of the function that a schedule calls each minute: delivers changes to the user pool and the event bus
+// until the next call.
 import { openConnections } from '../connection/open.ts'
 import { openLogger } from '../platform/logger.ts'
 import { readFunctionSettings } from '../platform/settings.ts'
@@ -8,10 +7,10 @@ import { runDelivery } from '../services/outbox/relay.ts'
 import { outboxState } from '../services/outbox/state.ts'
 
 const runMsMax = 55_000
-// What is left for the last round when the function's time runs out.
+// Time reserved for the last round before the function's timeout.
 const reserveMs = 5_000
 
-/** @returns what is still to be done. @throws Error when the outbox cannot be read */
+/** @returns the remaining work. @throws Error if the outbox cannot be read */
 export async function handler(
   _event: unknown,
   context: { getRemainingTimeInMillis(): number },

@@ -1,5 +1,4 @@
-// The entry of the function that a deployment calls before new code gets traffic.
-
+// The entry of the function that a deployment calls before new code receives traffic.
 import { migrate } from '../connection/postgres/migrations.ts'
 import { openLogger } from '../platform/logger.ts'
 import { readFunctionSettings } from '../platform/settings.ts'

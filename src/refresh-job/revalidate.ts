@@ -1,14 +1,13 @@
-// The entry of the function that EventBridge calls once a day.
-
+// The entry of the function that EventBridge calls once a day: compares the cache and the avatars with the database.
 import { openConnections } from '../connection/open.ts'
 import { openLogger } from '../platform/logger.ts'
 import { readFunctionSettings } from '../platform/settings.ts'
 import { type Revalidation, revalidate } from '../services/revalidation/run.ts'
 
-// What is left for the last step and its checkpoint when the function's time runs out.
+// Time reserved for the last step and its checkpoint before the function's timeout.
 const reserveMs = 20_000
 
-/** @throws Error when not everything could be walked in the time: the schedule's retry goes on there */
+/** @throws Error if time runs out; the schedule's retry continues there */
 export async function handler(
   _event: unknown,
   context: { getRemainingTimeInMillis(): number },
@@ -19,7 +18,7 @@ export async function handler(
   const connections = openConnections(settings, logger, { isFunction: true })
   try {
     const result = await revalidate(connections, { stopAt })
-    if (!result.isFinished) throw new Error('The time ran out; the next run goes on where this one stopped.')
+    if (!result.isFinished) throw new Error('Time ran out. The next run continues where this one stopped.')
     return result
   } finally {
     await connections.close()

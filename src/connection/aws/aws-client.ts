@@ -1,12 +1,12 @@
-// Clients of the AWS SDK: loaded on first use, since reads of users never need one, and called within a limit that
-// holds also while the SDK looks for credentials, which its own limits do not.
+// Loads an AWS SDK client on first use, and limits the time of its calls. The SDK's own limits exclude its search for
+// credentials.
 
 export type AwsClient<Sdk, Client> = {
   /**
-   * @param work is given what to hand to the client's `send` as its options
-   * @param msMax over all attempts, the waits between them and the search for credentials
-   * @param signal ends the call sooner
-   * @throws what the SDK does, and the signal's reason
+   * @param work passes `limit` to the client's `send` as its options
+   * @param msMax limits all attempts, the pauses between them and the search for credentials
+   * @param signal aborts the call earlier
+   * @throws the SDK's errors and the signal's reason
    */
   call<T>(
     work: (sdk: Sdk, client: Client, limit: { abortSignal: AbortSignal }) => Promise<T>,
@@ -16,7 +16,7 @@ export type AwsClient<Sdk, Client> = {
   close(): Promise<void>
 }
 
-/** The limits of one attempt, for a client's `requestHandler`. */
+/** The time limits of one attempt, for a client's `requestHandler`. */
 export function attemptLimits(requestMsMax: number) {
   return { connectionTimeout: 1_000, requestTimeout: requestMsMax, throwOnRequestTimeout: true }
 }
@@ -34,13 +34,13 @@ export function openAwsClient<Sdk, Client extends { destroy(): void }>(
     call: async (work, msMax, signal) => {
       opened ??= open()
       const { sdk, client } = await opened
-      const late = AbortSignal.timeout(msMax)
-      const abortSignal = signal ? AbortSignal.any([signal, late]) : late
+      const timeout = AbortSignal.timeout(msMax)
+      const abortSignal = signal ? AbortSignal.any([signal, timeout]) : timeout
       abortSignal.throwIfAborted()
-      const timeUp = new Promise<never>((_, reject) => {
+      const aborted = new Promise<never>((_, reject) => {
         abortSignal.addEventListener('abort', () => reject(abortSignal.reason), { once: true })
       })
-      return Promise.race([work(sdk, client, { abortSignal }), timeUp])
+      return Promise.race([work(sdk, client, { abortSignal }), aborted])
     },
     close: async () => (await opened)?.client.destroy(),
   }

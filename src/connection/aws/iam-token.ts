@@ -1,8 +1,7 @@
-// Passwords that are signed with AWS credentials and good for a quarter of an hour, instead of stored ones:
-// IAM authentication to RDS (Proxy) and to ElastiCache. Asked for in the URLs of the settings:
-// postgres://user@host:5432/name?auth=iam and rediss://user@host:6379?iam_cache=<replication group>.
+// Signs short-lived passwords with AWS credentials: IAM authentication to RDS and ElastiCache.
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html
 // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html
+
 // CommonJS module; Node cannot detect its named exports.
 import aws4 from 'aws4'
 
@@ -11,12 +10,12 @@ const credentialsMsMax = 800
 
 type Credentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined }
 
-/** @throws Error if there is no AWS_REGION, or no credentials are found */
+/** @throws Error if AWS_REGION is missing or no credentials are found */
 export function databaseToken(host: string, port: number, user: string): Promise<string> {
   return token('rds-db', `${host}:${port}`, { Action: 'connect', DBUser: user })
 }
 
-/** @throws Error as `databaseToken` */
+/** @throws as `databaseToken` */
 export function cacheToken(cacheName: string, user: string): Promise<string> {
   return token('elasticache', cacheName, { Action: 'connect', User: user })
 }
@@ -41,18 +40,18 @@ async function findCredentials(): Promise<Credentials> {
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     AWS_SESSION_TOKEN: sessionToken,
   } = process.env
-  // As on Lambda, where loading the SDK's chain would take longer than the rest of a function's start.
+  // On Lambda, loading the SDK's provider chain would take longer than the rest of a function's start.
   if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey, sessionToken }
   if (!chain) {
     const { defaultProvider } = await import('@aws-sdk/credential-provider-node')
-    // It keeps what it finds until that expires. One try, so that it ends before the connection's time limit.
+    // The provider caches credentials until they expire. No retries, so that it ends before the connection's timeout.
     chain = defaultProvider({ timeout: credentialsMsMax, maxRetries: 0 })
   }
   try {
     return await chain()
   } catch (cause) {
     throw new Error(
-      'no AWS credentials were found for IAM authentication: give the task, the pod or the instance a role',
+      'no AWS credentials were found for IAM authentication: assign a role to the task, pod or instance',
       { cause },
     )
   }

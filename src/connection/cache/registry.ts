@@ -1,5 +1,5 @@
-// The state that PostgreSQL keeps for the cache: the server that all processes share, and the invalidations that writes
-// recorded in their own transactions. Plain statements, so that Drizzle is not loaded for them.
+// The cache's state in PostgreSQL: the server that all processes share, and the recorded invalidations. In plain SQL,
+// so that it does not load Drizzle's query builder.
 
 import type { Database, Queries } from '../postgres/database.ts'
 import { usernameKey } from './cache.ts'
@@ -7,7 +7,7 @@ import { type CacheRegistry, invalidationsMax } from './trust.ts'
 
 const insertion = 'INSERT INTO cache_invalidations (user_id, names) VALUES ($1, $2) RETURNING id'
 
-// One snapshot. A standby behind the primary could hide what was recorded.
+// One snapshot. A standby may lag behind the primary and miss records.
 const registryText = `
 SELECT s.run_id AS "runId", s.era, pg_is_in_recovery() AS "isStandby",
   (SELECT max(id) FROM cache_invalidations)::float8 AS newest,
@@ -34,7 +34,7 @@ type RegistryRow = {
   invalidations: { id: number; userId: string; names: string[] | null }[]
 }
 
-/** Records, in a write's transaction, what it must remove from the cache. @returns the record's id */
+/** Records, in a write's transaction, the entries that it must invalidate. @returns the record's id */
 export async function recordInvalidation(
   queries: Queries,
   userId: string,
@@ -45,14 +45,14 @@ export async function recordInvalidation(
 }
 
 export function openCacheRegistry(database: Database): CacheRegistry {
-  // A share of its own: however many requests wait for a connection, a renewal is next.
+  // A share of its own, so that a renewal is next however many requests wait for a connection.
   const db = database.of('cache')
   return {
     look: async (upTo) => {
       const [row] = await db.query((queries) =>
         queries.prepared<RegistryRow>('cache-registry', registryText, [upTo ?? null, invalidationsMax]),
       )
-      if (!row || row.isStandby) throw new Error('PostgreSQL is a standby: it may not know the last writes')
+      if (!row || row.isStandby) throw new Error('PostgreSQL is a standby, which may miss the latest writes')
       const { runId, era, newest, invalidations } = row
       return {
         registered: runId === null || era === null ? undefined : { runId, era },

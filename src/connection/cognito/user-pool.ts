@@ -1,6 +1,5 @@
-// The Cognito user pool that is kept in step with the directory. Its users are named as ours are; the pool
-// compares names without regard to case. Credentials and endpoint are found by the SDK itself
-// (AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER for an emulator).
+// The Cognito user pool that follows the directory. Its usernames are ours, but case-insensitive. The SDK finds
+// credentials and endpoint itself (AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER for an emulator).
 import type { CognitoIdentityProviderClient } from '@aws-sdk/client-cognito-identity-provider'
 import { attemptLimits, openAwsClient } from '../aws/aws-client.ts'
 
@@ -12,27 +11,26 @@ type Call = (
 ) => Promise<unknown>
 
 /**
- * What the directory does to the pool's users. One that the pool does not have (who has not signed in yet, or
- * was removed) needs nothing done: that is no error. Every call may be repeated.
- * `signal` ends a call sooner than its own limit of four seconds. All throw what the SDK does.
+ * Changes of the pool's users. All are idempotent, and ignore users who are not in the pool because they have not
+ * signed in yet. All throw the SDK's errors. `signal` aborts a call before its own limit of four seconds.
  */
 export type UserPool = {
-  /** Makes `password` the one that counts, and ends the sessions begun with another. */
+  /** Sets the password and ends the sessions of earlier ones. */
   setPassword(username: string, password: string, signal: AbortSignal): Promise<void>
   enable(username: string, signal: AbortSignal): Promise<void>
-  /** Lets the user neither sign in nor refresh. */
+  /** Prevents sign-in and refreshing of tokens. */
   disable(username: string, signal: AbortSignal): Promise<void>
   remove(username: string, signal: AbortSignal): Promise<void>
-  /** The names of the user's groups; none where there is no such user. */
+  /** The names of the user's groups; empty without such a user. */
   groupsOf(username: string, signal: AbortSignal): Promise<string[]>
-  /** Passes over groups that there are no more. @returns whether the pool has the user */
+  /** Skips groups that no longer exist. @returns whether the pool has the user */
   addToGroups(username: string, groups: string[], signal: AbortSignal): Promise<boolean>
   close(): Promise<void>
 }
 
 const requestMsMax = 3_000
 const callMsMax = 4_000
-// A user is in a hundred groups at most.
+// Cognito allows a user at most 100 groups.
 const groupsPageSize = 60
 const groupPagesMax = 2
 
@@ -43,7 +41,7 @@ export function openUserPool(userPoolId: string): UserPool {
     (sdk) =>
       new sdk.CognitoIdentityProviderClient({
         region: userPoolId.slice(0, userPoolId.indexOf('_')),
-        // The outbox tries again, in its own order. A retry here could set a password that is no longer the latest.
+        // The outbox retries, in its own order. A retry here could set a password that is no longer the latest.
         maxAttempts: 1,
         requestHandler: attemptLimits(requestMsMax),
       }),

@@ -1,4 +1,4 @@
-// The EventBridge bus that domain events are published on.
+// Publishes domain events on an EventBridge bus.
 import { attemptLimits, openAwsClient } from '../aws/aws-client.ts'
 
 /** `detail` is JSON. */
@@ -6,8 +6,8 @@ export type BusEntry = { type: string; detail: string; time: Date }
 
 export type EventBus = {
   /**
-   * Publishes any number of events, a failure of some leaving the others published. Never throws.
-   * @returns for each whether the bus has taken it: true, or why not
+   * Publishes any number of events; each may fail on its own. Never throws.
+   * @returns for each event true, or the reason of its failure
    */
   publish(entries: BusEntry[], signal: AbortSignal): Promise<(true | Error)[]>
   close(): Promise<void>
@@ -15,7 +15,7 @@ export type EventBus = {
 
 const requestMsMax = 3_000
 const callMsMax = 4_000
-// Of one PutEvents call. An entry counts with its UTF-8 bytes and 14 for its time.
+// The limits of one PutEvents call. An entry's size is its UTF-8 bytes, plus 14 for its time.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 const entriesMax = 10
 const bytesMax = 256 * 1024
@@ -25,7 +25,7 @@ export function openEventBus(name: string): EventBus {
   const client = openAwsClient(
     () => import('@aws-sdk/client-eventbridge'),
     ({ EventBridgeClient }) =>
-      // The outbox tries again.
+      // The outbox retries.
       new EventBridgeClient({ maxAttempts: 1, requestHandler: attemptLimits(requestMsMax) }),
   )
 
@@ -38,15 +38,15 @@ export function openEventBus(name: string): EventBus {
       Time: time,
     }))
     try {
-      const { Entries: answered = [] } = await client.call(
+      const { Entries: results = [] } = await client.call(
         (sdk, bus, limit) => bus.send(new sdk.PutEventsCommand({ Entries }), limit),
         callMsMax,
         signal,
       )
-      // The answer's entries are in the order of the request's.
+      // The response's entries are in the order of the request's.
       return entries.map((_, at) => {
-        const { EventId, ErrorCode = 'no answer' } = answered[at] ?? {}
-        return EventId !== undefined || new Error(`the bus refused the event: ${ErrorCode}`)
+        const { EventId, ErrorCode = 'no result' } = results[at] ?? {}
+        return EventId !== undefined || new Error(`the bus rejected the event: ${ErrorCode}`)
       })
     } catch (error) {
       const cause = error instanceof Error ? error : new Error(String(error))

@@ -1,8 +1,8 @@
-// How PostgreSQL is addressed and the caller proves who it is.
+// Connects to PostgreSQL, with a password or by IAM.
 import pg from 'pg'
 import { databaseToken } from '../aws/iam-token.ts'
 
-/** @param url a postgres:// URL; with `?auth=iam` each connection gets a freshly signed password, over TLS */
+/** @param url a postgres:// URL; with `?auth=iam` each connection uses TLS and a newly signed password */
 export function clientConfig(url: string): pg.ClientConfig {
   const { hostname: host, port: portText, username, pathname } = new URL(url)
   if (!isManaged(url)) return { connectionString: url }
@@ -13,21 +13,20 @@ export function clientConfig(url: string): pg.ClientConfig {
     port,
     user,
     database: decodeURIComponent(pathname.slice(1)),
-    // The proxy's certificate is signed by a public authority, which Node knows. RDS's own authority is in the file
-    // that NODE_EXTRA_CA_CERTS names.
+    // Node trusts the public authority of RDS Proxy's certificate. RDS's own authority comes from NODE_EXTRA_CA_CERTS.
     ssl: true,
     password: () => databaseToken(host, port, user),
   }
 }
 
-/** Whether the URL leads to RDS, through its proxy. */
+/** Whether the URL leads to RDS with IAM authentication, usually through RDS Proxy. */
 export function isManaged(url: string): boolean {
   return new URL(url).searchParams.get('auth') === 'iam'
 }
 
-/** Ends what could not be set up: pg leaves its socket open where a hand-shake fails on this side, for want of a password say. */
+/** Closes its socket if connecting fails: pg leaves it open after an error on this side, such as a missing password. */
 export class Client extends pg.Client {
-  /** Of the server's process, as it said when it let us in; the types do not know it. */
+  /** The server process's id, from the start of the connection. Missing in the types of pg. */
   declare processID: number | null
 
   override connect(): Promise<pg.Client>
@@ -40,7 +39,7 @@ export class Client extends pg.Client {
         throw error
       })
     super.connect((error: Error) => {
-      // Null when all went well, whatever the type says.
+      // Null on success, although the type does not say so.
       if (error) drop()
       callback(error)
     })

@@ -1,9 +1,9 @@
-// The types of PostgreSQL as services see it.
+// The interface of PostgreSQL for services.
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type { QueryResultRow } from 'pg'
 import type { Keyed } from './dataloader.ts'
 
-/** Statements on one connection: Drizzle's builder, and plain ones for the few that are hot or particular. */
+/** Statements on one connection: Drizzle's query builder, and plain SQL for hot or special statements. */
 export type Queries = NodePgDatabase & {
   /** A named statement, prepared once. PostgreSQL may switch to a generic plan, so plans must not depend on values. */
   prepared<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>
@@ -11,39 +11,39 @@ export type Queries = NodePgDatabase & {
   unprepared<Row extends QueryResultRow>(text: string, values: unknown[]): Promise<Row[]>
 }
 
-/** PostgreSQL answers, and takes no writes: it is a standby, or its operator lets nothing be written. */
+/** PostgreSQL answers but rejects writes: it is a standby, or configured read-only. */
 export class ReadOnlyDatabase extends Error {
   constructor(reason: 'a standby' | 'read-only') {
     super(
-      `the database takes no writes: DATABASE_URL leads to ${reason === 'a standby' ? 'a standby' : 'sessions that are read-only'}`,
+      `the database rejects writes: DATABASE_URL leads to ${reason === 'a standby' ? 'a standby' : 'read-only sessions'}`,
     )
   }
 }
 
 export type Database = {
   /**
-   * The same database, for the work of one caller: it waits in line with the caller's other work and takes turns with
-   * that of others. Reads by key go out together with those of others and have no share.
+   * The same database for the work of one caller, which shares the connections fairly with that of other callers.
+   * `readByKey` batches across callers, so it ignores the share.
    */
   of(share: string): Database
   /**
-   * Reads one row by its key, in one prepared statement with the others that are asked for by that name meanwhile.
-   * @param text takes an array of keys as `$1` and answers at most one row for each, with that `key`
+   * Reads one row by its key, batched with concurrent reads of the same name into one prepared statement.
+   * @param text takes an array of keys as `$1` and returns at most one row for each, with that `key`
    * @throws ServiceError `unavailable` or `overloaded`
    */
   readByKey<Row extends Keyed>(name: string, text: string, key: string): Promise<Row | undefined>
   /**
-   * `work` is done again after a deadlock or a serialization failure, here and in `transaction`: it must be repeatable.
+   * Here and in `transaction`, `work` is repeated after a deadlock or a serialization failure.
    * @throws ServiceError `unavailable` or `overloaded`
    */
   query<T>(work: (queries: Queries) => Promise<T>): Promise<T>
   /**
    * Commits when `work` resolves, rolls back when it throws.
-   * @throws ServiceError `unavailable` or `overloaded`. After `unavailable` the change may have been
-   *   committed: the connection can be lost between the commit and its confirmation.
+   * @throws ServiceError `unavailable` or `overloaded`. After `unavailable` the change may be committed, because the
+   *   connection can be lost between the commit and its confirmation.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>
-  /** @throws ServiceError `unavailable` unless PostgreSQL takes writes now; its cause is a `ReadOnlyDatabase` if it answers */
+  /** @throws ServiceError `unavailable` unless PostgreSQL accepts writes; caused by `ReadOnlyDatabase` if it answers */
   check(): Promise<void>
   close(): Promise<void>
 }

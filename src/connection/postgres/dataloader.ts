@@ -1,8 +1,7 @@
-// Reads of one row by its key, many to a statement: what is asked while others are answered goes out with the next
-// statement. The more ask at once, the less each costs PostgreSQL and this process.
+// Batches reads by key: reads that arrive while a statement is in flight go into the next statement.
 import { overloaded } from '../../model/errors.ts'
 
-/** A row says which of the keys it was asked for by. */
+/** A row with the key that it was read by. */
 export type Keyed = { key: string }
 
 type Waiting<Row> = {
@@ -12,31 +11,31 @@ type Waiting<Row> = {
   reject: (error: unknown) => void
 }
 
-// Two, so that PostgreSQL has work while an answer is read here.
-const underWayMax = 2
-/** What one statement asks for at most: its answer must not hold up the event loop. */
+// Two, so that PostgreSQL is busy while this process reads a result.
+const inFlightMax = 2
+/** The most keys in one statement, so that its result does not block the event loop for long. */
 const keysMax = 100
 
 /**
- * @param run reads the rows of the keys, each of which is there once
- * @param bounds.waiting how many may wait for their statement to begin, and `waitMsMax` how long
- * @returns reads one: undefined when there is none.
- *   @throws what `run` throws; ServiceError `overloaded` when too many wait, or for too long
+ * @param run reads the rows of distinct keys
+ * @param limits.waiting the most reads that may wait for their statement; `waitMsMax` is the longest wait
+ * @returns a function that reads one row, or undefined. It rejects with the errors of `run`, and with ServiceError
+ *   `overloaded` when a limit is reached
  */
 export function createDataloader<Row extends Keyed>(
   run: (keys: string[]) => Promise<Row[]>,
   { waiting: waitingMax, waitMsMax }: { waiting: number; waitMsMax: number },
 ): (key: string) => Promise<Row | undefined> {
   let waiting: Waiting<Row>[] = []
-  let underWay = 0
-  let isPlanned = false
+  let inFlight = 0
+  let isScheduled = false
 
-  /** After what else this turn of the event loop brings. */
-  const plan = (): void => {
-    if (isPlanned || waiting.length === 0 || underWay === underWayMax) return
-    isPlanned = true
+  /** Starts the next batch after all reads of this turn of the event loop have arrived. */
+  const schedule = (): void => {
+    if (isScheduled || waiting.length === 0 || inFlight === inFlightMax) return
+    isScheduled = true
     setImmediate(() => {
-      isPlanned = false
+      isScheduled = false
       void begin()
     })
   }
@@ -44,8 +43,8 @@ export function createDataloader<Row extends Keyed>(
   const begin = async (): Promise<void> => {
     const batch = waiting.slice(0, keysMax)
     waiting = waiting.slice(keysMax)
-    underWay++
-    plan()
+    inFlight++
+    schedule()
     const now = performance.now()
     const timely = batch.filter(({ beginUntil, reject }) => now <= beginUntil || reject(overloaded()))
     try {
@@ -56,19 +55,19 @@ export function createDataloader<Row extends Keyed>(
       }
     } catch (error) {
       for (const { reject } of timely) reject(error)
-      // Who has waited for too long by now has waited for this.
+      // Reads whose time is over have waited for the failed statement, so they fail for the same reason.
       const failedAt = performance.now()
       waiting = waiting.filter(({ beginUntil, reject }) => failedAt <= beginUntil || reject(error))
     }
-    underWay--
-    plan()
+    inFlight--
+    schedule()
   }
 
   return (key) => {
     if (waiting.length >= waitingMax) return Promise.reject(overloaded())
     return new Promise((resolve, reject) => {
       waiting.push({ key, beginUntil: performance.now() + waitMsMax, resolve, reject })
-      plan()
+      schedule()
     })
   }
 }

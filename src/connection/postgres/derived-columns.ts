@@ -1,15 +1,15 @@
-// Brings the search and sort columns of existing users up to date after their rules have changed. They are derived in
-// TypeScript, so a SQL migration cannot do it.
+// Updates the search and sort columns of existing users after their rules have changed. The rules are in TypeScript,
+// so a SQL migration cannot apply them.
 import type pg from 'pg'
 import { derivedColumns, searchRulesVersion } from '../../model/search-text.ts'
 
 const job = 'derived-columns'
 const batchSize = 1_000
 
-/** Of the rules that the walk applies. `after` is the last user that it has dealt with. */
+/** `version` is that of the rules; `after` is the last user that has been processed. */
 type State = { version: number; after: string | null; isDone: boolean }
 
-/** Walks all users in batches, each in a transaction of its own, and continues where an earlier run stopped. */
+/** Processes all users in batches of one transaction each, and continues an interrupted run. */
 export async function deriveColumns(client: pg.Client): Promise<void> {
   const stored = await readState(client)
   let state: State =
@@ -28,7 +28,7 @@ export async function deriveColumns(client: pg.Client): Promise<void> {
   }
 }
 
-/** Whether all users' columns follow the rules of this version. */
+/** Whether the columns of all users follow the current rules. */
 export async function areColumnsDerived(client: pg.Client): Promise<boolean> {
   const state = await readState(client)
   return state?.version === searchRulesVersion && state.isDone
@@ -42,7 +42,7 @@ async function readState(client: pg.Client): Promise<State | undefined> {
 }
 
 async function deriveBatch(client: pg.Client, { version, after }: State): Promise<State> {
-  // Locked, so that a write by a server in between is not undone. The contacts are read after the wait for the locks.
+  // Locks the rows, so that no concurrent write is overwritten. The contacts are read once the locks are held.
   const { rows: users } = await client.query<{ id: string; username: string; name: string | null }>(
     `SELECT id, username, name FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT ${batchSize} FOR UPDATE`,
     [after],

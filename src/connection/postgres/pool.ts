@@ -1,5 +1,4 @@
-// The pool of connections to PostgreSQL: a bounded number, a time limit on everything, and a quick no while it
-// cannot be reached.
+// The connection pool: bounded, with a time limit on every step, and failing fast while PostgreSQL is unreachable.
 import { setTimeout as pause } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
@@ -13,36 +12,35 @@ import { prepareSession, UnusableSession } from './session.ts'
 import { type FailureKind, failureOf, onWire } from './sqlstates.ts'
 
 const connectionsMax = 10
-// One caller's slow statements, or writes that wait for one row, leave the others to the others. With five, ten slow
-// lists at once took more than half of the processor from all others' requests, on two cores.
+// Bounds the connections that one caller's slow statements can occupy. With five, ten concurrent slow lists took more
+// than half of two processors.
 const connectionsPerShare = 3
-// With the time for a connection these stay under two seconds, the longest a caller waits for a no.
 const connectMsMax = 1_000
-// Later than PostgreSQL's own limit (postgres-session.ts), whose answer says that it is there and keeps the connection.
+// Above PostgreSQL's own limit (session.ts), whose error proves that the server is alive and keeps the connection.
 const queryMsMax = 1_600
-// The requests that may wait for a connection, and how long. Each holds a parsed request, so some tens of megabytes.
+// Each waiting request is parsed, so that all of them take some tens of megabytes.
 const waitingMax = 20_000
 const waitMsMax = 1_000
-// After a failure to reach PostgreSQL the next try is made this much later; until then the answer is no.
-const restMs = 250
-// How often work is done that met a deadlock or a conflict with other transactions, and what it waits in between.
+// Calls fail immediately for this long after PostgreSQL could not be reached.
+const failFastMs = 250
+// Attempts at work that meets a deadlock or a conflict with other transactions.
 const attemptsMax = 3
 const attemptPauseMs = 20
-// A newer connection that takes no writes has found the server as it is.
+// A newer connection that rejects writes already leads to the current server.
 const readOnlyMsMin = 1_000
 
-// A firewall forgets idle connections silently, and a function that was frozen has not heard of their end: after this
-// time a connection must answer once, quickly, before it is given work that cannot be repeated.
+// Firewalls drop idle connections silently, and a frozen function misses their end. So a connection that was idle for
+// this long is probed before it gets work that cannot be repeated.
 const idleMsMax = 1_000
 const probeMsMax = 300
 
-/** A `Database` whose work says in which share it waits. */
+/** A `Database` whose work must name its share. */
 export type Pool = Pick<Database, 'readByKey' | 'close'> & {
   of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
 }
 
-export function openPool(url: string, logger: Logger): Pool {
-  /** Those that lead through a pooler, which may have other servers' prepared statements. */
+export function openPostgresPool(url: string, logger: Logger): Pool {
+  /** Connections through a pooler, whose sessions may lack our prepared statements. */
   const pooled = new WeakSet<pg.ClientBase>()
   const connectedAtMs = new WeakMap<pg.ClientBase, number>()
   const usedAtMs = new WeakMap<pg.ClientBase, number>()
@@ -62,8 +60,7 @@ export function openPool(url: string, logger: Logger): Pool {
       connectedAtMs.set(client, performance.now())
     },
   })
-  // An idle connection that breaks is replaced on the next use, and one in use fails its next statement;
-  // without a listener, either would end the process.
+  // A broken connection is replaced, or fails its next statement; without listeners the event would end the process.
   pool.on('error', (error) => logger.warn('a database connection was lost', { error }))
   pool.on('connect', (client) => void client.on('error', () => {}))
 
@@ -89,32 +86,32 @@ export function openPool(url: string, logger: Logger): Pool {
     waitMsMax,
     runningPerShare: connectionsPerShare,
   })
-  let restUntil = 0
-  /** The last failure was that there is a standby only. */
+  let failFastUntil = 0
+  /** The reason, if the last failure was that only a standby was found. */
   let standby: ReadOnlyDatabase | undefined
   let lastAnswerAt = 0
-  /** Connections from before lead to a server that took no writes when it was last asked. */
+  /** Older connections may lead to a server that rejects writes, or may be broken. */
   let staleBefore = Number.NEGATIVE_INFINITY
 
   const failed = (startedAt: number, cause: unknown): ServiceError => {
-    // A connection that PostgreSQL ended with a reason is no outage, nor is one while others were answered.
+    // It is not an outage if PostgreSQL ended the connection with a reason, or if other calls succeeded meanwhile.
     if (!(cause instanceof pg.DatabaseError) && lastAnswerAt < startedAt) {
-      restUntil = performance.now() + restMs
+      failFastUntil = performance.now() + failFastMs
       standby = cause instanceof ReadOnlyDatabase ? cause : undefined
     }
     return cause instanceof ReadOnlyDatabase
-      ? refused('read-only', cause)
+      ? temporaryFailure('read-only', cause)
       : unavailable('The database', cause)
   }
 
-  const refuseAfterFailure = (): void => {
-    if (performance.now() < restUntil)
-      throw standby ? refused('read-only', standby) : unavailable('The database')
+  const failFast = (): void => {
+    if (performance.now() < failFastUntil)
+      throw standby ? temporaryFailure('read-only', standby) : unavailable('The database')
   }
 
   const isStale = (client: pg.PoolClient): boolean => (connectedAtMs.get(client) ?? 0) < staleBefore
 
-  /** After a failover, the name leads to another server, and only new connections follow it. */
+  /** Skips stale connections: after a failover, only new ones lead to the new server. */
   const connect = async (): Promise<pg.PoolClient> => {
     for (;;) {
       const client = await pool.connect()
@@ -130,7 +127,7 @@ export function openPool(url: string, logger: Logger): Pool {
     return client.query(probe).then(
       () => true,
       () => {
-        // Those made before have most likely met the same end: they are not probed one by one.
+        // Older connections are most likely broken too, so they are not probed one by one.
         staleBefore = performance.now()
         return false
       },
@@ -143,16 +140,16 @@ export function openPool(url: string, logger: Logger): Pool {
   }
 
   const withClient = async <T>(share: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
-    refuseAfterFailure()
+    failFast()
     return limit(share, async () => {
-      // It may have waited while another call failed.
-      refuseAfterFailure()
+      // Another call may have failed while this one waited.
+      failFast()
       const startedAt = performance.now()
       const client = await connect().catch((error: unknown) => {
-        throw failed(startedAt, noConnection(error))
+        throw failed(startedAt, connectionError(error))
       })
       try {
-        const result = await repeated(() => work(client))
+        const result = await withRetries(() => work(client))
         lastAnswerAt = performance.now()
         release(client, isStale(client))
         return result
@@ -163,20 +160,20 @@ export function openPool(url: string, logger: Logger): Pool {
           (connectedAtMs.get(client) ?? 0) < performance.now() - readOnlyMsMin
         )
           staleBefore = performance.now()
-        // A connection that failed is in a state nobody knows; PostgreSQL rolls back what it had begun.
+        // The state of a lost connection is unknown; PostgreSQL rolls back its transaction.
         release(client, failure?.kind === 'lost' || isStale(client))
         if (failure?.kind === 'lost') throw failed(startedAt, failure.cause)
         lastAnswerAt = performance.now()
-        throw failure ? refused(failure.kind, failure.cause) : error
+        throw failure ? temporaryFailure(failure.kind, failure.cause) : error
       }
     }).catch((error: unknown) => {
-      // It waited for too long because there was no answer, not because there was much to do.
-      if (error instanceof ServiceError && error.code === 'overloaded') refuseAfterFailure()
+      // The wait may have been too long because of an outage, not because of the load.
+      if (error instanceof ServiceError && error.code === 'overloaded') failFast()
       throw error
     })
   }
 
-  /** By the statements' names. */
+  /** By statement name. */
   const readers = new Map<string, (key: string) => Promise<Keyed | undefined>>()
   const readerOf = <Row extends Keyed>(name: string, text: string) => {
     const known = readers.get(name) as ((key: string) => Promise<Row | undefined>) | undefined
@@ -215,41 +212,41 @@ export function openPool(url: string, logger: Logger): Pool {
   }
 }
 
-// A server that has become a standby under an open connection, or whose operator lets nothing be written.
+// True for a server that became a standby under an open connection, and for read-only sessions.
 const isReadOnly = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS "isReadOnly"`
 
-/** Does work again that other transactions have kept from being done. */
-async function repeated<T>(work: () => Promise<T>): Promise<T> {
+/** Repeats work that conflicted with other transactions. */
+async function withRetries<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++)
     try {
       return await work()
     } catch (error) {
-      if (failureOf(error)?.kind !== 'again' || attempt === attemptsMax) throw error
-      // Two that have met once must not meet again.
+      if (failureOf(error)?.kind !== 'retry' || attempt === attemptsMax) throw error
+      // Random, so that two conflicting transactions do not conflict again.
       await pause(Math.random() * attemptPauseMs * attempt)
     }
 }
 
-/** Of a database that has answered, and could not do what was asked. */
-function refused(kind: Exclude<FailureKind, 'lost'>, cause: unknown): ServiceError {
+/** The error for a call that PostgreSQL answered but could not execute now. */
+function temporaryFailure(kind: Exclude<FailureKind, 'lost'>, cause: unknown): ServiceError {
   const message = {
-    again: 'Others are changing the same in the database. Try again shortly.',
-    later: 'The database cannot do this at the moment. Try again shortly.',
-    'read-only': 'The database takes no writes at the moment. Try again shortly.',
+    retry: 'Other requests are changing the same data. Try again shortly.',
+    later: 'The database cannot execute this request at the moment. Try again shortly.',
+    'read-only': 'The database rejects writes at the moment. Try again shortly.',
   }
   return new ServiceError('unavailable', message[kind], { retryAfterSeconds: 1, cause })
 }
 
-/** Why there is no connection, and what to do, for the log. */
-function noConnection(cause: unknown): Error {
+/** An error for the log that says why there is no connection, and what to do. */
+function connectionError(cause: unknown): Error {
   if (cause instanceof UnusableSession || cause instanceof ReadOnlyDatabase) return cause
   const { code = '' } = cause instanceof pg.DatabaseError ? cause : {}
   return new Error(
     code.startsWith('28')
-      ? "PostgreSQL does not let us in: check DATABASE_URL's user and password"
+      ? "PostgreSQL rejected the login: check DATABASE_URL's user and password"
       : code === '3D000'
-        ? 'PostgreSQL has no such database: check what DATABASE_URL ends with'
-        : 'no connection to PostgreSQL: check DATABASE_URL, that it runs there, and that nothing on the way refuses us',
+        ? 'PostgreSQL has no such database: check the name at the end of DATABASE_URL'
+        : 'no connection to PostgreSQL: check DATABASE_URL, that the server runs there, and that no firewall blocks it',
     { cause },
   )
 }

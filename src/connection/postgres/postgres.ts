@@ -1,10 +1,10 @@
-// PostgreSQL, as services see it. The driver and Drizzle are loaded behind what an entry needs to be ready: they are
-// a good part of a function's start, and a read that the cache answers needs neither.
+// Opens PostgreSQL. The driver and Drizzle are loaded after the entry is ready, because they are a good part of a
+// function's start, and a cached read needs neither.
 import type { Logger } from '../../platform/logger.ts'
 import type { Database } from './database.ts'
 import type { Pool } from './pool.ts'
 
-/** The share of work that is not done for a caller: background jobs and probes. */
+/** The share of work without a caller: background jobs and probes. */
 const serviceShare = 'service'
 
 /** @param url a postgres:// URL; see `clientConfig` */
@@ -12,14 +12,13 @@ export function openPostgres(url: string, logger: Logger): Database {
   let pool: Pool | undefined
   let opening: Promise<Pool> | undefined
   const open = (): Promise<Pool> => {
-    opening ??= import('./pool.ts').then(({ openPool }) => {
-      pool = openPool(url, logger)
+    opening ??= import('./pool.ts').then(({ openPostgresPool }) => {
+      pool = openPostgresPool(url, logger)
       return pool
     })
     return opening
   }
-  // As soon as the entry is ready: what comes first will mostly need it, if only to be sure of the cache.
-  // Whoever does is told if it fails.
+  // Most first requests need it, at least to establish the trust in the cache. They report a failure.
   setImmediate(() => open().catch(() => {}))
   const view = (share: string): Database => ({
     of: view,

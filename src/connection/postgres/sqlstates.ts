@@ -1,20 +1,23 @@
-// The meaning of a failed call to PostgreSQL, by its SQLSTATE:
+// Classifies failed calls to PostgreSQL by their SQLSTATE:
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 import { DrizzleQueryError } from 'drizzle-orm'
 import pg from 'pg'
 import { ReadOnlyDatabase } from './database.ts'
 
-/**
- * `again`: nothing was done, and the same work may succeed at once. `later`: it will pass, and the connection is good.
- * `read-only`: this connection takes no writes; another may lead to a server that does. `lost`: the connection is of
- * no more use. What has none of these is a fault, of the statement or of the database.
- */
-export type FailureKind = 'again' | 'later' | 'read-only' | 'lost'
+export type FailureKind =
+  /** Rolled back; the same work may succeed immediately. */
+  | 'retry'
+  /** Temporary; the connection is usable. */
+  | 'later'
+  /** This connection rejects writes; a new one may lead to a server that accepts them. */
+  | 'read-only'
+  /** The connection is unusable. */
+  | 'lost'
 
-/** By the state, or by its class where all states of a class mean the same. */
+/** By state, or by class if all states of the class mean the same. Any other state is a bug or a constraint. */
 const kindOfState: Record<string, FailureKind> = {
-  '40001': 'again', // serialization_failure, also a conflict with recovery
-  '40P01': 'again', // deadlock_detected
+  '40001': 'retry', // serialization_failure, also a conflict with recovery
+  '40P01': 'retry', // deadlock_detected
 
   '55P03': 'later', // lock_not_available: lock_timeout
   '57014': 'later', // query_canceled: statement_timeout
@@ -25,13 +28,13 @@ const kindOfState: Record<string, FailureKind> = {
 
   '25006': 'read-only', // read_only_sql_transaction
 
-  '08': 'lost', // connection_exception, also what PgBouncer reports about itself
+  '08': 'lost', // connection_exception, also errors of PgBouncer itself
   '53300': 'lost', // too_many_connections
-  '57': 'lost', // operator_intervention: shutdown, crash, starting up, database dropped, idle for too long
+  '57': 'lost', // operator_intervention: shutdown, crash, starting up, database dropped, idle_session_timeout
   '25P03': 'lost', // idle_in_transaction_session_timeout
   '25P04': 'lost', // transaction_timeout
-  // The connection's prepared statements are not what the driver takes them for: behind a pooler that does not know
-  // them, after DISCARD ALL, or after a migration. They are prepared again on a new connection.
+  // The driver's view of the prepared statements is wrong: behind a pooler that does not track them, after DISCARD ALL,
+  // or after a migration. A new connection prepares them again.
   '26000': 'lost', // invalid_sql_statement_name
   '42P05': 'lost', // duplicate_prepared_statement
   '0A000': 'lost', // feature_not_supported: cached plan must not change result type
@@ -39,7 +42,7 @@ const kindOfState: Record<string, FailureKind> = {
 
 export type Failure = { kind: FailureKind; cause: unknown }
 
-/** A call to the driver that failed for a reason other than its statement. */
+/** A failed call to the driver whose statement is not at fault. */
 class FailedCall extends Error {
   readonly failure: Failure
 
@@ -49,7 +52,7 @@ class FailedCall extends Error {
   }
 }
 
-/** Marks the failures of a call to the driver, which could not be told from errors of other code later. */
+/** Marks the failures of a call to the driver, so that `failureOf` can tell them from other errors later. */
 export async function onWire<T>(call: Promise<T>): Promise<T> {
   try {
     return await call
@@ -59,7 +62,7 @@ export async function onWire<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-/** @returns undefined for an error that PostgreSQL did not cause, or that says the statement is at fault */
+/** @returns undefined for an error that PostgreSQL did not cause, or that the statement caused */
 export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof FailedCall) return error.failure
   if (error instanceof ReadOnlyDatabase) return { kind: 'read-only', cause: error }
@@ -73,7 +76,7 @@ function classify(cause: unknown): Failure | undefined {
   return kind && { kind, cause }
 }
 
-/** The constraint that a statement broke, when it broke a unique one (SQLSTATE 23505). */
+/** The unique constraint that a statement violated (SQLSTATE 23505); undefined for any other error. */
 export function violatedUniqueConstraint(error: unknown): string | undefined {
   const cause = error instanceof DrizzleQueryError ? error.cause : error
   return cause instanceof pg.DatabaseError && cause.code === '23505' ? cause.constraint : undefined

@@ -1,6 +1,6 @@
-// Where Redis is, and how the caller proves who it is there.
+// Reads the address and the authentication from REDIS_URL.
 
-/** @param url with `?iam_cache=<replication group>` each connection gets a freshly signed password */
+/** @param url with `?iam_cache=<replication group>`, each connection uses a newly signed password */
 export function addressOf(url: string): { address: string; password?: () => Promise<string> } {
   const address = new URL(url)
   const cacheName = address.searchParams.get('iam_cache')

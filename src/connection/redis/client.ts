@@ -5,22 +5,22 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createReplyReader, encode, type Part, RedisError, type Reply } from './protocol.ts'
 
 export type RedisClient = {
-  /** Whether there is a connection that has been let in. */
+  /** Whether there is an authenticated connection. */
   isReady(): boolean
   /**
-   * Sends a command. Without a connection it fails at once; it may have been carried out also when it fails.
-   * @throws RedisError for what the server refuses, another Error when the answer does not come in time
+   * Sends a command. Fails immediately without a connection. The server may have executed a failed command.
+   * @throws RedisError for an error reply, another Error if no reply arrives in time
    */
   send(...command: Part[]): Promise<Reply>
-  /** Runs a script, which is sent only to a server that does not know it. @throws as `send` */
+  /** Runs a script, and sends its text only to a server that does not have it. @throws as `send` */
   run(script: Script, keys: string[], values: Part[]): Promise<Reply>
   /** Drops the connection; the next one resolves the server's name again. */
   reconnect(): void
-  /** Fails what waits for an answer, and ends the connection for good. */
+  /** Fails pending commands, and closes the connection for good. */
   close(): void
 }
 
-/** The digest, by which a server knows it, is noted when it is first needed. */
+/** `sha1` identifies the script on the server. It is computed on first use. */
 export type Script = { lua: string; sha1: string | undefined }
 
 export function script(lua: string): Script {
@@ -28,31 +28,31 @@ export function script(lua: string): Script {
 }
 
 export type RedisOptions = {
-  /** Asked for each connection, instead of the URL's. */
+  /** Called for each connection; replaces the URL's password. */
   password?: () => Promise<string>
-  /** A connection has been made and let in. */
+  /** A connection is open and authenticated. */
   onReady?: () => void
-  /** A connection has ended, or could not be made; another is tried. */
+  /** A connection ended or could not be opened; the client opens another. */
   onLost?: (reason: Error) => void
 }
 
 const commandMsMax = 250
-/** From the first packet to the server's letting us in. */
+/** Until the connection is authenticated. */
 const connectMsMax = 1_000
-// A connection on which nothing is answered for so long is broken, though nobody has said so.
+// A connection without a reply for this long is broken, even if the socket reports no error.
 const stallMsMax = 5_000
-/** The longest pause before the next try. */
+/** The longest pause before reconnecting. */
 const retryMsMax = 200
-// More than a process has requests under way.
-const waitingMax = 50_000
+// More than the number of concurrent requests of a process.
+const pendingMax = 50_000
 const keepAliveMs = 10_000
 
-/** @param url redis:// or rediss:// with user, password, and the database's number as its path */
+/** @param url redis:// or rediss:// with user, password, and the database number as its path */
 export function openRedis(url: string, { password, onReady, onLost }: RedisOptions = {}): RedisClient {
   const { protocol, hostname, port, pathname, ...user } = readUrl(url)
-  /** One that has been let in. */
+  /** The authenticated connection. */
   let ready: Connection | undefined
-  /** One that is there, or being made. */
+  /** The connection that is open or being opened. */
   let current: Connection | undefined
   let isClosed = false
   let failures = 0
@@ -66,29 +66,29 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
       keepAliveInitialDelay: keepAliveMs,
     }
     if (protocol !== 'rediss:') return connect(address)
-    // Loaded where it is needed: it takes its time.
+    // Loaded on demand, because it takes time to load.
     const tls = await import('node:tls')
     return tls.connect({ ...address, ...(isIP(hostname) === 0 && { servername: hostname }) })
   }
 
-  /** What a server must accept before it is asked anything else. */
-  const greeting = async (): Promise<Part[][]> => {
+  /** Commands that must succeed before any other command is sent. */
+  const setupCommands = async (): Promise<Part[][]> => {
     const secret = (await password?.()) ?? user.password
     return [
       ...(secret === '' ? [] : [user.username === '' ? ['AUTH', secret] : ['AUTH', user.username, secret]]),
       ...(pathname === '' || pathname === '0' ? [] : [['SELECT', pathname]]),
-      // Refused by a server that is still reading its data.
+      // Fails while the server is still loading its data.
       ['PING'],
     ]
   }
 
-  /** @returns why the connection has ended */
+  /** @returns why the connection ended */
   const attempt = async (): Promise<Error> => {
-    const commands = await greeting()
+    const commands = await setupCommands()
     const connection = createConnection(await openSocket())
     current = connection
     if (isClosed) connection.end(closed())
-    // The socket keeps them until it is connected.
+    // The socket buffers the commands until it is connected.
     Promise.all(commands.map((command) => connection.send(command, connectMsMax))).then(
       () => {
         ready = connection
@@ -107,7 +107,7 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
       failures++
       onLost?.(reason)
       if (isClosed) return
-      // Not all servers at once.
+      // Random, so that servers do not reconnect all at once.
       const pauseMs = Math.min(50 * failures, retryMsMax) * (0.5 + Math.random() / 2)
       await pause(pauseMs, undefined, { ref: false })
     }
@@ -143,7 +143,7 @@ function readUrl(url: string) {
   const { protocol, hostname, port, pathname, username, password } = new URL(url)
   return {
     protocol,
-    // An IPv6 address without its brackets.
+    // Removes the brackets of an IPv6 address.
     hostname: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port || 6379),
     pathname: pathname.slice(1),
@@ -157,30 +157,30 @@ function closed(): Error {
 }
 
 type Connection = {
-  /** @throws RedisError, or Error when there is no answer in time or the connection ends */
+  /** @throws RedisError, or Error if no reply arrives in time or the connection ends */
   send(command: Part[], msMax: number): Promise<Reply>
-  /** Fails all that waits. */
+  /** Fails all pending commands. */
   end(reason: Error): void
-  /** Why it has ended, once it has. */
+  /** Resolves with the reason when the connection ends. */
   ended: Promise<Error>
 }
 
-/** A command that has no reply yet. */
-type Waiting = {
+/** A command without a reply, in a linked list. */
+type Pending = {
   resolve: (reply: Reply) => void
   reject: (error: Error) => void
   sentAt: number
   msMax: number
-  next: Waiting | undefined
+  next: Pending | undefined
 }
 
 function createConnection(socket: Socket): Connection {
   let end: Error | undefined
-  // Replies come in the order of the commands, so these are a list from the oldest to the newest.
-  let first: Waiting | undefined
-  let last: Waiting | undefined
-  /** The oldest that is still in its time; those before it only keep the place of a reply that may yet come. */
-  let timely: Waiting | undefined
+  // Replies arrive in the order of the commands, so the list is from the oldest to the newest.
+  let first: Pending | undefined
+  let last: Pending | undefined
+  /** The oldest command that has not timed out; earlier ones only await their late replies. */
+  let live: Pending | undefined
   let count = 0
   let unsent: Part[] = []
   let watch: NodeJS.Timeout | undefined
@@ -191,20 +191,20 @@ function createConnection(socket: Socket): Connection {
     end = reason
     clearTimeout(watch)
     for (let left = first; left; left = left.next) left.reject(reason)
-    first = last = timely = undefined
+    first = last = live = undefined
     socket.destroy()
   }
 
   const read = createReplyReader((reply) => {
     const answered = first
-    if (!answered) throw new Error('a reply came to no command')
+    if (!answered) throw new Error('a reply arrived without a command')
     first = answered.next
     if (!first) last = undefined
-    if (timely === answered) timely = first
+    if (live === answered) live = first
     count--
     if (!(reply instanceof RedisError)) return answered.resolve(reply)
     answered.reject(reply)
-    // A primary that has become a replica: the name leads to another server by now.
+    // The primary has become a replica, so the name now leads to another server.
     if (reply.code === 'READONLY') finish(reply)
   })
 
@@ -213,40 +213,40 @@ function createConnection(socket: Socket): Connection {
     try {
       read(chunk)
     } catch (error) {
-      finish(new Error('the server does not speak the protocol of Redis', { cause: error }))
+      finish(new Error('the server does not speak the Redis protocol', { cause: error }))
     }
   })
   socket.on('error', finish)
   const ended = new Promise<Error>((done) => {
     socket.on('close', () => {
-      finish(new Error('the server has closed the connection'))
+      finish(new Error('the server closed the connection'))
       done(end ?? closed())
     })
   })
 
-  const look = (): void => {
+  const expire = (): void => {
     watch = undefined
     const now = performance.now()
-    for (; timely && timely.sentAt + timely.msMax <= now; timely = timely.next)
-      timely.reject(new Error(`no answer from Redis within ${timely.msMax} ms`))
+    for (; live && live.sentAt + live.msMax <= now; live = live.next)
+      live.reject(new Error(`no answer from Redis within ${live.msMax} ms`))
     if (first && first.sentAt + stallMsMax <= now)
       finish(new Error(`no answer from Redis for ${stallMsMax} ms`))
     watchOldest()
   }
   const watchOldest = (): void => {
-    const dueAt = timely ? timely.sentAt + timely.msMax : first && first.sentAt + stallMsMax
+    const dueAt = live ? live.sentAt + live.msMax : first && first.sentAt + stallMsMax
     if (end || dueAt === undefined || (watch && watchAt <= dueAt)) return
     clearTimeout(watch)
     watchAt = dueAt
-    // What has arrived is read before it is judged: the event loop may have been held up.
-    watch = setTimeout(() => setImmediate(look), Math.max(1, dueAt - performance.now()))
+    // `setImmediate` lets arrived replies be read first, in case the event loop was blocked.
+    watch = setTimeout(() => setImmediate(expire), Math.max(1, dueAt - performance.now()))
   }
 
   const flush = (): void => {
     const pieces = unsent
     unsent = []
     if (end) return
-    // Runs of text go out as one, buffers as they are.
+    // Joins adjacent text; buffers are written without copying.
     let text = ''
     socket.cork()
     for (const piece of pieces) {
@@ -263,16 +263,16 @@ function createConnection(socket: Socket): Connection {
   return {
     send: (command, msMax) => {
       if (end) return Promise.reject(end)
-      if (count >= waitingMax) return Promise.reject(new Error('too many commands wait for Redis'))
-      // After what else this turn of the event loop brings.
+      if (count >= pendingMax) return Promise.reject(new Error('too many commands are waiting for Redis'))
+      // Flushes after all commands of this event loop turn have been queued.
       if (unsent.length === 0) setImmediate(flush)
       unsent.push(...encode(command))
       return new Promise((resolve, reject) => {
-        const waiting: Waiting = { resolve, reject, sentAt: performance.now(), msMax, next: undefined }
-        if (last) last.next = waiting
-        else first = waiting
-        last = waiting
-        timely ??= waiting
+        const pending: Pending = { resolve, reject, sentAt: performance.now(), msMax, next: undefined }
+        if (last) last.next = pending
+        else first = pending
+        last = pending
+        live ??= pending
         count++
         watchOldest()
       })

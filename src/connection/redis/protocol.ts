@@ -1,33 +1,32 @@
-// What Redis and its clients say to each other (RESP2): commands as bytes, and bytes as replies. Nothing that
-// a server sends makes this take more memory than the limits below.
+// Encodes commands and decodes replies of Redis's protocol (RESP2), within fixed memory limits.
 // https://redis.io/docs/latest/develop/reference/protocol-spec/
 
 export type Part = string | number | Buffer
 
-/** A bulk string is a part of the bytes that have arrived, not a copy of them. */
+/** A bulk string is a view of the received bytes, not a copy. */
 export type Reply = string | number | Buffer | null | RedisError | Reply[]
 
-/** What the server refuses. */
+/** An error reply. */
 export class RedisError extends Error {
-  /** The first word: `NOSCRIPT`, `WRONGPASS` … */
+  /** The first word, such as `NOSCRIPT` or `WRONGPASS`. */
   readonly code: string
 
   constructor(text: string) {
-    // Of what it does not know the server repeats the arguments: those may be anybody's data.
+    // The server repeats the arguments of an unknown command, which may contain users' data.
     super(text.replace(/, with args .*$/s, ''))
     this.name = 'RedisError'
     this.code = /^[A-Z]+(?= |$)/.exec(text)?.[0] ?? 'ERR'
   }
 }
 
-// What is longest of ours are forty users that a walk reads together, 85 kB at most each.
+// The longest reply is an MGET of forty users, of up to 85 kB each.
 const replyBytesMax = 4 * 1024 * 1024
 const lineBytesMax = 8 * 1024
 const depthMax = 8
-// `+` and the line's end.
+// `+` and the line ending.
 const elementBytesMin = 3
 
-/** A command, for appending to others: text and bytes in turn. */
+/** Encodes a command as alternating text and buffers, to be joined with other commands. */
 export function encode(command: readonly Part[]): Part[] {
   const pieces: Part[] = []
   let text = `*${command.length}\r\n`
@@ -48,21 +47,21 @@ const cr = 0x0d
 const lf = 0x0a
 
 /**
- * Reads replies from bytes, however these are cut.
- * @param take is given each reply, in order
- * @returns what takes the bytes. It throws an Error for what is not RESP2 or passes a limit; after that
- *   nobody knows where the next reply begins
+ * Decodes replies from chunks that may be split anywhere.
+ * @param onReply is called with each reply, in order
+ * @returns a function that consumes a chunk. It throws an Error for invalid RESP2 and for exceeded limits; the reader
+ *   is unusable after that
  */
-export function createReplyReader(take: (reply: Reply) => void): (chunk: Buffer) => void {
-  /** What could not be read yet, from the beginning of a line. */
+export function createReplyReader(onReply: (reply: Reply) => void): (chunk: Buffer) => void {
+  /** Unread bytes, from the beginning of a line. */
   let rest: Buffer = Buffer.alloc(0)
-  // What came behind it is joined to it when there is enough, so that a long reply is not copied again and again.
+  // Later chunks are joined only once there is enough to continue, so that a long reply is copied once.
   let later: Buffer[] = []
   let laterBytes = 0
   let needed = 0
-  /** The arrays that are not complete, the outermost first. */
+  /** Incomplete arrays, outermost first. */
   const open: { items: Reply[]; left: number }[] = []
-  /** The bytes of the present reply that have been read. */
+  /** Bytes read of the current reply. */
   let readBytes = 0
 
   const deliver = (reply: Reply): void => {
@@ -71,7 +70,7 @@ export function createReplyReader(take: (reply: Reply) => void): (chunk: Buffer)
       const array = open.at(-1)
       if (!array) {
         readBytes = 0
-        take(value)
+        onReply(value)
         return
       }
       array.items.push(value)
@@ -81,7 +80,7 @@ export function createReplyReader(take: (reply: Reply) => void): (chunk: Buffer)
     }
   }
 
-  /** @returns where the next part begins; undefined when this one is not complete, and `needed` says how far it goes */
+  /** @returns the start of the next part; undefined if this one is incomplete, and then sets `needed` to its length */
   const readPart = (bytes: Buffer, at: number): number | undefined => {
     const end = bytes.indexOf(cr, at)
     if ((end === -1 ? bytes.length : end) - at > lineBytesMax) throw new Error('a line is too long')
@@ -89,43 +88,47 @@ export function createReplyReader(take: (reply: Reply) => void): (chunk: Buffer)
       needed = bytes.length - at + 1
       return undefined
     }
-    if (bytes[end + 1] !== lf) throw new Error('a line does not end')
+    if (bytes[end + 1] !== lf) throw new Error('a line does not end with CRLF')
     const next = end + 2
     switch (bytes[at]) {
       case 0x24: {
         // $
-        const length = readLength(bytes, at + 1, end, replyBytesMax - readBytes)
-        if (length === -1) return given(null, at, next)
+        const length = withinLimit(readInteger(bytes, at + 1, end), replyBytesMax - readBytes)
+        if (length === -1) return complete(null, at, next)
         const bodyEnd = next + length
         if (bytes.length < bodyEnd + 2) {
           needed = bodyEnd + 2 - at
           return undefined
         }
-        if (bytes[bodyEnd] !== cr || bytes[bodyEnd + 1] !== lf) throw new Error('a text does not end')
-        return given(bytes.subarray(next, bodyEnd), at, bodyEnd + 2)
+        if (bytes[bodyEnd] !== cr || bytes[bodyEnd + 1] !== lf)
+          throw new Error('a bulk string does not end with CRLF')
+        return complete(bytes.subarray(next, bodyEnd), at, bodyEnd + 2)
       }
       case 0x2a: {
         // *
-        const length = readLength(bytes, at + 1, end, (replyBytesMax - readBytes) / elementBytesMin)
-        if (length === -1) return given(null, at, next)
-        if (length === 0) return given([], at, next)
-        if (open.length === depthMax) throw new Error('a reply is nested too deep')
+        const length = withinLimit(
+          readInteger(bytes, at + 1, end),
+          (replyBytesMax - readBytes) / elementBytesMin,
+        )
+        if (length === -1) return complete(null, at, next)
+        if (length === 0) return complete([], at, next)
+        if (open.length === depthMax) throw new Error('a reply is nested too deeply')
         open.push({ items: [], left: length })
         readBytes += next - at
         return next
       }
       case 0x3a: // :
-        return given(readInteger(bytes, at + 1, end), at, next)
+        return complete(readInteger(bytes, at + 1, end), at, next)
       case 0x2b: // +
-        return given(bytes.toString('latin1', at + 1, end), at, next)
+        return complete(bytes.toString('latin1', at + 1, end), at, next)
       case 0x2d: // -
-        return given(new RedisError(bytes.toString('utf8', at + 1, end)), at, next)
+        return complete(new RedisError(bytes.toString('utf8', at + 1, end)), at, next)
       default:
-        throw new Error('a reply is of no kind that there is')
+        throw new Error('a reply has an unknown type')
     }
   }
 
-  const given = (reply: Reply, at: number, next: number): number => {
+  const complete = (reply: Reply, at: number, next: number): number => {
     readBytes += next - at
     if (readBytes > replyBytesMax) throw new Error('a reply is too long')
     deliver(reply)
@@ -152,9 +155,8 @@ export function createReplyReader(take: (reply: Reply) => void): (chunk: Buffer)
   }
 }
 
-/** @returns -1 for null */
-function readLength(bytes: Buffer, from: number, to: number, max: number): number {
-  const length = readInteger(bytes, from, to)
+/** @param length -1 for null */
+function withinLimit(length: number, max: number): number {
   if (length < -1) throw new Error('a length is negative')
   if (length > max) throw new Error('a reply is too long')
   return length
@@ -164,11 +166,11 @@ function readInteger(bytes: Buffer, from: number, to: number): number {
   const isNegative = bytes[from] === 0x2d
   const start = isNegative ? from + 1 : from
   // A 64-bit integer has 19 digits.
-  if (start === to || to - start > 19) throw new Error('a number is not one')
+  if (start === to || to - start > 19) throw new Error('an integer is malformed')
   let value = 0
   for (let at = start; at < to; at++) {
     const digit = (bytes[at] ?? 0) - 0x30
-    if (digit < 0 || digit > 9) throw new Error('a number is not one')
+    if (digit < 0 || digit > 9) throw new Error('an integer is malformed')
     value = value * 10 + digit
   }
   return isNegative ? -value : value

@@ -92,7 +92,7 @@ it('without Redis each process counts for itself, and goes back to Redis when it
   const one = bucket()
   for (let turn = 0; turn < 4; turn++) expect(await attempts.reserve(one, 0)).toBe(0)
   expect(await attempts.reserve(one, 0)).toBeUndefined()
-  expect(warnings).toEqual(['tries at passwords are counted by each process for itself'])
+  expect(warnings).toEqual(['Redis unavailable; each process throttles sign-in attempts on its own'])
 
   const redis = await startRedis({ port })
   atEnd(redis.kill)
