@@ -248,7 +248,7 @@ async function fill(databaseUrl: string): Promise<string[]> {
   const settings = readSettings({}, join(directory, 'data'))
   const connections = openConnections({ ...settings, databaseUrl }, openLogger('warn'))
   const startedAt = performance.now()
-  await seedSamples(connections, users, sampleSuffix())
+  await seedSamples(connections, users, { suffix: sampleSuffix() })
   process.stdout.write(
     `${users} users stored at ${((users / (performance.now() - startedAt)) * 1000).toFixed(0)}/s\n`,
   )

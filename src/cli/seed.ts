@@ -23,7 +23,10 @@ await runCommand(async () => {
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, openLogger('warn'))
   const startedAt = performance.now()
   try {
-    await seedSamples(connections, count, sampleSuffix(), (stored) => showProgress(stored, count))
+    await seedSamples(connections, count, {
+      suffix: sampleSuffix(),
+      onProgress: (stored) => showProgress(stored, count),
+    })
   } finally {
     await connections.close()
     await prepared.close()

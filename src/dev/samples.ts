@@ -90,14 +90,13 @@ export function sampleSuffix(): string {
 
 /**
  * Adds `count` users; the first hundred have avatars.
- * @param suffix ends each username
- * @param onProgress is told how many are stored so far
+ * @param options.suffix is appended to each username
+ * @param options.onProgress is called with the number of users stored so far
  */
 export async function seedSamples(
   ctx: ServiceContext,
   count: number,
-  suffix: string,
-  onProgress: (stored: number) => void = () => {},
+  { suffix, onProgress = () => {} }: { suffix: string; onProgress?: (stored: number) => void },
 ): Promise<void> {
   const passwordHash = await hashPassword('samples', samplePassword)
   for (let from = 0; from < count; from += batchSize) {

@@ -1,4 +1,4 @@
-// The embedded PostgreSQL as processes meet it: real clusters in folders of their own.
+// The embedded PostgreSQL: real clusters in folders of their own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -119,7 +119,7 @@ describe('the cluster', () => {
     expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }])
   })
 
-  it('tells letters by Unicode, so that words of every script are searched by index', async () => {
+  it('classifies letters by Unicode, so that words of every script are searched by index', async () => {
     const { url } = await start(await folder())
     await query(url, 'CREATE EXTENSION pg_trgm')
     expect(
@@ -127,7 +127,7 @@ describe('the cluster', () => {
     ).toEqual([{ letter: true, trigrams: 3 }])
   })
 
-  it('is reached on the loopback address with its password only', async () => {
+  it('is reachable only on the loopback address, with its password', async () => {
     const home = await folder()
     const { url } = await start(home)
     expect(
@@ -146,7 +146,7 @@ describe('the cluster', () => {
     expect((await stat(join(home, 'password'))).mode & 0o777).toBe(0o600)
   })
 
-  it('writes to the disk for certain unless it is told not to', async () => {
+  it('writes durably unless configured otherwise', async () => {
     const settings = `SELECT current_setting('fsync') AS fsync,
       current_setting('synchronous_commit') AS commits, current_setting('full_page_writes') AS pages`
     const home = await folder()
@@ -171,7 +171,7 @@ describe('the cluster', () => {
     await stop()
   })
 
-  it('is left alone by another in the next folder', async () => {
+  it('is not affected by a cluster in another folder', async () => {
     const [left, right] = await Promise.all([folder(), folder()])
     const [one, other] = await Promise.all([
       start(left, { exclusive: true }),
@@ -201,7 +201,7 @@ describe('several processes of one checkout', () => {
     await expect(isUp(last.url)).rejects.toThrow('ECONNREFUSED')
   })
 
-  it('have one server: of two that start at the same moment one is told of the other', async () => {
+  it('have one server: of two that start at once, one is rejected', async () => {
     const home = await folder()
     const results = await Promise.allSettled([
       start(home, { exclusive: true }),
@@ -214,11 +214,11 @@ describe('several processes of one checkout', () => {
       message: expect.stringMatching(/already running.*stop it first/),
     })
     expect(await isUp(started[0]?.value.url ?? '')).toEqual(alive)
-    // Others than servers are welcome.
+    // Processes other than servers may still join.
     expect(await start(home)).toMatchObject({ url: started[0]?.value.url, startedHere: false })
   })
 
-  it('find the cluster of one that was killed, take its place and stop it in the end', async () => {
+  it('join the cluster of a killed process, and stop it in the end', async () => {
     const home = await folder()
     const first = await owner(home, { exclusive: true })
     await killed(first.process)
@@ -231,7 +231,7 @@ describe('several processes of one checkout', () => {
     expect(await pidOf(home)).toBeUndefined()
   })
 
-  it('outlive the loss of their connection to it, say so, and stop it all the same', async () => {
+  it('survive the loss of their connection, report it, and still stop the cluster', async () => {
     const home = await folder()
     const log = vi.fn<(message: string) => void>()
     const postgres = await start(home, { log })
@@ -245,7 +245,7 @@ describe('several processes of one checkout', () => {
     await expect(isUp(postgres.url)).rejects.toThrow('ECONNREFUSED')
   })
 
-  it('may stop twice, and after it was stopped by force', async () => {
+  it('may stop twice, and after the server was killed', async () => {
     const home = await folder()
     const postgres = await start(home)
     const pid = await pidOf(home)
@@ -258,8 +258,8 @@ describe('several processes of one checkout', () => {
   })
 })
 
-describe('what a killed process left', () => {
-  it('half an initialisation: the next start makes the cluster, and what was left goes', async () => {
+describe('the remains of a killed process', () => {
+  it('an unfinished initialisation is removed by the next start', async () => {
     const home = await folder()
     const child = spawnOwner(home)
     await until(
@@ -288,13 +288,13 @@ describe('what a killed process left', () => {
     )
   })
 
-  it('an empty data folder: the cluster is made in it', async () => {
+  it('an empty data folder is used', async () => {
     const home = await folder()
     await mkdir(join(home, 'data'), { mode: 0o700 })
     expect(await isUp((await start(home)).url)).toEqual(alive)
   })
 
-  it('a process id that another program has now: the cluster starts', async () => {
+  it('a process id that another program has now does not prevent a start', async () => {
     const home = await folder()
     await (await start(home)).stop()
     const other = spawn(process.execPath, ['--eval', 'setInterval(() => {}, 1_000)'], { stdio: 'ignore' })
@@ -310,7 +310,7 @@ describe('what a killed process left', () => {
 })
 
 describe('a start that cannot succeed says what to do', () => {
-  it('names the folder when the data is of another user', async () => {
+  it('names the folder if another user owns the data', async () => {
     const home = await folder()
     await (await start(home)).stop()
     const { uid } = await stat(join(home, 'data'))
@@ -323,7 +323,7 @@ describe('a start that cannot succeed says what to do', () => {
     )
   })
 
-  it('shows the end of the log when PostgreSQL refuses the data', async () => {
+  it('shows the end of the log if PostgreSQL rejects the data', async () => {
     const home = await folder()
     await (await start(home)).stop()
     await writeFile(join(home, 'data', 'PG_VERSION'), '12\n')
@@ -332,14 +332,14 @@ describe('a start that cannot succeed says what to do', () => {
     )
   })
 
-  it('names the password file when it is gone but the data is there', async () => {
+  it('names the password file if it is missing but the data exists', async () => {
     const home = await folder()
     await (await start(home)).stop()
     await rm(join(home, 'password'))
     await expect(startEmbeddedPostgres(home)).rejects.toThrow(join(home, 'password'))
   })
 
-  it('shows why the data cannot be made, and does not touch what is in its place', async () => {
+  it('shows why the data cannot be initialised, and does not touch existing files', async () => {
     const home = await folder()
     await mkdir(join(home, 'data'), { mode: 0o700 })
     await writeFile(join(home, 'data', 'notes.txt'), 'mine')

@@ -1,4 +1,4 @@
-// Search and order of names: the rules of base letters, of the search column and of numbers.
+// Rules of base letters, the search column, telephone numbers and the sort order of names.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -117,7 +117,7 @@ describe('the search column', () => {
     )
   })
 
-  it('holds letters, digits and single spaces only, so that no part of it escapes the index or is a wildcard', () => {
+  it('contains only letters, digits and single spaces, so that the index covers all of it without wildcards', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), (texts) => {
         expect(searchText(texts)).toMatch(/^( [\p{L}\p{Nd}]+)*$/u)
@@ -142,7 +142,7 @@ describe('the search column', () => {
       expect([part, isFound([name], part)]).toEqual([part, false])
   })
 
-  it('never finds across two words, or in half a character', () => {
+  it('never matches across two words, or half a character', () => {
     expect(isFound(['ada lovelace'], 'adalove')).toBe(false)
     expect(isFound(['a.b'], 'a-b')).toBe(false)
     // Encoded, these share their second half.
@@ -182,7 +182,7 @@ describe('a telephone number', () => {
     for (const search of missed) expect([search, isFound([value], search)]).toEqual([search, false])
   })
 
-  it('is found beside other words, which must be met too', () => {
+  it('matches beside other words, which must match too', () => {
     expect(isFound(['Ada', '+44 20 7946 0123'], 'ada 020 7946 0123')).toBe(true)
     expect(isFound(['Ada', '+44 20 7946 0123'], 'bea 020 7946 0123')).toBe(false)
   })
@@ -218,7 +218,7 @@ describe('names', () => {
     expect(sorted).toEqual(names)
   })
 
-  it('have a bounded key, whatever NFKC makes of them', () => {
+  it('have a bounded key, however far NFKC expands them', () => {
     expect(codePointCount(sortKey('\ufdfa'.repeat(200)))).toBe(200)
     expect(codePointCount(sortKey('é\ufdfa'.repeat(100)))).toBe(401)
     expect(sortKey(null)).toBe('')
@@ -226,7 +226,7 @@ describe('names', () => {
 })
 
 // When this fails, the columns of stored users are out of date: make the version grow, then record both here.
-it('the rules have a version, from which stored users are known to be out of date', () => {
+it('a change of the rules requires a new version of them', () => {
   const names = [
     'Zoë Ångström',
     'İbrahim',

@@ -1,4 +1,4 @@
-// How text is folded: properties that uniqueness, sorting and search depend on.
+// Properties of case folding that uniqueness, sorting and search depend on.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fold } from '../../src/model/text.ts'
@@ -8,7 +8,7 @@ const text = fc
   .string({ unit: 'binary', maxLength: 40 })
   .filter((text) => !text.normalize('NFKD').includes('\u0345'))
 describe('folding', () => {
-  it('twice changes nothing', () => {
+  it('is idempotent', () => {
     fc.assert(
       fc.property(text, (text) => {
         expect(fold(fold(text))).toBe(fold(text))
@@ -17,7 +17,7 @@ describe('folding', () => {
     )
   })
 
-  it('makes one of all cases and normal forms of a text', () => {
+  it('unifies all cases and normal forms of a text', () => {
     fc.assert(
       fc.property(text, (text) => {
         for (const form of ['NFC', 'NFD', 'NFKC', 'NFKD'] as const)

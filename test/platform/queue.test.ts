@@ -1,4 +1,4 @@
-// The queues before scarce work: nobody waits for what would come too late.
+// The fair queue rejects calls that would wait too long.
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { fairQueue } from '../../src/platform/queue.ts'
@@ -7,16 +7,16 @@ import { until } from '../support/wait.ts'
 const overloaded = { code: 'overloaded', retryAfterSeconds: 2 }
 const work = (ms: number) => () => pause(ms, 'done')
 
-/** What became of calls that came at once, in the order in which it was known. */
-async function outcomes(calls: Promise<unknown>[]): Promise<('done' | 'refused')[]> {
-  const known: ('done' | 'refused')[] = []
+/** The outcomes of concurrent calls, in the order in which they became known. */
+async function outcomes(calls: Promise<unknown>[]): Promise<('done' | 'rejected')[]> {
+  const known: ('done' | 'rejected')[] = []
   await Promise.all(
     calls.map((call) =>
       call.then(
         () => known.push('done'),
         (error: unknown) => {
           expect(error).toMatchObject(overloaded)
-          known.push('refused')
+          known.push('rejected')
         },
       ),
     ),
@@ -24,31 +24,31 @@ async function outcomes(calls: Promise<unknown>[]): Promise<('done' | 'refused')
   return known
 }
 
-it('a call that finds the queue full is refused, and one that comes when there is room again is served', async () => {
+it('rejects a call when the queue is full, and serves calls again once there is room', async () => {
   const queue = fairQueue(1, { waiting: 2 })
   const known = await outcomes(Array.from({ length: 5 }, () => queue('all', work(1))))
-  expect(known).toEqual(['refused', 'refused', 'done', 'done', 'done'])
+  expect(known).toEqual(['rejected', 'rejected', 'done', 'done', 'done'])
   expect(await queue('all', work(0))).toBe('done')
 })
 
-it('a call that would wait too long, by what calls took of late, is refused before any other has ended', async () => {
+it('rejects a call at once if it would wait too long by recent durations', async () => {
   const queue = fairQueue(2, { waiting: 1_000, waitMsMax: 100 })
   await queue('all', work(40))
   const known = await outcomes(Array.from({ length: 30 }, () => queue('all', work(0))))
-  const refused = known.filter((outcome) => outcome === 'refused').length
+  const refused = known.filter((outcome) => outcome === 'rejected').length
   // Two run, and some five wait: for less time than it takes here, if the machine is slow.
   expect(refused).toBeGreaterThanOrEqual(30 - 2 - 6)
-  expect(known.slice(0, refused)).toEqual(Array<string>(refused).fill('refused'))
+  expect(known.slice(0, refused)).toEqual(Array<string>(refused).fill('rejected'))
   expect(refused).toBeLessThan(30)
 })
 
-it('a call whose turn has come too late is refused, though nobody knew before how long calls take', async () => {
+it('rejects a call whose turn comes too late, if durations were unknown before', async () => {
   const queue = fairQueue(1, { waiting: 1_000, waitMsMax: 50 })
   const known = await outcomes(Array.from({ length: 4 }, () => queue('all', work(60))))
-  expect(known.toSorted()).toEqual(['done', 'refused', 'refused', 'refused'])
+  expect(known.toSorted()).toEqual(['done', 'rejected', 'rejected', 'rejected'])
 })
 
-it('what fails does not make others be refused', async () => {
+it('failed calls do not cause rejections', async () => {
   const queue = fairQueue(1, { waiting: 1_000, waitMsMax: 1_000 })
   await expect(
     queue('all', () => work(200)().then(() => Promise.reject(new Error('broken')))),
@@ -58,7 +58,7 @@ it('what fails does not make others be refused', async () => {
   )
 })
 
-it('calls of another share are not delayed by a long queue: shares take turns', async () => {
+it('a long queue does not delay other shares: shares take turns', async () => {
   const queue = fairQueue(1, { waiting: 1_000 })
   const order: string[] = []
   const call = (share: string) => queue(share, async () => void order.push(share))
@@ -67,7 +67,7 @@ it('calls of another share are not delayed by a long queue: shares take turns', 
   expect(order).toHaveLength(53)
 })
 
-it('the share that runs the fewest calls goes next, though others have waited for longer', async () => {
+it('the share with the fewest running calls is next, even if others have waited longer', async () => {
   const queue = fairQueue(4, { waiting: 1_000 })
   const begun: string[] = []
   const ends: (() => void)[] = []
@@ -87,7 +87,7 @@ it('the share that runs the fewest calls goes next, though others have waited fo
   await Promise.all(calls)
 })
 
-it('one share never runs more than it may, and others begin at once meanwhile', async () => {
+it('a share never runs more calls than it may, and others start at once meanwhile', async () => {
   const queue = fairQueue(4, { waiting: 1_000, runningPerShare: 2 })
   const { promise: held, resolve: release } = Promise.withResolvers<void>()
   let running = 0
@@ -106,7 +106,7 @@ it('one share never runs more than it may, and others begin at once meanwhile', 
   expect(most).toBe(2)
 })
 
-it('of a full queue, the newest call of the longest share is refused, and the newcomer if that is its own', async () => {
+it('a full queue rejects the newest call of the longest share, or the new call if that is its own', async () => {
   const queue = fairQueue(1, { waiting: 4 })
   const { promise: held, resolve: release } = Promise.withResolvers<void>()
   const refused: string[] = []
@@ -125,12 +125,12 @@ it('of a full queue, the newest call of the longest share is refused, and the ne
   expect(refused).toEqual(['a5', 'a4', 'a3', 'b3'])
 })
 
-it('the wait is estimated from the durations of the own share', async () => {
+it('estimates the wait from the durations of the call’s own share', async () => {
   const queue = fairQueue(2, { waiting: 1_000, waitMsMax: 100, runningPerShare: 1 })
   await queue('slow', work(60))
   await queue('quick', work(1))
   const of = (share: string) => Array.from({ length: 10 }, () => queue(share, work(1)))
   const [slow, quick] = await Promise.all([outcomes(of('slow')), outcomes(of('quick'))])
-  expect(slow).toContain('refused')
+  expect(slow).toContain('rejected')
   expect(quick).toEqual(Array<string>(10).fill('done'))
 })

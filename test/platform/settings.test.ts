@@ -1,4 +1,4 @@
-// The settings: what may be left out, what must come together, and what a start is refused for.
+// The settings: defaults, combinations, and faults that reject a start.
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { readSettings, settingNames } from '../../src/platform/settings.ts'
@@ -39,13 +39,13 @@ describe('settings', () => {
     })
   })
 
-  it('that are empty or blank count as not set', () => {
+  it('that are empty or blank count as unset', () => {
     expect(read({ PORT: '', DATABASE_URL: ' ', REDIS_URL: '', JWT_ISSUER: '', LOG_LEVEL: '\t' })).toEqual(
       read({}),
     )
   })
 
-  it('take all that production needs', () => {
+  it('accept all that production needs', () => {
     expect(read({ ...production, PORT: '8080', AVATAR_BASE_URL: 'https://cdn.example/a//' })).toMatchObject({
       port: 8080,
       databaseUrl: 'postgres://db/users',
@@ -54,13 +54,13 @@ describe('settings', () => {
     })
   })
 
-  it('take several client ids by comma', () => {
+  it('accept several client ids, separated by commas', () => {
     expect(read({ ...cognito, COGNITO_CLIENT_ID: ' one, two ,' }).tokens).toMatchObject({
       clientIds: ['one', 'two'],
     })
   })
 
-  it('take origins for CORS as browsers send them, and nothing else', () => {
+  it('accept CORS origins as browsers send them, and nothing else', () => {
     const origins = ['https://app.example.com', 'http://localhost:5173', 'https://xn--bcher-kva.example:8443']
     expect(read({ CORS_ORIGINS: origins.join(' , ') }).corsOrigins).toEqual(origins)
     for (const wrong of [
@@ -81,12 +81,12 @@ describe('settings', () => {
       )
   })
 
-  it('take an event bus by its name or its ARN', () => {
+  it('accept an event bus by name or ARN', () => {
     for (const bus of ['default', 'users', 'arn:aws:events:eu-west-1:123456789012:event-bus/users'])
       expect(read({ EVENT_BUS: bus }).eventBus).toBe(bus)
   })
 
-  it('take another issuer, and guess where its keys are', () => {
+  it('accept another issuer, and derive its key URL', () => {
     const issuer = { JWT_ISSUER: 'https://id.example/', JWT_AUDIENCE: 'us' }
     expect(read(issuer).tokens).toEqual({
       kind: 'issuer',
@@ -105,7 +105,7 @@ describe('settings', () => {
   })
 })
 
-describe('a start is refused, by name, for', () => {
+describe('a start is rejected, by variable name, for', () => {
   it.each([
     ['PORT', { PORT: '0' }],
     ['PORT', { PORT: '65536' }],
@@ -141,7 +141,7 @@ describe('a start is refused, by name, for', () => {
     expect(() => read(env as unknown as Record<string, string>)).toThrow(new RegExp(`^  ${name} `, 'm'))
   })
 
-  it('each thing that production cannot do without', () => {
+  it('each variable that production requires', () => {
     for (const name of ['DATABASE_URL', 'REDIS_URL', 'AVATAR_BUCKET', 'COGNITO_USER_POOL_ID'] as const) {
       const { [name]: _, ...rest } = production
       expect(() => read(rest)).toThrow(new RegExp(`^  ${name} `, 'm'))
@@ -149,12 +149,12 @@ describe('a start is refused, by name, for', () => {
     expect(() => read(production)).not.toThrow()
   })
 
-  it('what is missing together with what is wrong', () => {
+  it('missing together with invalid variables', () => {
     const { DATABASE_URL: _, ...rest } = production
     expect(() => read({ ...rest, REDIS_URL: 'x' })).toThrow(/REDIS_URL must .*DATABASE_URL is required/s)
   })
 
-  it('all faults at once, none with its value', () => {
+  it('all faults at once, without values', () => {
     let message = ''
     try {
       read({ PORT: 'hunter2', DATABASE_URL: 'hunter2', REDIS_URL: 'hunter2', JWT_AUDIENCE: 'hunter2' })

@@ -1,5 +1,5 @@
-// A client for one Redis or Valkey server, made for a cache: commands of one turn of the event loop go out together,
-// each has a time limit, and none waits for a connection. Why not a library: docs/adr/0005-keep-our-own-redis-client.md.
+// A Redis client for caching: it sends the commands of one event loop turn together, and fails fast without a
+// connection. Why not a library: docs/adr/0005-keep-our-own-redis-client.md.
 import { connect, isIP, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createReplyReader, encode, type Part, RedisError, type Reply } from './protocol.ts'

@@ -51,7 +51,7 @@ async function main(): Promise<void> {
   try {
     if (prepared.isNew) {
       process.stdout.write(`First start: creating ${sampleUsers} sample users …\n`)
-      await seedSamples(connections, sampleUsers, '')
+      await seedSamples(connections, sampleUsers, { suffix: '' })
     }
     const { tokens } = settings
     const issuer =

@@ -1,4 +1,4 @@
-// The counter of tries at passwords: the same rules in the process and in Redis.
+// The attempt throttle follows the same rules in the process and in Redis.
 import { describe, expect, inject, it } from 'vitest'
 import {
   type AttemptThrottle,
@@ -30,7 +30,7 @@ describe.each([
 ])('%s', (_, open) => {
   const attempts = closing(open())
 
-  it('the first tries are burst, then each waits for a pause that doubles up to the longest', async () => {
+  it('the burst need not wait, then each attempt waits for a pause that doubles up to the maximum', async () => {
     const one = bucket()
     const waits: (number | undefined)[] = []
     for (let turn = 0; turn < 8; turn++) waits.push(await attempts.reserve(one, 1_000_000))
@@ -41,20 +41,20 @@ describe.each([
     }
   })
 
-  it('what would wait too long is refused and not counted', async () => {
+  it('an attempt that would wait too long is rejected and not counted', async () => {
     const one = bucket()
     for (let turn = 0; turn < 4; turn++) expect(await attempts.reserve(one, 0)).toBe(0)
     for (let turn = 0; turn < 100; turn++) expect(await attempts.reserve(one, 0)).toBeUndefined()
     expect(await attempts.reserve(one, 10_000)).toBeGreaterThan(5_000)
   })
 
-  it('a thousand tries at once are counted', async () => {
+  it('counts a thousand concurrent attempts', async () => {
     const one = bucket()
     const waits = await Promise.all(Array.from({ length: 1_000 }, () => attempts.reserve(one, 0)))
     expect(waits.filter((wait) => wait === 0)).toHaveLength(4)
   })
 
-  it('tries that were right do not count', async () => {
+  it('successful attempts do not count', async () => {
     const one = bucket()
     for (let turn = 0; turn < 20; turn++) {
       expect(await attempts.reserve(one, 0)).toBe(0)
@@ -63,7 +63,7 @@ describe.each([
     await attempts.succeeded(bucket())
   })
 
-  it('buckets and marks are apart', async () => {
+  it('buckets and remembered keys are independent of each other', async () => {
     const [one, other] = [bucket(), bucket()]
     while ((await attempts.reserve(one, 0)) !== undefined);
     expect(await attempts.reserve(other, 0)).toBe(0)
@@ -73,7 +73,7 @@ describe.each([
   })
 })
 
-it('in Redis all processes count together', async () => {
+it('in Redis all processes share their counts', async () => {
   const [first, second] = [1, 2].map(() => closing(openRedisAttemptThrottle(inject('redisUrl'), logger)))
   if (!first || !second) throw new Error('there are two')
   const one = bucket()
@@ -86,7 +86,7 @@ it('in Redis all processes count together', async () => {
   expect(await second.isRemembered(one.name)).toBe(true)
 })
 
-it('without Redis each process counts for itself, and goes back to Redis when it answers', async () => {
+it('during an outage of Redis each process counts on its own', async () => {
   const port = await freePort()
   const attempts = closing(openRedisAttemptThrottle(`redis://127.0.0.1:${port}`, logger))
   const one = bucket()

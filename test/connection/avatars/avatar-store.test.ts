@@ -1,4 +1,4 @@
-// One contract for both places that keep avatars: a directory, and S3 over the wire.
+// Both avatar stores keep one contract: the directory, and S3 over the wire.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -76,7 +76,7 @@ async function openBucket(): Promise<Opened & { s3: S3Client }> {
   }
 }
 
-/** What `work` throws; it must be told to the caller as unavailable, with the reason in the cause alone. */
+/** Expects `work` to throw `unavailable`, with the reason only in the cause. */
 async function expectUnavailable(work: Promise<unknown>): Promise<ServiceError> {
   const error = await work.then(
     () => undefined,
@@ -106,7 +106,7 @@ const stores: [string, () => Promise<Opened>][] = [
 ]
 
 describe.each(stores)('avatars in %s', (_, open) => {
-  test('what is put is read back byte for byte', async () => {
+  test('reads back the stored bytes', async () => {
     const { store } = await open()
     const key = newKey()
     const bytes = randomBytes(100_000)
@@ -114,19 +114,19 @@ describe.each(stores)('avatars in %s', (_, open) => {
     expect(bytes.equals((await store.read(key)) ?? Buffer.alloc(0))).toBe(true)
   })
 
-  test('bytes that lie inside a larger buffer are stored alone', async () => {
+  test('stores only the given view of a larger buffer', async () => {
     const { store } = await open()
     const key = newKey()
     await store.put(key, new Uint8Array(Uint8Array.of(9, 1, 2, 3, 9).buffer, 1, 3))
     expect([...((await store.read(key)) ?? [])]).toEqual([1, 2, 3])
   })
 
-  test('what was never put is not there', async () => {
+  test('reads undefined for a missing key', async () => {
     const { store } = await open()
     expect(await store.read(newKey())).toBeUndefined()
   })
 
-  test('putting the same again is harmless', async () => {
+  test('storing a key again is harmless', async () => {
     const { store } = await open()
     const key = newKey()
     await store.put(key, Buffer.from('same'))
@@ -134,7 +134,7 @@ describe.each(stores)('avatars in %s', (_, open) => {
     expect(await readText(store, key)).toBe('same')
   })
 
-  test('what is removed is gone, other avatars of the user stay, and it can be put again', async () => {
+  test('removes one avatar, keeps the user’s others, and stores it again', async () => {
     const { store } = await open()
     const user = randomUUID()
     const [gone, stays] = [newKey(user), newKey(user)]
@@ -149,7 +149,7 @@ describe.each(stores)('avatars in %s', (_, open) => {
     expect(await readText(store, gone)).toBe('again')
   })
 
-  test('removing what is not there is harmless', async () => {
+  test('removing a missing key is harmless', async () => {
     const { store } = await open()
     await store.remove(newKey())
     const key = newKey()
@@ -158,7 +158,7 @@ describe.each(stores)('avatars in %s', (_, open) => {
     await store.remove(key)
   })
 
-  test('many users at once do not touch each other', async () => {
+  test('concurrent users do not affect each other', async () => {
     const { store } = await open()
     const keys = Array.from({ length: 30 }, () => newKey())
     await Promise.all(keys.map((key) => store.put(key, Buffer.from(key))))
@@ -185,7 +185,7 @@ describe.each(stores)('avatars in %s', (_, open) => {
     await expect(store.remove(key)).rejects.not.toBeInstanceOf(ServiceError)
   })
 
-  test('what is stored is listed in order, from any key on, without what is no avatar', async () => {
+  test('lists stored avatars in order, after any key, without other files', async () => {
     const { store, putBeside } = await open()
     expect(await store.list(undefined)).toEqual({ found: [], next: undefined })
     const keys = Array.from({ length: 6 }, () => newKey()).sort()
@@ -199,12 +199,12 @@ describe.each(stores)('avatars in %s', (_, open) => {
     expect((await store.list(keys[5])).found).toEqual([])
   })
 
-  test('it answers a check', async () => {
+  test('passes its check', async () => {
     const { store } = await open()
     await store.check()
   })
 
-  test('it can be closed unused, and twice', async () => {
+  test('can be closed unused, and twice', async () => {
     const { store } = await open()
     await store.close()
     await store.close()
@@ -212,7 +212,7 @@ describe.each(stores)('avatars in %s', (_, open) => {
 })
 
 describe('avatars in a directory', () => {
-  test('nothing but the avatar is left, and nothing of a user whose last avatar is removed', async () => {
+  test('leaves nothing but the avatar, and nothing of a user whose last avatar is removed', async () => {
     const { store, directory } = await openDirectory()
     const key = newKey()
     await store.put(key, Buffer.from('x'))
@@ -222,7 +222,7 @@ describe('avatars in a directory', () => {
   })
 
   // Not of the contract: s3rver removes a folder that it has found empty together with what came meanwhile.
-  test('many at once for one user lose nothing and keep nothing', async () => {
+  test('concurrent changes of one user lose nothing and leave nothing behind', async () => {
     const { store, directory } = await openDirectory()
     const user = randomUUID()
     for (let round = 0; round < 10; round++) {
@@ -240,7 +240,7 @@ describe('avatars in a directory', () => {
     expect(await readdir(directory, { recursive: true })).toEqual(['avatars'])
   })
 
-  test('a reader sees the whole avatar or none while it is put', async () => {
+  test('a concurrent reader sees the whole avatar or none', async () => {
     const { store } = await openDirectory()
     const key = newKey()
     const bytes = randomBytes(2_000_000)
@@ -254,7 +254,7 @@ describe('avatars in a directory', () => {
     expect(sizes.size).toBe(0)
   })
 
-  test('a place that cannot be written is unavailable', async () => {
+  test('a read-only folder is unavailable', async () => {
     const place = join(await temporaryDirectory(), 'a file')
     await writeFile(place, '')
     const store = openAvatarDirectory(place)
@@ -274,7 +274,7 @@ describe('avatars in an S3 bucket', () => {
     })
   })
 
-  test('a bucket that does not exist is unavailable, not empty', async () => {
+  test('a missing bucket is unavailable, not empty', async () => {
     await openBucket()
     const store = newBucketStore('another-bucket')
     await expectUnavailable(store.check())
@@ -282,27 +282,27 @@ describe('avatars in an S3 bucket', () => {
     await expectUnavailable(store.put(newKey(), Buffer.from('x')))
   })
 
-  test('credentials that are refused make it unavailable, and are not repeated', async () => {
+  test('rejected credentials make it unavailable, and are not repeated', async () => {
     await openBucket()
-    vi.stubEnv('AWS_ACCESS_KEY_ID', 'NOBODY')
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'UNKNOWN')
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'not-the-secret')
     const error = await expectUnavailable(newBucketStore().put(newKey(), Buffer.from('x')))
     expect(String(error.cause)).not.toContain('not-the-secret')
   })
 
-  test('nobody listening is unavailable at once', { timeout: 10_000 }, async () => {
+  test('a closed port is unavailable at once', { timeout: 10_000 }, async () => {
     useEndpoint(await freePort())
     await expectUnavailableWithin(5_000)
   })
 
-  test('an endpoint that takes connections and never answers is unavailable in time', {
+  test('an endpoint that never answers is unavailable in time', {
     timeout: 30_000,
   }, async () => {
     useEndpoint(await silentServer())
     await expectUnavailableWithin(5_000)
   })
 
-  test('credentials that are nowhere to be found are unavailable in time', { timeout: 30_000 }, async () => {
+  test('missing credentials are unavailable in time', { timeout: 30_000 }, async () => {
     useEndpoint(await freePort())
     vi.stubEnv('AWS_ACCESS_KEY_ID', undefined)
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined)

@@ -1,4 +1,4 @@
-// Signed passwords: the same as AWS's own signer makes, asked for by the URL alone.
+// Signed passwords equal those of AWS's own signer.
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
@@ -25,7 +25,7 @@ afterEach(() => {
 const parts = (token: string) => new Map(new URLSearchParams(token.slice(token.indexOf('?') + 1)).entries())
 
 describe('a signed password', () => {
-  it('for PostgreSQL is what @aws-sdk/rds-signer 3.1175.0 makes', async () => {
+  it('for PostgreSQL equals that of @aws-sdk/rds-signer 3.1175.0', async () => {
     asOnLambda()
     vi.useFakeTimers({ now: Date.UTC(2026, 10, 24, 12), toFake: ['Date'] })
     const token = await databaseToken('proxy.example.com', 5432, 'directory')
@@ -37,7 +37,7 @@ describe('a signed password', () => {
     )
   })
 
-  it('says what is missing', async () => {
+  it('reports missing settings', async () => {
     vi.stubEnv('AWS_REGION', '')
     await expect(cacheToken('cache', 'directory')).rejects.toThrow('AWS_REGION is required')
     vi.stubEnv('AWS_REGION', 'eu-west-1')
@@ -46,7 +46,7 @@ describe('a signed password', () => {
     await expect(cacheToken('cache', 'directory')).rejects.toThrow('no AWS credentials were found')
   })
 
-  it('is signed with the role of a container where the environment has no keys', async () => {
+  it('is signed with a container role if the environment has no keys', async () => {
     let isAuthorized = false
     const agent = createHttpServer((request, response) => {
       isAuthorized = request.headers.authorization === 'a-token'
@@ -73,7 +73,7 @@ describe('a signed password', () => {
 })
 
 describe('the URL', () => {
-  it('of PostgreSQL asks for it, over TLS', async () => {
+  it('of PostgreSQL requests it, over TLS', async () => {
     asOnLambda()
     const config = clientConfig('postgres://directory@proxy.example.com:6432/users?auth=iam')
     expect(config).toMatchObject({
@@ -88,7 +88,7 @@ describe('the URL', () => {
     expect(clientConfig('postgres://a:b@c/d')).toEqual({ connectionString: 'postgres://a:b@c/d' })
   })
 
-  it('of Redis asks for a new one for every connection', async () => {
+  it('of Redis requests a new one for every connection', async () => {
     asOnLambda()
     let authentications: string[] = []
     let wake = () => {}

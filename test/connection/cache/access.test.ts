@@ -1,4 +1,4 @@
-// What the functions' user may do in Valkey on AWS is enough for the service, and not more than it needs.
+// The permissions of the functions' user in Valkey suffice for the service, and are no wider than it needs.
 import { Redis } from 'ioredis'
 import { expect, it, onTestFinished } from 'vitest'
 import { cacheAccess } from '../../../infra/cache-access.ts'
@@ -6,7 +6,7 @@ import { startRedis } from '../../support/redis.ts'
 import { startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
-it('lets the cache, the counting of attempts and the walk of the daily job work, on their own keys only', async () => {
+it('permits the cache, the attempt throttle and the revalidation, on their own keys only', async () => {
   const server = await startRedis()
   onTestFinished(server.kill)
   const owner = new Redis(server.url)

@@ -1,4 +1,4 @@
-// The cache's interface, the same for both places; and the service on a real Redis that fails.
+// The cache interface in the process and in Redis, and the service during failures of a real Redis.
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -39,13 +39,13 @@ describe.each([
     return place.lease
   }
 
-  it('stores what was loaded under a lease, and gives it back as it was', async () => {
+  it('stores an entry under a lease, and returns it unchanged', async () => {
     const id = randomUUID()
     expect(await cache.fill(id, await lease(id), entry(3))).toEqual(entry(3))
     expect(await cache.read(id)).toEqual({ kind: 'hit', entry: entry(3) })
   })
 
-  it('refuses what was loaded before a removal', async () => {
+  it('rejects an entry that was loaded before an invalidation', async () => {
     const id = randomUUID()
     const early = await lease(id)
     await cache.invalidate(id, undefined)
@@ -54,7 +54,7 @@ describe.each([
     expect(await cache.fill(id, early, entry(1))).toEqual(entry(2))
   })
 
-  it('refuses an old lease also when another reader has a new one', async () => {
+  it('rejects an old lease even if another reader has a new one', async () => {
     const id = randomUUID()
     const early = await lease(id)
     await cache.invalidate(id, undefined)
@@ -64,7 +64,7 @@ describe.each([
     expect(await cache.fill(id, late, entry(2))).toEqual(entry(2))
   })
 
-  it('gives readers of one missing key the same lease, and the later one the entry of the first', async () => {
+  it('gives readers of a missing key the same lease, and the later one the entry of the first', async () => {
     const id = randomUUID()
     const [one, other] = [await lease(id), await lease(id)]
     expect(one).toBe(other)
@@ -72,7 +72,7 @@ describe.each([
     expect(await cache.fill(id, other, entry(1))).toEqual(entry(1))
   })
 
-  it('removes an entry, and an unknown id that has been remembered', async () => {
+  it('invalidates an entry and a negative entry', async () => {
     const id = randomUUID()
     for (const stored of [entry(1), negativeEntry()]) {
       await cache.fill(id, await lease(id), stored)
@@ -83,7 +83,7 @@ describe.each([
   })
 })
 
-it('nothing in Redis is trusted before the records that are left have been worked off', async () => {
+it('trusts nothing in Redis before the recorded invalidations have been executed', async () => {
   let isAsked = false
   let release = () => {}
   const held = new Promise<void>((done) => {
@@ -106,7 +106,7 @@ it('nothing in Redis is trusted before the records that are left have been worke
   await until('it to be used', async () => (await cache.read(randomUUID())).kind === 'miss')
 })
 
-it('a Redis that does not let the service in is told of once, with what to do, and used as soon as it does', async () => {
+it('logs a rejected login to Redis once, says what to do, and uses Redis as soon as it can log in', async () => {
   const redis = await startRedis()
   onTestFinished(redis.kill)
   const admin = new Redis(redis.url)
@@ -137,14 +137,14 @@ describe('a service on Redis and S3', async () => {
   const first = await startService({ env: realServices() })
   const second = await startService({ env: realServices(), beside: first })
 
-  it('answers from the cache what another instance has filled', async () => {
+  it('serves entries that another instance has stored', async () => {
     const user = await first.makeUser()
     expect((await first.call('GET', `/user/${user.id}`)).headers.get('x-cache')).toBe('miss')
     const answer = await second.call('GET', `/user/${user.id}`)
     expect([answer.headers.get('x-cache'), answer.body.username]).toEqual(['hit', user.username])
   })
 
-  it('shows every kind of change on every instance at once', async () => {
+  it('shows every kind of change on every instance immediately', async () => {
     const user = await first.makeUser({ contacts: [{ contact_type: 'PHONE', value: '1' }] })
     const image = await png()
     const changes: [string, string, object][] = [
@@ -163,7 +163,7 @@ describe('a service on Redis and S3', async () => {
     expect((await second.call('GET', `/user/${user.id}`)).status).toBe(404)
   })
 
-  it('loads a cold key once however many read it', async () => {
+  it('loads a missing key once for any number of readers', async () => {
     const user = await first.makeUser()
     const answers = await Promise.all(
       Array.from({ length: 200 }, () => first.call('GET', `/user/${user.id}`)),
@@ -181,7 +181,7 @@ describe('a service whose Redis fails', () => {
       return answer.headers.get('x-cache') === 'hit'
     })
 
-  it('reads and writes without it, and trusts it again only when nothing old can be in it', async () => {
+  it('reads and writes without Redis, and trusts it again only once it can contain nothing old', async () => {
     const redis = await startRedis()
     const service = await startService({ env: { REDIS_URL: redis.url } })
     const { call } = service
@@ -205,7 +205,7 @@ describe('a service whose Redis fails', () => {
     await hits(service, user, 3)
   })
 
-  it('never looks at what Redis has read back from an old dump', async () => {
+  it('never reads entries that Redis restored from an old dump', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'redis-dump-'))
     onTestFinished(() => rm(folder, { recursive: true, force: true }))
     const first = await startRedis({ options: ['--dir', folder] })
@@ -228,7 +228,7 @@ describe('a service whose Redis fails', () => {
     await hits(service, user, 2)
   })
 
-  it('lets a process wait for what another one loads, and load for itself when nothing comes', async () => {
+  it('lets a process wait for another one’s load, and load by itself if none arrives', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
     const [one, other] = [
@@ -247,7 +247,7 @@ describe('a service whose Redis fails', () => {
     for (const place of await waiting) expect(place).toEqual({ kind: 'hit', entry: entry(1) })
   })
 
-  it('is not answered by a writer that finds its way back before the others have lost the old version', async () => {
+  it('delays a writer that reconnects before the others have lost the old version', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
     const [reader, writer] = [
@@ -269,7 +269,7 @@ describe('a service whose Redis fails', () => {
     expect((await reader.read(id)).kind).toBe('miss')
   })
 
-  it('works off what a writer that was cut off from Redis has recorded', async () => {
+  it('executes the recorded invalidations of a writer that lost Redis', async () => {
     const redis = await startRedis()
     onTestFinished(redis.kill)
     const proxy = await startProxy({ host: '127.0.0.1', port: redis.port })

@@ -1,4 +1,4 @@
-// Two servers on one Redis that answers reads while removals do not get through, for one reason after another.
+// Two servers on a Redis that answers reads but rejects removals, for one reason after another.
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
@@ -84,7 +84,7 @@ async function turnsNew(what: string, boundMs: number, read: () => Promise<boole
 }
 
 describe.each(Object.entries(refusals))('%s', (_name, { inflict, lift }) => {
-  it('serves nothing older than the bound, refuses a blocked user in time, and recovers by itself', async () => {
+  it('serves nothing older than the bound, rejects a blocked user in time, and recovers', async () => {
     const user = await A.makeUser()
     const blocked = await A.makeUser()
     const token = await A.issuer.token({ username: blocked.username })
@@ -112,7 +112,7 @@ describe.each(Object.entries(refusals))('%s', (_name, { inflict, lift }) => {
   })
 })
 
-it('a server left on a Redis that others have replaced leads nobody to stale reads', async () => {
+it('a server on a Redis that others have left serves no stale reads', async () => {
   const other = await startRedis()
   onTestFinished(other.kill)
   const way = await startProxy({ host: '127.0.0.1', port: redis.port })
@@ -140,7 +140,7 @@ it('a server left on a Redis that others have replaced leads nobody to stale rea
   )
 })
 
-it('invalidations are done whatever the clock said when they were recorded', async () => {
+it('executes invalidations whatever the clock said when they were recorded', async () => {
   const user = await A.makeUser()
   await until('the entry', () => isHit(B, user))
   const { db } = A.connections
@@ -161,7 +161,7 @@ it('invalidations are done whatever the clock said when they were recorded', asy
   )
 })
 
-it('a Redis in cluster mode is refused at the start, with what to do', async () => {
+it('rejects a Redis in cluster mode at the start, and says what to do', async () => {
   const cluster = await startRedis({
     options: ['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${uniqueName()}.conf`],
   })

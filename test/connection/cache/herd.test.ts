@@ -1,4 +1,4 @@
-// Thundering herds: many readers of what nobody has cached, on four real server processes.
+// Thundering herds: many readers of missing keys, on four real server processes.
 import { tmpdir } from 'node:os'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
@@ -59,7 +59,7 @@ async function countReads(): Promise<number> {
   return rows[0]?.reads ?? -1
 }
 
-it('a thousand readers of one cold key on four processes cost four reads of the database at most', async () => {
+it('a thousand readers of a missing key on four processes cause at most four database reads', async () => {
   const { body } = await send(0, 'POST', '/user', { username: uniqueName(), password: 'a-good-password' })
   const answers = await Promise.all(
     Array.from({ length: 1_000 }, (_, at) => send(at, 'GET', `/user/${body.id}`)),

@@ -1,6 +1,5 @@
-// The cache's promise, examined exhaustively: the real reader and the real in-process cache, with every
-// order in which the steps of a few readers, writers and evictions can follow one another. The cache in
-// Redis keeps the same contract (cache.test.ts); its steps are as indivisible as these.
+// Explores every order of the steps of a few readers, writers and evictions on the real reader and in-process cache.
+// The Redis cache keeps the same contract (cache.test.ts), and its steps are as atomic as these.
 import { expect, it } from 'vitest'
 import type { Cache } from '../../../src/connection/cache/cache.ts'
 import { openProcessCache } from '../../../src/connection/cache/process-cache.ts'
@@ -12,7 +11,7 @@ import { exploreOrders, type Step } from '../../support/explore.ts'
 
 const id = '0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77'
 
-/** What one order of steps can use; `step` waits until it is the caller's turn. */
+/** The environment of one order of steps; `step` waits until it is the caller's turn. */
 type Stage = {
   step: Step
   /** Two processes on one cache. */
@@ -153,7 +152,7 @@ it.each(Object.entries(scenes))(
   180_000,
 )
 
-it('a cache that takes whatever a reader brings is found out', async () => {
+it('detects a cache that stores whatever a reader loads', async () => {
   const { complaint } = await explore([there, inTurn(change, here)], () => {
     const entries = new Map<string, Buffer>()
     return {

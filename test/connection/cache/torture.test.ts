@@ -1,5 +1,5 @@
-// Real servers, PostgreSQL and Redis that are killed, paused and cut off while clients write and read, and the
-// judge of it all: `npm run torture` for twenty seconds.
+// A short run of `npm run torture`: real servers, PostgreSQL and Redis are killed, paused and disconnected while clients
+// read and write. A judge checks every response.
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -14,7 +14,7 @@ async function more({ judge: { ruling } }: Torture, writes: number, hits: number
   await until('the clients to get on', () => ruling.writes >= goal.writes && ruling.hits >= goal.hits, 60_000)
 }
 
-it('nothing stale, lost or wrong, and recovery by itself, while each part fails in turn', async () => {
+it('nothing is stale, lost or wrong while each part fails in turn, and the service recovers', async () => {
   const torture = await startTorture({ processes: 2, users: 30 }, atEnd)
   const { ruling, complaints } = torture.judge
   // Many writers and readers of few users, while nothing fails: here nothing may be late either.
@@ -31,7 +31,7 @@ it('nothing stale, lost or wrong, and recovery by itself, while each part fails 
 }, 300_000)
 
 describe('the judge', () => {
-  it('finds an old entry that somebody puts into the cache, and a write that is undone', async () => {
+  it('detects an old entry put into the cache, and a write that is undone', async () => {
     const torture = await startTorture({ processes: 1, users: 12 }, atEnd)
     const { judge } = torture
     await more(torture, 10, 10)
@@ -87,7 +87,7 @@ describe('the judge', () => {
     return { judge, pass }
   }
 
-  it('lets a read be as old as what had been acknowledged when it was sent, and no older', () => {
+  it('allows a read as old as the last write acknowledged before it was sent, and no older', () => {
     const { judge, pass } = appoint()
     const before = judge.read(id)
     judge.rename(id, 'b')({ status: 200, version: 2, name: 'b' })
@@ -98,7 +98,7 @@ describe('the judge', () => {
     expect(judge.ruling).toMatchObject({ reads: 2, stale: 1, late: 0 })
   })
 
-  it('calls a read late only for writes made in trouble, and only within the bound', () => {
+  it('tolerates a late read only for writes during a fault, and only within the bound', () => {
     const { judge, pass } = appoint()
     const over = judge.trouble()
     judge.rename(id, 'b')({ status: 200, version: 2, name: 'b' })
@@ -116,7 +116,7 @@ describe('the judge', () => {
     expect(judge.ruling).toMatchObject({ late: 1, stale: 2 })
   })
 
-  it('takes an erased user for gone from the acknowledgement on, and one that is there for wrongly gone', () => {
+  it('expects an erased user to be missing from the acknowledgement on, and no other', () => {
     const { judge, pass } = appoint()
     judge.read(id)(gone)
     expect(judge.ruling).toMatchObject({ wrong: 1 })
@@ -134,7 +134,7 @@ describe('the judge', () => {
     expect(judge.ruling.lost).toBe(1)
   })
 
-  it('finds versions that are mixed, and writes that are not there at the end', () => {
+  it('detects mixed versions, and writes that are missing at the end', () => {
     const { judge } = appoint()
     judge.rename(id, 'b')({ status: 200, version: 2, name: 'b' })
     judge.read(id)(read(2, 'a'))
@@ -145,7 +145,7 @@ describe('the judge', () => {
     expect(judge.ruling.lost).toBe(1)
   })
 
-  it('holds every status but 429 and 503 against the service', () => {
+  it('counts every error status but 429 and 503 as a failure', () => {
     const { judge } = appoint()
     judge.read(id)({ status: 503, isHit: false })
     judge.read(id)(undefined)

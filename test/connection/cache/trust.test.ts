@@ -1,5 +1,5 @@
-// When a process may serve what Redis answers, examined exhaustively: the real rule, with every order of its steps, a
-// writer's, and the clock's, while invalidations fail and reads succeed.
+// Explores every order of the steps of the trust rule, a writer and the clock, while invalidations fail and reads
+// succeed.
 import { describe, expect, it } from 'vitest'
 import {
   type CacheRegistry,
@@ -190,13 +190,13 @@ describe.each(Object.entries(scenes))('%s:', (_name, scene) => {
   }, 180_000)
 })
 
-describe('the model finds out', () => {
+describe('the model detects', () => {
   const explore = (scene: Scene | undefined, wrap: (trust: CacheTrust) => CacheTrust, broken = {}) =>
     exploreOrders((step) => ({
       complaint: scene?.(openModel(step, broken), wrap, step) ?? (() => undefined),
     }))
 
-  it('a process that goes on trusting when its renewal fails', async () => {
+  it('a process that keeps its trust when its renewal fails', async () => {
     const { complaint } = await explore(
       scenes['Redis begins to refuse removals while a process trusts it'],
       (trust) => {
@@ -213,7 +213,7 @@ describe('the model finds out', () => {
     expect(complaint).toMatch(/was acknowledged/)
   })
 
-  it('a process whose trust lasts for as long as nothing fails', async () => {
+  it('a process whose trust lasts as long as nothing fails', async () => {
     const { complaint } = await explore(scenes['a writer is cut off from Redis'], (trust) => ({
       ...trust,
       readable: trust.known,
@@ -221,7 +221,7 @@ describe('the model finds out', () => {
     expect(complaint).toMatch(/was acknowledged/)
   })
 
-  it('a process that deletes the record of what it removed from a server that others have left', async () => {
+  it('a process that deletes a record after invalidating on a server that others have left', async () => {
     const { complaint } = await exploreOrders((step) => {
       const model = openModel(step, {
         complete: async (ids) => {

@@ -1,4 +1,4 @@
-// The user pool through the function that speaks to it for the others: the real entry, called by Lambda's API.
+// The user pool behind its function: the real entry, invoked through Lambda's API.
 import { AdminCreateUserCommand, AdminGetUserCommand } from '@aws-sdk/client-cognito-identity-provider'
 import { expect, it, onTestFinished } from 'vitest'
 import { openUserPoolFunction } from '../../../src/connection/cognito/user-pool-function.ts'
@@ -29,7 +29,7 @@ async function inPool(): Promise<string> {
   return username
 }
 
-it('sets passwords, and lets people in and out', async () => {
+it('sets passwords, enables and disables users', async () => {
   const username = await inPool()
   await pool.setPassword(username, 'a-good-password', soon())
   await cognito.signIn(username, 'a-good-password')
@@ -44,14 +44,14 @@ it('sets passwords, and lets people in and out', async () => {
   await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
 })
 
-it('knows groups, and passes over those that there are not', async () => {
+it('adds users to groups, and skips groups that do not exist', async () => {
   const username = await inPool()
   expect(await pool.groupsOf(username, soon())).toEqual([])
   expect(await pool.addToGroups(username, ['readers', 'gone'], soon())).toBe(true)
   expect(await pool.groupsOf(username, soon())).toEqual(['readers'])
 })
 
-it('does nothing to who is not there', async () => {
+it('ignores users who are not in the pool', async () => {
   const username = uniqueName()
   await pool.setPassword(username, 'a-good-password', soon())
   await pool.remove(username, soon())
@@ -59,7 +59,7 @@ it('does nothing to who is not there', async () => {
   expect(await pool.addToGroups(username, ['readers'], soon())).toBe(false)
 })
 
-it('does nothing that nobody waits for any more', async () => {
+it('executes no call that its caller has given up', async () => {
   const call = {
     verb: 'setPassword',
     username: await inPool(),
@@ -71,7 +71,7 @@ it('does nothing that nobody waits for any more', async () => {
   })
 })
 
-it('throws what the pool refuses, as the pool itself does', async () => {
+it('throws the errors of the pool', async () => {
   const username = await inPool()
   cognito.onCall = () => {
     throw new Error('not now')
@@ -83,7 +83,7 @@ it('throws what the pool refuses, as the pool itself does', async () => {
   cognito.onCall = () => {}
 })
 
-it('throws when the function fails, or takes too long', async () => {
+it('throws if the function fails or takes too long', async () => {
   const name = uniqueName()
   await expect(openUserPoolFunction('broken').enable(name, soon())).rejects.toThrow(
     /function failed: Unhandled/,
@@ -91,7 +91,7 @@ it('throws when the function fails, or takes too long', async () => {
   await expect(pool.enable(name, AbortSignal.abort(new Error('too late')))).rejects.toThrow('too late')
 })
 
-it('refuses what is no call for the pool, and repeats nothing of it', async () => {
+it('rejects invalid calls without repeating their content', async () => {
   const until = Date.now() + 10_000
   for (const event of [
     undefined,
@@ -109,7 +109,7 @@ it('refuses what is no call for the pool, and repeats nothing of it', async () =
   }
 })
 
-it('gives up what is under way once nobody waits for it', async () => {
+it('aborts a call in flight when its caller gives up', async () => {
   const username = await inPool()
   const deadline = Date.now() + 300
   cognito.onCall = (call) =>

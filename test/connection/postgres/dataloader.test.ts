@@ -1,4 +1,4 @@
-// Reads that share a statement: each gets its own row, and what befalls one statement befalls no other.
+// Batched reads: each gets its own row, and a failed statement fails only its own reads.
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, expect, it, onTestFinished } from 'vitest'
@@ -32,14 +32,14 @@ const readAll = () => Promise.all(ids.map((_, at) => read(at + 1)))
 const expectAllRight = (places: (Place | undefined)[]) =>
   expect(places.map((place) => place?.at)).toEqual(ids.map((_, at) => at + 1))
 
-it('gives each of many reads at once its own row, in few statements', async () => {
+it('returns each of many concurrent reads its own row, in few statements', async () => {
   const places = await readAll()
   expectAllRight(places)
   // Of a hundred keys, and one more where what asked first did not wait for the others.
   expect(new Set(places.map((place) => place?.statement)).size).toBeLessThanOrEqual(6)
 })
 
-it('gives none to who asks for what is not there, and the same to all who ask for the same', async () => {
+it('returns undefined for a missing key, and the same row for the same key', async () => {
   const answers = await Promise.all([read(1), read(0), read(2), read(1)])
   expect(answers).toMatchObject([{ at: 1 }, undefined, { at: 2 }, { at: 1 }])
 })
@@ -57,7 +57,7 @@ const lock = async () => {
   await admin.query('LOCK TABLE places IN ACCESS EXCLUSIVE MODE')
 }
 
-it('gives nobody what a statement has read that began before the question', async () => {
+it('returns no row of a statement that began before the read', async () => {
   await lock()
   const before = read(1)
   await untilWaiting(1)
@@ -67,7 +67,7 @@ it('gives nobody what a statement has read that began before the question', asyn
   expect((await after)?.statement).not.toBe((await before)?.statement)
 })
 
-it('lets many more wait than are asked for at once', async () => {
+it('lets more reads wait than fit into one statement', async () => {
   await lock()
   const reads = readAll()
   await untilWaiting(2)
@@ -77,7 +77,7 @@ it('lets many more wait than are asked for at once', async () => {
   expectAllRight(await more)
 })
 
-it('says so to who waits for a connection that ends, and answers all who ask again', async () => {
+it('rejects the reads of a lost connection, and serves their retries', async () => {
   await lock()
   const reads = Promise.allSettled(ids.map((_, at) => read(at + 1)))
   const pids = await untilWaiting(2)
@@ -89,7 +89,7 @@ it('says so to who waits for a connection that ends, and answers all who ask aga
   expectAllRight(await until('all to be answered', () => readAll().catch(() => undefined)))
 })
 
-it('says no within two seconds when nothing passes, and is back when it does', async () => {
+it('rejects reads within two seconds when nothing passes, and recovers', async () => {
   await readAll()
   onTestFinished(proxy.pass)
   proxy.hang()

@@ -1,4 +1,4 @@
-// Users who were stored under older rules of search and order.
+// Users who were stored under older rules of search and sorting.
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { migrate, schemaState } from '../../../src/connection/postgres/migrations.ts'
@@ -17,8 +17,8 @@ const age = (where: string) =>
 const setState = (state: object) =>
   client.query(`UPDATE job_checkpoints SET state = $1 WHERE job = 'derived-columns'`, [state])
 
-it('are found and sorted by the new rules after a migration, and a server waits for that', async () => {
-  await seedSamples(service.connections, 1_100, '-derived')
+it('are searched and sorted by the new rules after a migration, which servers require', async () => {
+  await seedSamples(service.connections, 1_100, { suffix: '-derived' })
   const before = await columns()
   await age('true')
   await setState({ version: 0, after: null, isDone: true })
@@ -29,7 +29,7 @@ it('are found and sorted by the new rules after a migration, and a server waits 
   expect(await schemaState(service.databaseUrl)).toBe('current')
 })
 
-it('are not walked again: a migration that was interrupted continues after its last batch', async () => {
+it('are not processed twice: an interrupted migration continues after its last batch', async () => {
   const before = await columns()
   const { rows } = await client.query('SELECT id FROM users ORDER BY id OFFSET 1000 LIMIT 1')
   await age('true')

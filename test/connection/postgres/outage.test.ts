@@ -1,4 +1,4 @@
-// PostgreSQL out of reach: a quick and clear no, and recovery without a restart.
+// An outage of PostgreSQL: fast, clear failures, and recovery without a restart.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
@@ -21,7 +21,7 @@ describe.each([
   ['refuses connections', () => proxy.refuse()],
   ['hangs', async () => proxy.hang()],
 ])('a PostgreSQL that %s', (_how, fail) => {
-  it('is 503 with Retry-After within two seconds on every route, and again 200 when it is back', async () => {
+  it('is 503 with Retry-After within two seconds on every route, and 200 again afterwards', async () => {
     const user = await makeUser()
     await fail()
     const requests = [
@@ -60,7 +60,7 @@ describe.each([
   })
 })
 
-it('a hand-shake that fails on our side leaves no connection open', async () => {
+it('a handshake that fails on the client leaves no connection open', async () => {
   const open = new Set<Socket>()
   let tries = 0
   const between = createServer((inbound) => {
@@ -85,7 +85,7 @@ it('a hand-shake that fails on our side leaves no connection open', async () => 
   await until('the connections to be closed', () => open.size === 0)
 })
 
-it('cached reads go on without PostgreSQL, for machines and for people whose record is cached', async () => {
+it('cached reads continue without PostgreSQL, for machines and for people whose record is cached', async () => {
   const { issuer } = service
   const [me, blocked, other] = [await makeUser(), await makeUser(), await makeUser()]
   const token = await issuer.token({ username: me.username, 'cognito:groups': ['readers'] })
@@ -114,7 +114,7 @@ it('cached reads go on without PostgreSQL, for machines and for people whose rec
   await until('the service to be back', async () => (await get(other, token)).status === 200)
 })
 
-it('a connection that breaks between two statements fails its request alone', async () => {
+it('a connection that breaks between two statements fails only its request', async () => {
   const { db } = service.connections
   const admin = new pg.Client({ connectionString: direct.href })
   await admin.connect()

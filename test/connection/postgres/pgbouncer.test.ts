@@ -1,4 +1,4 @@
-// PgBouncer between the service and PostgreSQL, whose sessions are then not the client's own.
+// The service behind PgBouncer, whose sessions are shared between clients.
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
@@ -27,7 +27,7 @@ await query(`ALTER ROLE ${role} PASSWORD 'of-the-test'`)
 const direct = Object.assign(new URL(owner), { username: role, password: 'of-the-test' }).href
 
 describe.each(['session', 'transaction'] as const)('PgBouncer in %s mode', (mode) => {
-  it('lets the whole API work, with many requests at once', async () => {
+  it('supports the whole API, with many concurrent requests', async () => {
     const databaseUrl = await startPgBouncer(direct, mode)
     expect(await schemaState(databaseUrl)).toBe('current')
     const { call, makeUser, connections } = await startService({ databaseUrl })
@@ -62,7 +62,7 @@ describe.each(['session', 'transaction'] as const)('PgBouncer in %s mode', (mode
     expect((await call('GET', '/ready')).status).toBe(200)
   })
 
-  it('is refused at the start while the role lacks settings, with what to run, which then suffices', async () => {
+  it('is rejected at the start while the role lacks settings, with the statements to run', async () => {
     const lacking = await startPgBouncer(direct, mode)
     await query(`ALTER ROLE ${role} RESET ALL`)
     // A pooler that has no session yet.
@@ -78,7 +78,7 @@ describe.each(['session', 'transaction'] as const)('PgBouncer in %s mode', (mode
     expect(await schemaState(lacking)).toBe('current')
   })
 
-  it('is refused for migrations', async () => {
+  it('is rejected for migrations', async () => {
     await expect(migrate(await startPgBouncer(owner, mode))).rejects.toThrow('bypasses it')
   })
 })

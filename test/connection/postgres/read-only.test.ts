@@ -1,4 +1,4 @@
-// PostgreSQL that answers and takes no writes, as after a failover: a clear no, and recovery without a restart.
+// A PostgreSQL that rejects writes, as after a failover: clear failures, and recovery without a restart.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +36,7 @@ async function expectNoWrites({ call }: Service, user: { id: string }): Promise<
   }
 }
 
-it('sessions that are read-only: writes are 503 and reads go on; new connections take writes as soon as they can', async () => {
+it('read-only sessions: writes are 503 and reads continue; new connections accept writes as soon as possible', async () => {
   const databaseUrl = await freshDatabase()
   const service = await startService({ databaseUrl })
   const { call, makeUser, connections } = service
@@ -76,7 +76,7 @@ it('sessions that are read-only: writes are 503 and reads go on; new connections
   expect(await ready(service)).toEqual([200, 'up'])
 })
 
-it('a standby: it is not read from, since what it has is old; the service recovers when it has become the primary', async () => {
+it('a standby is not read, because its data may be old; the service recovers when it becomes the primary', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-standby-'))
   atEnd(() => rm(directory, { recursive: true, force: true }))
   const start = () => startEmbeddedPostgres(directory, { durable: false })

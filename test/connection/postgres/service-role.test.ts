@@ -1,4 +1,4 @@
-// Migrations that run as the tables' owner make the role that servers log in as.
+// Migrations that run as the tables' owner create the role that servers log in as.
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -32,7 +32,7 @@ describe('the role that servers log in as', () => {
     service = Object.assign(new URL(owner), { username: role, password: 'of-the-test' }).href
   })
 
-  it('lets the whole API work', async () => {
+  it('supports the whole API', async () => {
     expect(await schemaState(service)).toBe('current')
     const { call, makeUser } = await startService({ databaseUrl: service })
     const { id } = await makeUser({ contacts: [{ contact_type: 'PHONE', value: '1' }] })
@@ -43,7 +43,7 @@ describe('the role that servers log in as', () => {
     expect((await call('DELETE', `/user/${id}`)).status).toBe(204)
   })
 
-  it('may not change what the tables are', async () => {
+  it('may not alter the tables', async () => {
     for (const text of [
       'DROP TABLE users',
       'TRUNCATE users',
@@ -54,7 +54,7 @@ describe('the role that servers log in as', () => {
       await expect(query(service, text), text).rejects.toMatchObject({ code: '42501' })
   })
 
-  it('has a limit on the time of its statements that no proxy can lose', async () => {
+  it('has a statement timeout that no proxy can lose', async () => {
     expect(await query(service, 'SHOW statement_timeout')).toEqual([{ statement_timeout: '1500ms' }])
     expect(await query(owner, 'SHOW statement_timeout')).toEqual([{ statement_timeout: '0' }])
   })

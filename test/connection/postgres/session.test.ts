@@ -1,4 +1,4 @@
-// Whatever the defaults of a database and of its role are: the same requests get the same answers.
+// The same requests get the same responses, whatever the defaults of the database and of the role.
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { openPostgres } from '../../../src/connection/postgres/postgres.ts'
@@ -106,12 +106,12 @@ async function life({ call, makeUser }: Service) {
   )
 }
 
-it('the answers are the same as ever', async () => {
+it('responses are the same as with the defaults', async () => {
   const [usual, other] = [await startService(), await startService({ databaseUrl: await hostileDatabase() })]
   expect(JSON.parse(await life(other))).toEqual(JSON.parse(await life(usual)))
 })
 
-it('each setting is what the service needs, whatever it was, and time limits are the own ones', async () => {
+it('each setting has the value that the service needs, whatever its default', async () => {
   const db = openPostgres(await hostileDatabase(), silent)
   atEnd(db.close)
   const rows = await db.query((queries) =>

@@ -1,4 +1,4 @@
-// The answers to PostgreSQL's states: retried where that is safe, 503 where it will pass, else 500.
+// Failures by SQLSTATE are retried if that is safe, a 503 if they are temporary, and a 500 otherwise.
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
@@ -41,18 +41,18 @@ async function changeThatRaises(state: string, { times }: { times: number }) {
   return { ...answer, stored: rows[0]?.version }
 }
 
-describe('a transaction that others are in the way of', () => {
-  it.each(['40001', '40P01'])('is done again after %s', async (state) => {
+describe('a transaction that conflicts with others', () => {
+  it.each(['40001', '40P01'])('is retried after %s', async (state) => {
     const { status, body, stored } = await changeThatRaises(state, { times: 2 })
     expect([status, body.version, stored]).toEqual([200, 2, 2])
   })
 
-  it.each(['40001', '40P01'])('is 503 with Retry-After when %s does not end', async (state) => {
+  it.each(['40001', '40P01'])('is 503 with Retry-After if %s persists', async (state) => {
     const { status, headers, stored } = await changeThatRaises(state, { times: 100 })
     expect([status, headers.get('retry-after'), stored]).toEqual([503, '1', 1])
   })
 
-  it('is done again when it is the victim of a real deadlock', async () => {
+  it('is retried if it is the victim of a real deadlock', async () => {
     const [one, other] = [await makeUser(), await makeUser()]
     let met = 0
     const { promise: both, resolve } = Promise.withResolvers<void>()
@@ -127,7 +127,7 @@ it.each(fatal)(
   },
 )
 
-it('a statement that takes too long is ended by PostgreSQL, and costs neither the connection nor others a call', async () => {
+it('PostgreSQL cancels a slow statement, which costs neither the connection nor other calls', async () => {
   let pid: number | undefined
   const call = db.query(async (queries) => {
     const [session] = await queries.unprepared<{ pid: number }>('SELECT pg_backend_pid() AS pid', [])
@@ -146,7 +146,7 @@ it.each(['XX000', 'XX001', '42501', '22012', 'P0001'])(
   },
 )
 
-it('a fault is 500 without its text, and logged with it', async () => {
+it('a bug is a 500 without the error text, which is logged', async () => {
   const { status, text } = await changeThatRaises('XX000', { times: 1 })
   expect([status, text.includes('raised by')]).toEqual([500, false])
   expect(log.some(({ level, message }) => level === 'error' && message === 'request failed')).toBe(true)

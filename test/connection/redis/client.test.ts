@@ -1,4 +1,4 @@
-// The client for Redis: on a real server, over TLS, and on servers that do everything wrong.
+// The Redis client: on a real server, over TLS, and on servers that misbehave.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
@@ -34,7 +34,7 @@ function spoken(reply: Reply): Buffer {
   return Buffer.concat([Buffer.from(`$${reply.length}\r\n`), reply, Buffer.from('\r\n')])
 }
 
-describe('replies', () => {
+describe('a reply', () => {
   const replies: Reply[] = [
     'OK',
     -42,
@@ -47,13 +47,13 @@ describe('replies', () => {
   ]
   const bytes = Buffer.concat(replies.map(spoken))
 
-  it('are read the same wherever they are cut', () => {
+  it('is decoded the same wherever it is split', () => {
     for (let cut = 0; cut <= bytes.length; cut++)
       expect(readAll([bytes.subarray(0, cut), bytes.subarray(cut)])).toEqual(replies)
     expect(readAll([...bytes].map((byte) => Buffer.of(byte)))).toEqual(replies)
   })
 
-  it('of every kind and length are read from chunks of every length', () => {
+  it('of every type and length is decoded from chunks of every length', () => {
     const { reply } = fc.letrec<{ reply: Reply }>((tie) => ({
       reply: fc.oneof(
         { maxDepth: 4 },
@@ -78,7 +78,7 @@ describe('replies', () => {
     )
   })
 
-  it('that are long are read, up to a limit', () => {
+  it('that is long is decoded, up to a limit', () => {
     const long = Buffer.alloc(4_000_000, 'x')
     const bytes = spoken([long, 1])
     const chunks = Array.from({ length: Math.ceil(bytes.length / 1_000) }, (_, at) =>
@@ -106,7 +106,7 @@ describe('replies', () => {
     expect(() => readAll([Buffer.from(text)])).toThrow()
   })
 
-  it('that refuse a command do not repeat what was in it', () => {
+  it('that rejects a command does not repeat its arguments', () => {
     const [error] = readAll([
       Buffer.from("-ERR unknown command 'X', with args beginning with: 'secret' \r\n"),
     ])
@@ -131,7 +131,7 @@ describe('on a real server', () => {
   })
   afterAll(() => server.kill())
 
-  it('bytes and text go and come as they are', async () => {
+  it('sends and receives bytes and text unchanged', async () => {
     const { client } = open(server.url)
     await ready(client)
     const values = [Buffer.from([0, 13, 10, 255]), Buffer.alloc(0), Buffer.alloc(1_000_000, 7)]
@@ -144,7 +144,7 @@ describe('on a real server', () => {
     expect(await client.send('SCAN', 0, 'MATCH', 'none*')).toEqual([Buffer.from('0'), expect.any(Array)])
   })
 
-  it('each of many commands at once gets its own answer', async () => {
+  it('gives each of many concurrent commands its own reply', async () => {
     const { client } = open(server.url)
     await ready(client)
     const answers = await Promise.allSettled(
@@ -157,7 +157,7 @@ describe('on a real server', () => {
       else expect(answer).toMatchObject({ value: Buffer.from(String(at)) })
   })
 
-  it('a script runs whether the server knows it or not', async () => {
+  it('runs a script whether or not the server has it', async () => {
     const { client } = open(server.url)
     await ready(client)
     const both = script('return {KEYS[1], ARGV[1]}')
@@ -172,7 +172,7 @@ describe('on a real server', () => {
     await expect(client.run(script('return no.such'), [], [])).rejects.toThrow(RedisError)
   })
 
-  it('the URL names user, password and database', async () => {
+  it('logs in with the user, password and database of the URL', async () => {
     const { client: root } = open(server.url)
     await ready(root)
     await root.send('ACL', 'SETUSER', 'päul', 'on', '>p@ss/word', '~*', '+@all')
@@ -191,7 +191,7 @@ describe('on a real server', () => {
     await ready(stranger)
   })
 
-  it('that is restarted is found again; meanwhile commands fail at once', async () => {
+  it('reconnects after a restart; meanwhile commands fail at once', async () => {
     const first = await startRedis()
     const { client, lost } = open(first.url)
     await ready(client)
@@ -219,7 +219,7 @@ describe('on a real server', () => {
       afterAll(() => void front.close())
     })
 
-    it('the server’s certificate must be of an authority that is known, and of its name', async () => {
+    it('requires a certificate of a trusted authority that matches the server’s name', async () => {
       const { lost } = open(`rediss://localhost:${port}`)
       await until('the refusal', () => lost.length > 0)
       expect(lost[0]).toMatchObject({ code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
@@ -243,9 +243,9 @@ async function listen(server: Server): Promise<number> {
 }
 
 /**
- * A server that answers as a test says, and lets everybody in.
- * @param answer is told each command after that; undefined is no answer
- * @returns the URL, the commands and the chunks that came
+ * A server that accepts every login and replies as the test specifies.
+ * @param answer is called with each later command; undefined sends no reply
+ * @returns the URL, and the received commands and chunks
  */
 async function startFake(
   answer: (command: string[], socket: Socket) => string | undefined,
@@ -279,7 +279,7 @@ async function startFake(
 }
 
 describe('on a server that', () => {
-  it('cuts its answers at every byte is understood', async () => {
+  it('splits its replies at every byte is understood', async () => {
     const { url } = await startFake((_command, socket) => {
       const bytes = spoken([Buffer.from('grüße'), null, 7])
       const next = (at: number) => {
@@ -293,7 +293,7 @@ describe('on a server that', () => {
     expect(await client.send('ANYTHING')).toEqual([Buffer.from('grüße'), null, 7])
   })
 
-  it('is asked much at once gets it in one piece', async () => {
+  it('receives concurrent commands in one write', async () => {
     const { url, chunks } = await startFake(() => '+OK\r\n')
     const { client } = open(url)
     await ready(client)
@@ -305,10 +305,10 @@ describe('on a server that', () => {
   it.each([
     ['answers with garbage', () => 'HTTP/1.1 400 Bad Request\r\n\r\n'],
     ['announces a huge answer', () => '$4294967295\r\n'],
-    ['answers what nobody has asked', () => '+OK\r\n+OK\r\n+OK\r\n'],
+    ['sends replies without commands', () => '+OK\r\n+OK\r\n+OK\r\n'],
     ['answers half and goes', (_: unknown, socket: Socket) => void socket.end('$10\r\nhalf')],
     ['goes without an answer', (_: unknown, socket: Socket) => void socket.destroy()],
-  ])('%s loses the connection, and nobody waits', async (_what, answer) => {
+  ])('%s loses the connection, and fails pending commands', async (_what, answer) => {
     const { url } = await startFake((command, socket) =>
       command[0] === 'FIRST' ? (answer(command, socket) ?? undefined) : undefined,
     )
@@ -319,7 +319,7 @@ describe('on a server that', () => {
     await ready(client)
   })
 
-  it('never answers costs each command its time limit, and the connection in the end', async () => {
+  it('never replies makes each command time out, and finally loses the connection', async () => {
     const { url } = await startFake(() => undefined)
     const { client, lost } = open(url)
     await ready(client)
@@ -332,7 +332,7 @@ describe('on a server that', () => {
     expect(lost[0]?.message).toBe('no answer from Redis for 5000 ms')
   })
 
-  it('answers late answers nobody else', async () => {
+  it('replies late does not answer another command', async () => {
     let isAwake = false
     let wake = () => {}
     const { url } = await startFake(([, text], socket) => {
@@ -350,7 +350,7 @@ describe('on a server that', () => {
     expect(await client.send('ECHO', 'second')).toBe('second')
   })
 
-  it('accepts and says nothing is given up', async () => {
+  it('accepts a connection but stays silent is given up', async () => {
     const { url } = await startFake(
       () => undefined,
       () => undefined,
@@ -384,7 +384,7 @@ describe('on a server that', () => {
     ])
   })
 
-  it('is one of a cluster refuses what is not its own, by name', async () => {
+  it('is part of a cluster rejects keys of other nodes', async () => {
     const { url } = await startFake(() => '-MOVED 3999 127.0.0.1:6381\r\n')
     const { client } = open(url)
     await ready(client)
@@ -392,7 +392,7 @@ describe('on a server that', () => {
     expect(client.isReady()).toBe(true)
   })
 
-  it('has become a replica is left for the one that its name leads to', async () => {
+  it('has become a replica is left for the new primary', async () => {
     let isReplica = true
     const { url } = await startFake(() =>
       isReplica ? "-READONLY You can't write against a read only replica.\r\n" : '+OK\r\n',
@@ -406,7 +406,7 @@ describe('on a server that', () => {
     expect(await client.send('SET', 'a', 'b')).toBe('OK')
   })
 
-  it('cannot be reached is tried again and again, with a password each time where one can be had', async () => {
+  it('cannot be reached is retried, with a new password each time', async () => {
     const server = createServer()
     const port = await listen(server)
     server.close()
@@ -429,7 +429,7 @@ describe('on a server that', () => {
   })
 })
 
-it('a client that is closed fails what waits, and does not come back', async () => {
+it('a closed client fails pending commands and does not reconnect', async () => {
   const { url, commands } = await startFake(() => undefined)
   const { client, lost } = open(url)
   await ready(client)
@@ -445,14 +445,14 @@ it('a client that is closed fails what waits, and does not come back', async () 
   expect(commands.filter(([name]) => name === 'PING').length).toBeLessThanOrEqual(2)
 })
 
-it('a command is told by the bytes of its parts', () => {
+it('encodes a command by the byte lengths of its parts', () => {
   const bytes = Buffer.concat(
     encode(['SET', 'ü', Buffer.of(13, 10), 5]).map((piece) => Buffer.from(piece as string)),
   )
   expect(bytes).toEqual(Buffer.from('*4\r\n$3\r\nSET\r\n$2\r\nü\r\n$2\r\n\r\n\r\n$1\r\n5\r\n'))
 })
 
-it('a reader who comes while another waits for a load is not answered with what that one has seen', async () => {
+it('a reader that joins a wait for a load looks again itself', async () => {
   const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`
   let gets = 0
   const { url } = await startFake(([name]) => {

@@ -1,4 +1,4 @@
-// Which tokens are taken: those of the issuer, for us, now; every other is refused, and nothing tells why.
+// Accepts current tokens of the issuer for this service. Rejects all others without a reason.
 import { createHmac, createSign, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -22,7 +22,7 @@ const ask = (token: string | null) => call<Record<string, unknown>>('GET', '/use
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const parts = (token: string) => token.split('.') as [header: string, payload: string, signature: string]
 
-describe('a token is taken', () => {
+describe('accepts a token', () => {
   it.each([
     ['an access token, known by its client_id', admin],
     [
@@ -47,7 +47,7 @@ describe('a token is taken', () => {
     expect((await ask(await issuer.token({ username: uniqueName(), ...claims }))).status).toBe(403)
   })
 
-  it('where the clocks differ by a few seconds', async () => {
+  it('if the clocks differ by a few seconds', async () => {
     for (const claims of [
       () => ({ nbf: now() + 8 }),
       () => ({ iat: now() + 8 }),
@@ -57,7 +57,7 @@ describe('a token is taken', () => {
       expect((await ask(await issuer.token({ ...admin, ...claims() }))).status, String(claims)).toBe(200)
   })
 
-  it('with a header that is raw, too', async () => {
+  it('with an unencoded header, too', async () => {
     expect((await ask(await issuer.rawToken(admin, {}))).status).toBe(200)
   })
 
@@ -69,7 +69,7 @@ describe('a token is taken', () => {
     expect((await ask(await issuer.machineToken('users/read'))).status).toBe(200)
   })
 
-  it('whatever the letters of the scheme', async () => {
+  it('whatever the case of the scheme', async () => {
     const token = await issuer.token(admin)
     for (const scheme of ['Bearer', 'bearer', 'BEARER'])
       expect(
@@ -79,8 +79,8 @@ describe('a token is taken', () => {
   })
 })
 
-describe('a token is refused', () => {
-  // Keys and addresses that a token names itself are never used: nobody asks here.
+describe('rejects a token', () => {
+  // Keys and addresses in a token itself are never used, so this server gets no requests.
   let visits = 0
   const trap = createServer((_request, response) => {
     visits++
@@ -220,7 +220,7 @@ describe('a token is refused', () => {
     expect(visits).toBe(0)
   })
 
-  it('when any one character of it is another', async () => {
+  it('if any one character is changed', async () => {
     const token = await issuer.token(admin)
     expect((await ask(token)).status).toBe(200)
     await fc.assert(
@@ -238,14 +238,14 @@ describe('a token is refused', () => {
     )
   })
 
-  it('when its payload is another under the old signature', async () => {
+  it('if its payload is changed under the old signature', async () => {
     const [header, payload, signature] = parts(await issuer.token({ username: uniqueName() }))
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
     const raised = `${header}.${base64({ ...claims, 'cognito:groups': ['admins'] })}.${signature}`
     expect((await ask(raised)).status).toBe(401)
   })
 
-  it('when it comes in any other way than the Authorization header', async () => {
+  it('outside the Authorization header', async () => {
     const token = await issuer.token(admin)
     for (const [path, headers] of [
       [`/user?access_token=${token}`, {}],
@@ -258,14 +258,14 @@ describe('a token is refused', () => {
       expect((await call('GET', path, { token: null, headers })).status, path).toBe(401)
   })
 
-  it('from the moment it expires, also when it was taken before', async () => {
+  it('as soon as it expires, even if it was accepted before', async () => {
     // Within the leeway, and soon beyond.
     const token = await issuer.token({ ...admin, exp: now() - 7 })
     expect((await ask(token)).status).toBe(200)
     await until('the token to expire', async () => (await ask(token)).status === 401)
   })
 
-  it('and is never written to the log', async () => {
+  it('without writing it to the log', async () => {
     const tokens = [await issuer.token(admin), await issuer.token({ ...admin, exp: now() - 60 })]
     for (const token of tokens) await ask(token)
     for (const token of tokens) expect(JSON.stringify(service.log)).not.toContain(parts(token)[2])
@@ -273,7 +273,7 @@ describe('a token is refused', () => {
 })
 
 describe("the issuer's keys", () => {
-  it('that are new count at once, without a restart', async () => {
+  it('are used at once when they are new, without a restart', async () => {
     const service = await startService()
     expect((await service.call('GET', '/user')).status).toBe(200)
     const next = await startIssuer()
@@ -283,7 +283,7 @@ describe("the issuer's keys", () => {
     expect((await service.call('GET', '/user', { token })).status).toBe(200)
   })
 
-  it('that cannot be had: 503 with Retry-After, and service again when they can', async () => {
+  it('that cannot be fetched cause a 503 with Retry-After until they can', async () => {
     const service = await startService()
     const { issuer } = service
     for (const answer of [
@@ -307,7 +307,7 @@ describe("the issuer's keys", () => {
     expect((await service.call('GET', '/user', { token })).status).toBe(200)
   })
 
-  it('that the issuer has withdrawn count for an hour at most', async () => {
+  it('that the issuer has withdrawn are accepted for at most an hour', async () => {
     const issuer = await startIssuer()
     atEnd(issuer.close)
     const verifier = openTokenVerifier(createTokenPolicy(issuer.rules))
@@ -323,7 +323,7 @@ describe("the issuer's keys", () => {
     await until('the key to be forgotten', async () => (await verifier.verify(token)) === undefined)
   })
 
-  it('are not asked for again and again for names that nobody knows', async () => {
+  it('are not fetched repeatedly for unknown key ids', async () => {
     const service = await startService()
     await service.call('GET', '/user')
     const before = service.issuer.fetches()
@@ -337,7 +337,7 @@ describe("the issuer's keys", () => {
   })
 })
 
-it('a token that does not suffice is 403 with RFC 6750’s error code', async () => {
+it('an insufficient token is a 403 with RFC 6750’s error code', async () => {
   const answer = await ask(await issuer.token({ username: uniqueName() }))
   expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
     403,
@@ -345,7 +345,7 @@ it('a token that does not suffice is 403 with RFC 6750’s error code', async ()
   ])
 })
 
-it('a Cognito pool’s issuer and keys are where Cognito has them', () => {
+it('derives the issuer and the key URL of a Cognito pool', () => {
   expect(
     tokenRules({ kind: 'cognito', userPoolId: 'eu-west-1_AbCdEfGhI', clientIds: ['one', 'two'] }),
   ).toEqual({
@@ -356,7 +356,7 @@ it('a Cognito pool’s issuer and keys are where Cognito has them', () => {
   })
 })
 
-it('the open routes answer without a token and say nothing of any user', async () => {
+it('public routes need no token and reveal nothing about users', async () => {
   const { username } = await service.makeUser()
   for (const path of ['/health', '/ready', '/openapi.json', '/docs']) {
     const answer = await call('GET', path, { token: null })

@@ -295,9 +295,9 @@ describe('the commands', () => {
   })
 
   it.each([
-    ['--group', 'admin', 'admins and readers'],
-    ['--group', '', 'admins and readers'],
-    ['--scope', 'users/write users/erase', 'users/write and users/read'],
+    ['--group', 'admin', 'admins or readers'],
+    ['--group', '', 'admins or readers'],
+    ['--scope', 'users/write users/erase', 'users/write or users/read'],
   ])(
     'token rejects unknown groups and scopes, and lists the known ones (%s %s)',
     async (option, name, known) => {
@@ -305,7 +305,7 @@ describe('the commands', () => {
       const more = option === '--group' ? ['--group', 'readers'] : []
       const token = await run(await privateFolder(), {}, resolve('src/cli/token.ts'), option, name, ...more)
       expect(await token.exit).toBe(1)
-      expect(token.output()).toContain(`which the directory does not know. It knows ${known}.`)
+      expect(token.output()).toContain(`which is unknown. Use ${known}.`)
       expect(token.output()).not.toContain('eyJ')
     },
   )
@@ -337,6 +337,6 @@ describe('the commands', () => {
     expect(await seed.exit).toBe(0)
     await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
     const wrong = await run(folder, {}, resolve('src/cli/seed.ts'), '-3')
-    expect([await wrong.exit, wrong.output()]).toEqual([1, expect.stringContaining('How many users?')])
+    expect([await wrong.exit, wrong.output()]).toEqual([1, expect.stringContaining('The number of users')])
   })
 })

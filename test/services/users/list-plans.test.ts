@@ -22,7 +22,7 @@ const client = new pg.Client({ connectionString: service.databaseUrl })
 
 beforeAll(async () => {
   await client.connect()
-  await seedSamples(service.connections, users, '-plans')
+  await seedSamples(service.connections, users, { suffix: '-plans' })
   // Only the newest users have these words: a few of them, as many as are collected, and more.
   await client.query(`
     WITH numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM users)
