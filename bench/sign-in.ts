@@ -1,5 +1,5 @@
-// Benchmarks passwords and blocks: the speed of checks, their effect on the event loop and on reads, whether the time of a
-// rejection reveals its reason, and how long a token is still accepted after a block.
+// Benchmarks passwords and blocks: the speed of checks, and their effect on the event loop and on reads. Also measures
+// whether a rejection's time reveals its reason, and how long a token outlives a block.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { verify } from '@node-rs/argon2'
 import pg from 'pg'

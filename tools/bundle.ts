@@ -28,8 +28,8 @@ export async function bundle(options: BuildOptions): Promise<Metafile> {
 }
 
 /**
- * Bundles one entry so that its start loads one file instead of a dozen, each of which costs half a millisecond. esbuild
- * merges modules that the same parts import, so each part loaded later gets an import of the entry.
+ * Bundles one entry so that its start loads one file instead of a dozen. Each file costs half a millisecond.
+ * esbuild merges modules that the same parts import, so each part loaded later gets an import of the entry.
  */
 export async function bundleTogether(name: string, entry: string, options: BuildOptions): Promise<Metafile> {
   const own: BuildOptions = { ...options, entryPoints: { [name]: entry } }

@@ -1,4 +1,4 @@
-// What must hold of the stacks for safety, looked for in the templates of both stages.
+// Safety rules for the stacks, checked in the templates of the stages.
 import { readFileSync } from 'node:fs'
 import { Match } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
@@ -83,11 +83,11 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
         AuthorizationScopes: ['users/read', 'users/write', 'openid', 'aws.cognito.signin.user.admin'],
       })
     }
-    // A remembered answer would outlive its token.
+    // A cached result would outlive its token.
     service.allResourcesProperties('AWS::ApiGateway::Authorizer', { AuthorizerResultTtlInSeconds: 0 })
   })
 
-  test('there is no way to the internet and none from it', () => {
+  test('the VPC has no route to or from the internet', () => {
     for (const type of [
       'AWS::EC2::InternetGateway',
       'AWS::EC2::NatGateway',
@@ -111,15 +111,15 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     expect(open).toEqual([])
   })
 
-  test('only one function is outside of the network, and it reaches the user pool alone', () => {
+  test('only one function runs outside the VPC, with access to the user pool only', () => {
     const outside = ofType('AWS::Lambda::Function').filter(([, { Properties }]) => !Properties?.VpcConfig)
-    // CloudFormation's way to the migrations is the CDK's own.
+    // The CDK's own function calls the migrations for CloudFormation.
     expect(outside.map(([, { Properties }]) => Properties?.FunctionName).filter(Boolean)).toEqual([
       `user-directory-${name}-user-pool`,
     ])
   })
 
-  test('buckets are private, encrypted and reached by TLS only', () => {
+  test('buckets are private, encrypted and accessible over TLS only', () => {
     data.allResourcesProperties('AWS::S3::Bucket', {
       PublicAccessBlockConfiguration: {
         BlockPublicAcls: true,
@@ -150,12 +150,12 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     })
   })
 
-  test('what is kept is encrypted, and so is every way to it', () => {
+  test('stored data and connections are encrypted', () => {
     data.hasResourceProperties('AWS::RDS::DBInstance', {
       StorageEncrypted: true,
       EnableIAMDatabaseAuthentication: true,
       MasterUserPassword: Match.absent(),
-      // RDS keeps the owner's password for the proxy; without one nobody has a password.
+      // RDS manages the owner's password for the proxy. Without a proxy there is no password.
       ...(stage.database.proxy
         ? { ManageMasterUserPassword: true }
         : { ManageMasterUserPassword: Match.absent(), MasterUserAuthenticationType: 'iam-db-auth' }),
@@ -201,7 +201,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     data.hasResourceProperties('AWS::RDS::DBParameterGroup', { Family: `postgres${major}` })
   })
 
-  test('data outlives its stack where it is to be kept, and is protected against deletion', () => {
+  test('a stage that keeps data retains it after its stack, protected against deletion', () => {
     const policy = stage.keepsData ? 'RetainExceptOnCreate' : 'Delete'
     for (const type of [
       'AWS::RDS::DBInstance',
@@ -220,14 +220,14 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     })
   })
 
-  test('no log is kept for ever', () => {
+  test('every log group has a retention time', () => {
     for (const logs of properties('AWS::Logs::LogGroup')) expect(logs.RetentionInDays).toBe(stage.logDays)
     // Of each function's log we have made the group ourselves, but for the CDK's own.
     for (const { FunctionName, LoggingConfig } of properties('AWS::Lambda::Function'))
       if (FunctionName) expect(LoggingConfig).toMatchObject({ LogGroup: expect.anything() })
   })
 
-  test('nobody may do everything, and on all resources only what knows none', () => {
+  test('no policy allows all actions, and only actions without resources apply to all', () => {
     const knowNone = [
       // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
       'xray:PutTelemetryRecords',
@@ -284,7 +284,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     })
   })
 
-  test('no alias moves before the schema has been brought up to date by the same package', () => {
+  test('no alias moves before the same package has migrated the schema', () => {
     const [[trigger, { Properties }]] = ofType('Custom::Trigger') as [[string, Resource]]
     expect(JSON.stringify(Properties?.HandlerArn)).toMatch(/FunctionsmigrateFunctionCurrentVersion/)
     const aliases = ofType('AWS::Lambda::Alias')
@@ -299,12 +299,12 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     expect(aliases).toHaveLength(6)
   })
 
-  test('earlier versions of the functions stay, to go back to', () => {
+  test('previous versions of the functions are kept for rollbacks', () => {
     for (const [id, { DeletionPolicy }] of ofType('AWS::Lambda::Version'))
       expect(DeletionPolicy, id).toBe('RetainExceptOnCreate')
   })
 
-  test('calls by the clock go to the alias, and what nobody took is kept', () => {
+  test('scheduled calls go to the alias, and undelivered ones to the dead letters', () => {
     const rules = properties('AWS::Events::Rule')
     expect(rules).toHaveLength(2)
     for (const { Targets } of rules) {
@@ -319,7 +319,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     })
   })
 
-  test('logs hold no token: neither headers nor bodies are written', () => {
+  test('logs contain no tokens, headers or bodies', () => {
     service.hasResourceProperties('AWS::ApiGateway::Stage', {
       TracingEnabled: true,
       MethodSettings: [
@@ -337,7 +337,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
         expect(VisibilityConfig).toMatchObject({ SampledRequestsEnabled: false })
   })
 
-  test('endpoints let only our account do only what the functions do', () => {
+  test('endpoints allow only this account and only the functions’ actions', () => {
     const endpoints = properties('AWS::EC2::VPCEndpoint')
     expect(
       endpoints.map(({ PolicyDocument }) =>
@@ -383,7 +383,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     })
   })
 
-  test('the alias takes a new version step by step, and goes back when an alarm goes off', () => {
+  test('the alias shifts to a new version step by step, and back on an alarm', () => {
     service.hasResourceProperties('AWS::CodeDeploy::DeploymentGroup', {
       DeploymentConfigName: stage.shift.deploymentConfigName,
       ...(stage.hasMonitoring && { AlarmConfiguration: { Enabled: true } }),
@@ -401,7 +401,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     })
   })
 
-  test('scripts find what they need in the outputs', () => {
+  test('the outputs contain everything that the scripts need', () => {
     const outputs = [data, service].flatMap((template) => Object.keys(template.findOutputs('*')))
     for (const output of [
       'ApiUrl',

@@ -1,5 +1,5 @@
-// A server with the AWS APIs that the deployment scripts use, and with state that changes like AWS's: Lambda's versions and
-// aliases (REST), CodeDeploy (JSON 1.1), CloudFormation (query, XML), Cognito's clients and token endpoint.
+// A server with the AWS APIs that the deployment scripts use, and with state that changes like AWS's. It has Lambda's
+// versions and aliases, CodeDeploy, CloudFormation, and Cognito's clients and token endpoint.
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
