@@ -117,7 +117,7 @@ describe('one caller cannot delay another', () => {
         send('POST', path, { token, body: pngOfOneColumn(40_000_000), type: 'image/png' }),
       ]),
     )
-    expect(form.text).toContain('too many parts')
+    expect(form.text).toContain('must have at most 20 parts')
     expect([form.status, column.status]).toEqual([400, 422])
     expect(Math.max(form.ms, column.ms)).toBeLessThan(2_000)
   })
