@@ -104,7 +104,7 @@ it('rejects invalid calls without repeating their content', async () => {
     { verb: 'constructor', username: 'ada', password: 'secret-password', until },
   ]) {
     const refusal = handler(event)
-    await expect(refusal).rejects.toThrow('takes calls for the user pool')
+    await expect(refusal).rejects.toThrow('not a call of the user pool')
     await expect(refusal).rejects.not.toThrow(/secret/)
   }
 })
