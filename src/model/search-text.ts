@@ -39,7 +39,7 @@ const hasCjk = new RegExp(`[${cjk}]`, 'u')
 const encoded = new RegExp(`[^\\p{L}\\p{Nd}]|[${cjk}]|[\\ua000-\\ua48f]`, 'gu')
 
 /**
- * Encodes a word so that every searchable part has a trigram (docs/adr/0020-encode-words-for-trigrams.md): CJK
+ * Encodes a word so that every searchable part has a trigram (docs/adr/0022-encode-words-for-trigrams.md): CJK
  * characters become three letters and punctuation two, from ranges that nothing else uses.
  */
 function encodeWord(word: string): string {
