@@ -357,6 +357,6 @@ describe('the daily revalidation', async () => {
   it('fails when its time runs out, so that the schedule retries', async () => {
     const job = await startFunction(join(folder, 'refresh.js'), own, () => {})
     onTestFinished(job.close)
-    await expect(job.invoke({}, 1_000)).rejects.toThrow('the next run goes on')
+    await expect(job.invoke({}, 1_000)).rejects.toThrow('The next run continues')
   })
 })

@@ -2,7 +2,7 @@
 // clear error, and the next event tries again.
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { TLSSocket } from 'node:tls'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -54,7 +54,7 @@ async function start(more: Record<string, string>) {
 
 const urlWith = (url: string, parts: Partial<URL>) => Object.assign(new URL(url), parts).href
 
-const tlsFile = (name: string) => join('test/support/tls', name)
+const tlsFile = (name: string) => resolve('test/support/tls', name)
 
 /** The suite's PostgreSQL behind TLS, negotiated as PostgreSQL clients do. */
 async function startTls(): Promise<{ port: number }> {
@@ -140,7 +140,7 @@ describe('a database', async () => {
   it('that does not exist is logged by its name in DATABASE_URL', async () => {
     const { send, logged } = await start({ DATABASE_URL: urlWith(databaseUrl, { pathname: '/nowhere' }) })
     expect((await send()).statusCode).toBe(503)
-    await until('the line', () => logged(/check what DATABASE_URL ends with.*3D000/).length > 0)
+    await until('the line', () => logged(/check the name at the end of DATABASE_URL.*3D000/).length > 0)
   })
 })
 

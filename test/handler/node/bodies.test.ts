@@ -79,15 +79,15 @@ let dripping: NodeJS.Timeout
 beforeAll(async () => {
   user = await makeUser()
   const begin = (length: number | 'chunked') => beginPatch(user, length)
-  slow['that does not begin'] = begin(1_000)
-  slow['whose last byte is withheld'] = begin(4_000_000)
-  slow['whose last byte is withheld'].write(3_999_999)
-  slow['that drips'] = begin(1_000_000)
-  slow['that drips in chunks'] = begin('chunked')
+  slow['that does not start'] = begin(1_000)
+  slow['whose last byte is missing'] = begin(4_000_000)
+  slow['whose last byte is missing'].write(3_999_999)
+  slow['that trickles'] = begin(1_000_000)
+  slow['that trickles in chunks'] = begin('chunked')
   fast = beginPatch(user, 4_000_000)
   dripping = setInterval(() => {
-    slow['that drips']?.write(1)
-    slow['that drips in chunks']?.write(1)
+    slow['that trickles']?.write(1)
+    slow['that trickles in chunks']?.write(1)
     // 100 KB/s.
     fast.write(20_000)
   }, 200)

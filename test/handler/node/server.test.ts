@@ -223,7 +223,7 @@ describe('a failing start', () => {
     const { port } = taken.address() as AddressInfo
     const server = await run(folder, { PORT: String(port) })
     expect(await server.exit).toBe(1)
-    expect(server.output()).toContain(`Port ${port} is taken`)
+    expect(server.output()).toContain(`Port ${port} is in use`)
     await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
   })
 
