@@ -35,6 +35,8 @@ const servedPerTurn = 50
 // Applies while there are several callers. A caller's share of the event loop follows its number of requests in flight,
 // and a caller with a few connections has fewer than this.
 const runningPerCaller = 4
+// A request that takes longer waits for its body, a hash or PostgreSQL, and takes nothing from the event loop.
+const runningMsMax = 20
 // A little more than one turn. Requests that wait longer are too late for their clients.
 const waitingMax = 60
 // At most 500 rejections a second, which take less than 5 % of the event loop's time.
@@ -64,7 +66,6 @@ export function openLoadShedding<Arrival extends HasConnection>({
     isOverloaded = now < overloadedUntil
     callersBefore = callers.size
     callers.clear()
-    if (waiting > 0) scheduleTurn()
     // One line for all, because a line for each rejection would cost as much as the rejection.
     if (rejections === 0 || now < reportAt) return
     logger.warn('overloaded', { rejected: rejections })
@@ -86,14 +87,13 @@ export function openLoadShedding<Arrival extends HasConnection>({
   let callersBefore = 0
   const isAlone = (): boolean => callers.size <= 1 && callersBefore <= 1
 
-  /** The number of requests in flight that had waited, by caller. */
-  const running = new Map<string, number>()
+  /** The number of requests in flight that left their queue lately, by caller. */
+  let running = new Map<string, number>()
   const run = async (caller: string, arrival: Arrival): Promise<void> => {
-    running.set(caller, (running.get(caller) ?? 0) + 1)
+    const counts = running
+    counts.set(caller, (counts.get(caller) ?? 0) + 1)
     await serve(arrival)
-    const left = (running.get(caller) ?? 0) - 1
-    if (left > 0) running.set(caller, left)
-    else running.delete(caller)
+    counts.set(caller, (counts.get(caller) ?? 1) - 1)
     if (queues.has(caller)) scheduleTurn()
   }
 
@@ -118,6 +118,13 @@ export function openLoadShedding<Arrival extends HasConnection>({
       for (const arrival of batch) if (!arrival.connection.destroyed) void run(caller, arrival)
     }
     if (left <= 0) scheduleTurn()
+    else if (waiting > 0) forgetRunning ??= setTimeout(serveWithoutRunning, runningMsMax).unref()
+  }
+  let forgetRunning: NodeJS.Timeout | undefined
+  const serveWithoutRunning = (): void => {
+    forgetRunning = undefined
+    running = new Map()
+    scheduleTurn()
   }
 
   const wait = (arrival: Arrival): void => {
@@ -148,6 +155,7 @@ export function openLoadShedding<Arrival extends HasConnection>({
     close: () => {
       clearInterval(sampler)
       clearImmediate(turn)
+      clearTimeout(forgetRunning)
       paused.close()
     },
   }
