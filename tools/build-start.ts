@@ -16,8 +16,10 @@ try {
   rmSync(unfinished, { recursive: true })
   if (!existsSync(folder)) throw error
 }
-// Running servers still load parts of their bundles, so old ones are kept for a day.
+// Running servers still load parts of their bundles, so a bundle is kept for a day after its last start.
 for (const name of readdirSync(dirname(folder))) {
   const other = join(dirname(folder), name)
-  if (statSync(other).mtimeMs < Date.now() - oneDay) rmSync(other, { recursive: true, force: true })
+  // Undefined if a concurrent start has removed it.
+  const usedAt = statSync(other, { throwIfNoEntry: false })?.mtimeMs
+  if (usedAt !== undefined && usedAt < Date.now() - oneDay) rmSync(other, { recursive: true, force: true })
 }

@@ -2,13 +2,13 @@
 // Written in JavaScript, because type stripping costs 17 MB of memory at each start.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
 /**
- * Builds the bundle unless one of the current sources exists.
+ * Builds the bundle unless one of the current sources exists, and marks it as used.
  *
  * @returns {string} the file to run
  * @throws Error if the build fails
@@ -22,6 +22,13 @@ export function serverBundle() {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
     if (build.status !== 0) throw new Error('Building the server failed; see the messages above.')
+  }
+  const now = new Date()
+  try {
+    // Later builds keep it for a day from now.
+    utimesSync(folder, now, now)
+  } catch {
+    // Another user's folder, or a read-only disk: then no build of this user removes it either.
   }
   return join(folder, 'handler/node/server.js')
 }
