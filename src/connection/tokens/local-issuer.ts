@@ -3,10 +3,30 @@
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
+import {
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  type JWTPayload,
+  SignJWT,
+} from 'jose'
 import type { TokenRules } from '../../model/claims.ts'
 
-const localClientId = 'local'
+/** The client of tools that send a password, and of `npm run token`. */
+export const localClientId = 'local'
+/** The client of the command line, which signs people in with a browser. */
+export const commandLineClientId = 'user-directory-cli'
+
+/** A person's sign-in, for the tokens that follow from it. */
+type SignIn = {
+  clientId: string
+  subject: string
+  username: string
+  groups: string[]
+  signedInAtSeconds: number
+}
 
 export type LocalIssuer = {
   rules: TokenRules
@@ -22,6 +42,11 @@ export type LocalIssuer = {
     scope?: string
     lifetimeSeconds?: number
   }): Promise<string>
+  /** Issues the access token and, for the scope `openid`, the ID token of a sign-in, in Cognito's format. */
+  signInTokens(
+    signIn: SignIn,
+    options: { scope: string; nonce: string | undefined; lifetimeSeconds: number },
+  ): Promise<{ accessToken: string; idToken: string | undefined }>
 }
 
 /** The path under which the Node server serves the issuer's endpoints. */
@@ -32,29 +57,52 @@ export async function openLocalIssuer(directory: string, port: number): Promise<
   const { kty, n, e, kid } = privateJwk
   const key = await importJWK(privateJwk, 'RS256')
   const issuer = `http://localhost:${port}${localIssuerPath}`
+  const sign = (claims: JWTPayload, lifetimeSeconds: number) =>
+    new SignJWT(claims)
+      .setProtectedHeader({ alg: 'RS256', kid: kid ?? '' })
+      .setIssuer(issuer)
+      .setJti(randomUUID())
+      .setIssuedAt()
+      .setExpirationTime(Math.floor(Date.now() / 1000) + lifetimeSeconds)
+      .sign(key)
   return {
     rules: {
       issuer,
       jwksUri: `http://127.0.0.1:${port}${localIssuerPath}/.well-known/jwks.json`,
-      audience: [localClientId],
+      audience: [localClientId, commandLineClientId],
       tokenUse: 'required',
     },
     jwks: { keys: [{ kty, n, e, kid, alg: 'RS256', use: 'sig' } as JWK] },
-    token: ({ username, groups, scope, lifetimeSeconds = 86_400 }) =>
-      new SignJWT({
+    token: ({ username, groups, scope, lifetimeSeconds = 86_400 }) => {
+      const claims = {
+        sub: username === undefined ? localClientId : randomUUID(),
         token_use: 'access',
         client_id: localClientId,
         ...(username !== undefined && { username }),
         ...(groups !== undefined && { 'cognito:groups': groups }),
         ...(scope !== undefined && { scope }),
-      })
-        .setProtectedHeader({ alg: 'RS256', kid: kid ?? '' })
-        .setIssuer(issuer)
-        .setSubject(username === undefined ? localClientId : randomUUID())
-        .setJti(randomUUID())
-        .setIssuedAt()
-        .setExpirationTime(Math.floor(Date.now() / 1000) + lifetimeSeconds)
-        .sign(key),
+      }
+      return sign(claims, lifetimeSeconds)
+    },
+    signInTokens: async (signIn, { scope, nonce, lifetimeSeconds }) => {
+      const { clientId, subject, username, groups, signedInAtSeconds } = signIn
+      const common = {
+        sub: subject,
+        auth_time: signedInAtSeconds,
+        ...(groups.length > 0 && { 'cognito:groups': groups }),
+      }
+      const access = { ...common, token_use: 'access', client_id: clientId, username, scope }
+      const id = {
+        ...common,
+        token_use: 'id',
+        aud: clientId,
+        'cognito:username': username,
+        ...(nonce !== undefined && { nonce }),
+      }
+      const accessToken = await sign(access, lifetimeSeconds)
+      const idToken = scope.split(' ').includes('openid') ? await sign(id, lifetimeSeconds) : undefined
+      return { accessToken, idToken }
+    },
   }
 }
 

@@ -10,6 +10,7 @@ import { openLogger } from '../../platform/logger.ts'
 import { readSettings, type Settings } from '../../platform/settings.ts'
 import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
 import { runDelivery } from '../../services/outbox/relay.ts'
+import { sampleAdministrator } from '../http/routes/local-issuer/sample-administrator.ts'
 import { type NodeServer, startNodeServer } from './http-server.ts'
 
 const sampleUsers = 100
@@ -73,7 +74,7 @@ async function main(): Promise<void> {
     })
     const { pool, bus } = connections.outbox
     if (pool || bus) delivery = runDelivery(connections, deliveryStop.signal)
-    const token = await issuer?.token({ username: 'admin', groups: ['admins'] })
+    const token = await issuer?.token(sampleAdministrator)
     process.stdout.write(greeting(settings, prepared, token))
     logger.info('started', { port: settings.port })
   } catch (error) {

@@ -58,7 +58,7 @@ export async function checkPassword(
     turn,
   )
   // A block, a rename or a new password that was answered during the check takes effect.
-  if (!user || matched === undefined || user.status !== 'ACTIVE' || !(await isUnchanged(ctx, user))) {
+  if (!user || matched === undefined || user.status !== 'ACTIVE' || !(await isSignInCurrent(ctx, user))) {
     await pause(Math.max(0, refuseAt - performance.now()))
     return undefined
   }
@@ -136,19 +136,25 @@ async function findUser({ db }: CheckContext, username: string): Promise<FoundUs
   return user
 }
 
-/** A hash that was renewed in the meantime does not count as a change. */
-async function isUnchanged({ db }: CheckContext, user: FoundUser): Promise<boolean> {
+/**
+ * @returns whether the user is still active, with the same username and password. A hash that was renewed in the
+ *   meantime does not count as a change.
+ */
+export async function isSignInCurrent(
+  { db }: Pick<CheckContext, 'db'>,
+  signedIn: SignedIn,
+): Promise<boolean> {
   const rows = await db.query((queries) =>
     queries
       .select({ id: users.id })
       .from(users)
       .where(
         and(
-          eq(users.id, user.id),
+          eq(users.id, signedIn.id),
           // After a rename, the token would carry a name that another user may have.
-          eq(users.username, user.username),
+          eq(users.username, signedIn.username),
           eq(users.status, 'ACTIVE'),
-          sql`${users.sessionsValidFrom} IS NOT DISTINCT FROM ${user.sessionsValidFrom}`,
+          sql`${users.sessionsValidFrom} IS NOT DISTINCT FROM ${signedIn.sessionsValidFrom}`,
         ),
       ),
   )

@@ -1,32 +1,11 @@
-// The local issuer's token endpoint.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
-import { openLocalIssuer } from '../../../src/connection/tokens/local-issuer.ts'
-import { openTokenVerifier } from '../../../src/connection/tokens/token-verifier.ts'
-import { startNodeServer } from '../../../src/handler/node/http-server.ts'
-import { createTokenPolicy } from '../../../src/services/identity/token-policy.ts'
-import { freePort } from '../../support/port.ts'
+// The local issuer's password grant, and its token endpoint.
+import { expect, it } from 'vitest'
+import { startLocalServer } from '../../support/local-issuer.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
 const service = await startService()
-const folder = await mkdtemp(join(tmpdir(), 'user-directory-issuer-'))
-afterAll(() => rm(folder, { recursive: true, force: true }))
-const port = await freePort()
-const issuer = await openLocalIssuer(folder, port)
-const server = await startNodeServer(
-  service.connections,
-  openTokenVerifier(createTokenPolicy(issuer.rules)),
-  {
-    port,
-    host: '127.0.0.1',
-    localIssuer: issuer,
-  },
-)
-afterAll(server.close)
-const url = `http://127.0.0.1:${port}`
+const url = await startLocalServer(service)
 
 async function post(body: string | URLSearchParams, headers: Record<string, string> = {}) {
   const response = await fetch(`${url}/local-issuer/oauth2/token`, { method: 'POST', body, headers })

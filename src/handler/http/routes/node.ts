@@ -2,14 +2,14 @@
 
 import type { Connections } from '../../../connection/open.ts'
 import { ReadOnlyDatabase } from '../../../connection/postgres/database.ts'
-import { type LocalIssuer, localIssuerPath } from '../../../connection/tokens/local-issuer.ts'
+import type { LocalIssuer } from '../../../connection/tokens/local-issuer.ts'
 import { avatarPrefix } from '../../../model/avatar-key.ts'
 import { ServiceError } from '../../../model/errors.ts'
 import { lagSecondsMax, outboxState } from '../../../services/outbox/state.ts'
 import { docsFile, docsPage } from '../docs.ts'
 import type { PublicRoute, Reply } from '../endpoint.ts'
 import { routeNotFound } from '../problem.ts'
-import { issueLocalToken } from './local-token.ts'
+import { localIssuerRoutes } from './local-issuer/routes.ts'
 
 const checkMsMax = 1_500
 
@@ -45,15 +45,7 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
       },
     },
   ]
-  if (localIssuer) {
-    const path = `${localIssuerPath}/.well-known/jwks.json`
-    routes.push({ method: 'GET', path, handle: async () => json(localIssuer.jwks) })
-    routes.push({
-      method: 'POST',
-      path: `${localIssuerPath}/oauth2/token`,
-      handle: (request) => issueLocalToken(connections, localIssuer, request),
-    })
-  }
+  if (localIssuer) routes.push(...localIssuerRoutes(connections, localIssuer))
   return routes
 }
 
