@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { invalid, ServiceError } from '../../model/errors.ts'
 import type { Reservation } from './body-memory.ts'
+import { largeBytesMin } from './large-body-queue.ts'
 import { onMalformed } from './malformed-request.ts'
 
 // 32 KB/s, the rate of a poor mobile connection. A 5 MB image needs 83 KB/s to arrive within the minute.
@@ -11,19 +12,21 @@ const bytesPerWindowMin = 320 * 1024
 export const bodyMsMax = 60_000
 
 /**
- * @param reservation includes the Content-Length already; a chunked body extends it as it arrives
+ * @param options.reservation includes the Content-Length already; a chunked body extends it as it arrives
+ * @param options.waitForTurn called when a chunked body turns out to be large; rejects with a ServiceError
  * @returns undefined as soon as the body exceeds `bytesMax`, without reading the rest
  * @throws ServiceError `invalid` if the body ends early or is malformed, `timed_out`, `overloaded`
  */
 export function readBody(
   incoming: IncomingMessage,
   bytesMax: number,
-  reservation: Reservation,
+  { reservation, waitForTurn }: { reservation: Reservation; waitForTurn: () => Promise<void> },
 ): Promise<Buffer<ArrayBuffer> | undefined> {
   return new Promise((resolve, reject) => {
     const isReserved = incoming.headers['content-length'] !== undefined
     const chunks: Buffer[] = []
     let length = 0
+    let isLarge = false
     const stop = (): void => {
       clearInterval(watch)
       incoming.off('data', take).off('end', end).off('error', fail).off('close', fail)
@@ -39,8 +42,17 @@ export function readBody(
         stop()
         incoming.pause()
         resolve(undefined)
-      } else if (isReserved || reservation.extend(chunk.length)) chunks.push(chunk)
-      else abort(tooManyBodies())
+      } else if (isReserved) chunks.push(chunk)
+      else if (reservation.extend(chunk.length)) {
+        chunks.push(chunk)
+        pauseIfLarge()
+      } else abort(tooManyBodies())
+    }
+    const pauseIfLarge = (): void => {
+      if (isLarge || length < largeBytesMin) return
+      isLarge = true
+      incoming.pause()
+      waitForTurn().then(() => incoming.resume(), abort)
     }
     const end = (): void => {
       stop()

@@ -4,7 +4,9 @@ import { ServiceError } from '../../model/errors.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { readBody, tooManyBodies } from './body.ts'
 import { type Reservation, reserve } from './body-memory.ts'
+import { discardRest } from './discard.ts'
 import type { HostedRequest } from './host.ts'
+import { largeBytesMin, waitForLargeBody } from './large-body-queue.ts'
 import { ignoreMalformed, onMalformed } from './malformed-request.ts'
 
 export class NodeRequest implements HttpRequest, HostedRequest {
@@ -17,6 +19,8 @@ export class NodeRequest implements HttpRequest, HostedRequest {
   isLast = false
   readonly #incoming: IncomingMessage
   #reservation: Reservation | undefined
+  #endTurn: (() => void) | undefined
+  #isReleased = false
 
   constructor(incoming: IncomingMessage) {
     this.#incoming = incoming
@@ -51,10 +55,17 @@ export class NodeRequest implements HttpRequest, HostedRequest {
     const incoming = this.#incoming
     const declared = Number(incoming.headers['content-length'] ?? 0)
     if (declared > bytesMax) return undefined
+    const waitForTurn = async (): Promise<void> => {
+      const endTurn = await waitForLargeBody(this.bodyOwner, tooManyBodies)
+      // The client may have disconnected during the wait.
+      if (this.#isReleased) endTurn()
+      else this.#endTurn = endTurn
+    }
+    if (declared >= largeBytesMin) await waitForTurn()
     this.#reservation = reserve(this.bodyOwner, declared)
     if (!this.#reservation) throw tooManyBodies()
     try {
-      const bytes = await readBody(incoming, bytesMax, this.#reservation)
+      const bytes = await readBody(incoming, bytesMax, { reservation: this.#reservation, waitForTurn })
       onMalformed(incoming.socket, () => {
         this.isLast = true
       })
@@ -67,6 +78,8 @@ export class NodeRequest implements HttpRequest, HostedRequest {
 
   /** Frees the body's memory after the request has been answered. */
   release(): void {
+    this.#isReleased = true
+    this.#endTurn?.()
     if (!this.#reservation) return
     this.#reservation.release()
     this.#reservation = undefined
@@ -104,32 +117,4 @@ const textBytesMax = 16 * 1024
 
 function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
-}
-
-// Lets a client that is still sending read its answer. Beyond these limits it is disconnected.
-const discardMsMax = 500
-const discardBytesMax = 64 * 1024 * 1024
-
-/** Closing at once would reset the connection, and the client might never read its answer. */
-function discardRest(incoming: IncomingMessage): void {
-  if (incoming.complete || incoming.destroyed) return
-  let length = 0
-  const { socket } = incoming
-  const disconnect = (): void => {
-    stop()
-    socket.destroySoon()
-  }
-  const take = (chunk: Buffer): void => {
-    length += chunk.length
-    if (length > discardBytesMax) disconnect()
-  }
-  const stop = (): void => {
-    clearTimeout(timer)
-    ignoreMalformed(socket)
-    incoming.off('data', take).off('end', stop).off('error', stop).off('close', stop)
-  }
-  const timer = setTimeout(disconnect, discardMsMax)
-  onMalformed(socket, disconnect)
-  incoming.on('data', take).on('end', stop).on('error', stop).on('close', stop)
-  incoming.resume()
 }
