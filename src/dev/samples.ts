@@ -3,9 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import type { Attributes } from '../model/attributes.ts'
 import { avatarKey } from '../model/avatar-key.ts'
 import { derivedColumns } from '../model/search-text.ts'
-import { type ContactType, contactTypes } from '../model/user.ts'
+import type { ContactType } from '../model/user.ts'
 import { toAvatar } from '../services/avatars/encode.ts'
 import type { ServiceContext } from '../services/context.ts'
 import { hashPassword } from '../services/identity/passwords.ts'
@@ -73,6 +74,10 @@ const batchSize = 250
 const avatarsMax = 100
 /** One of this many users is blocked. */
 const blockedEvery = 20
+/** One of this many users comes from another system. */
+const externalEvery = 3
+const departments = ['Engines', 'Compilers', 'Networks', 'Type design', 'Observatory'] as const
+const locales = ['en-GB', 'ru-RU', 'pl-PL', 'ja-JP', 'pt-BR', 'el-GR', 'hr-HR'] as const
 
 type Sample = {
   id: string
@@ -80,8 +85,12 @@ type Sample = {
   name: string
   status: 'ACTIVE' | 'BLOCKED'
   avatar: string | null
-  contacts: { id: string; contact_type: ContactType; value: string }[]
+  contacts: Contact[]
+  externalId: string | null
+  attributes: Attributes
 }
+
+type Contact = { id: string; contact_type: ContactType; value: string }
 
 /** Makes the usernames of a run unique. */
 export function sampleSuffix(): string {
@@ -115,20 +124,39 @@ export async function seedSamples(
 function makeSample(at: number, suffix: string): Sample {
   const given = givenNames[at % givenNames.length] ?? ''
   const family = familyNames[(at * 7 + Math.floor(at / givenNames.length)) % familyNames.length] ?? ''
-  const phone = `+44 20 7946 ${String(at % 10_000).padStart(4, '0')}`
-  const contacts = Array.from({ length: at % 4 }, (_, position) => ({
-    id: uuidv7(),
-    contact_type: contactTypes[position % contactTypes.length] ?? 'PHONE',
-    value: position === 1 ? `desk ${at}, floor ${at % 12}` : phone,
-  }))
+  const username = `${given}.${family}${at < givenNames.length ? '' : `.${at}`}${suffix}`.toLowerCase()
   return {
     id: uuidv7(),
-    username: `${given}.${family}${at < givenNames.length ? '' : `.${at}`}${suffix}`.toLowerCase(),
+    username,
     name: `${given} ${family}`,
     status: at % blockedEvery === blockedEvery - 1 ? 'BLOCKED' : 'ACTIVE',
     avatar: null,
-    contacts,
+    contacts: makeContacts(at, username),
+    externalId: at % externalEvery === 0 ? `staff|${at}${suffix}` : null,
+    // A third of the users have none, and one value is common to all others.
+    attributes:
+      at % 3 === 2
+        ? {}
+        : {
+            department: departments[at % departments.length] ?? '',
+            locale: locales[at % locales.length] ?? '',
+            floor: at % 12,
+            employed: true,
+          },
   }
+}
+
+/** Makes up to three contacts: a telephone number, a desk, and an e-mail address or another number. */
+function makeContacts(at: number, username: string): Contact[] {
+  const phone = `+44 20 7946 ${String(at % 10_000).padStart(4, '0')}`
+  const contacts: Contact[] = [
+    { id: uuidv7(), contact_type: 'PHONE', value: phone },
+    { id: uuidv7(), contact_type: 'WORK', value: `desk ${at}, floor ${at % 12}` },
+    at % 8 === 3
+      ? { id: uuidv7(), contact_type: 'WHATSAPP', value: phone }
+      : { id: uuidv7(), contact_type: 'EMAIL', value: `${username}@example.com` },
+  ]
+  return contacts.slice(0, at % 4)
 }
 
 /** Draws a square in two colours that depend on the index. */
@@ -160,15 +188,17 @@ async function store(ctx: ServiceContext, samples: Sample[], passwordHash: strin
   const contactColumn = <T>(of: (contact: (typeof contacts)[number]) => T) => sql.param(contacts.map(of))
   await ctx.db.transaction(async (queries) => {
     await queries.execute(sql`
-      INSERT INTO users (id, username, username_folded, name, name_folded, password_hash, status, avatar, version, created_at, updated_at, search_text)
-      SELECT s.id, s.username, s.username_folded, s.name, s.name_folded, ${passwordHash}, s.status, s.avatar, 1, now(), now(), s.search_text
+      INSERT INTO users (id, username, username_folded, name, name_folded, password_hash, status, avatar, version, created_at, updated_at, search_text, external_id, attributes)
+      SELECT s.id, s.username, s.username_folded, s.name, s.name_folded, ${passwordHash}, s.status, s.avatar, 1, now(), now(), s.search_text, s.external_id, s.attributes
       FROM unnest(
         ${column(({ id }) => id)}::uuid[], ${column(({ username }) => username)}::text[],
         ${sql.param(derived.map(({ usernameFolded }) => usernameFolded))}::text[], ${column(({ name }) => name)}::text[],
         ${sql.param(derived.map(({ nameFolded }) => nameFolded))}::text[], ${column(({ status }) => status)}::text[],
         ${column(({ avatar }) => avatar)}::text[],
-        ${sql.param(derived.map(({ searchText }) => searchText))}::text[]
-      ) AS s(id, username, username_folded, name, name_folded, status, avatar, search_text)`)
+        ${sql.param(derived.map(({ searchText }) => searchText))}::text[],
+        ${column(({ externalId }) => externalId)}::text[],
+        ${column(({ attributes }) => JSON.stringify(attributes))}::jsonb[]
+      ) AS s(id, username, username_folded, name, name_folded, status, avatar, search_text, external_id, attributes)`)
     await queries.execute(sql`
       INSERT INTO contacts (id, user_id, position, contact_type, value)
       SELECT * FROM unnest(

@@ -1,7 +1,8 @@
 // The schemas of the parameters and the response of `GET /user`.
 import * as z from 'zod/mini'
 import { readInstant } from './instant.ts'
-import { contactTypes, statuses, text, username, userSchema, uuid } from './user.ts'
+import { text } from './text-schema.ts'
+import { contactTypes, statuses, username, userSchema, uuid } from './user.ts'
 
 const sorts = [
   'created_at',

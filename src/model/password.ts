@@ -13,8 +13,3 @@ export const passwordUnitsMax = 1_024
 export function preparePassword(password: string): string {
   return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 }
-
-/** Control characters are disallowed by OpaqueString's base class (RFC 8264, section 9.12). */
-export function hasControlCharacter(text: string): boolean {
-  return /\p{Cc}/u.test(text)
-}

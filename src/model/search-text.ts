@@ -4,18 +4,24 @@ import { nationalDigitsMin, type PhoneNumber, readPhoneNumber } from './phone-nu
 import { codePointCount, fold } from './text.ts'
 
 /** Increment it when this file or its imports change a derived value; the next migration then derives all rows again. */
-export const searchRulesVersion = 1
+export const searchRulesVersion = 2
 
-/** The columns of `users` that are derived from the username, the name and the contacts. */
+/** The columns of `users` that are derived from the username, the name, the contacts and the external id. */
 export function derivedColumns(user: {
   username: string
   name: string | null
   contacts: { value: string }[]
+  externalId: string | null
 }) {
   return {
     usernameFolded: fold(user.username),
     nameFolded: sortKey(user.name),
-    searchText: searchText([user.username, user.name, ...user.contacts.map(({ value }) => value)]),
+    searchText: searchText([
+      user.username,
+      user.name,
+      ...user.contacts.map(({ value }) => value),
+      user.externalId,
+    ]),
   }
 }
 

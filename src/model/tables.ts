@@ -15,9 +15,11 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { Attributes } from './attributes.ts'
 
-// Keyset paging needs an order that is total and the same on every server, so the locale must not matter.
-const folded = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
+// Text in the order of its code points. Keyset paging needs an order that is total and the same on every server, so the
+// locale must not matter.
+const plainText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
@@ -43,17 +45,20 @@ export const users = pgTable(
   {
     id: uuid('id').primaryKey(),
     username: text('username').notNull(),
-    usernameFolded: folded('username_folded').notNull(),
+    usernameFolded: plainText('username_folded').notNull(),
     name: text('name'),
     /** See `sortKey` in search-text.ts. */
-    nameFolded: folded('name_folded').notNull(),
-    passwordHash: text('password_hash').notNull(),
+    nameFolded: plainText('name_folded').notNull(),
+    /** null: the user cannot sign in with a password. */
+    passwordHash: text('password_hash'),
     status: text('status', { enum: ['ACTIVE', 'BLOCKED'] }).notNull(),
     avatar: text('avatar'),
+    externalId: plainText('external_id'),
+    attributes: jsonb('attributes').$type<Attributes>().notNull().default({}),
     version: integer('version').notNull(),
     createdAt: instant('created_at').notNull(),
     updatedAt: instant('updated_at').notNull(),
-    /** Username, name and contact values, see `searchText` in search-text.ts. */
+    /** Username, name, contact values and external id, see `searchText` in search-text.ts. */
     searchText: text('search_text').notNull(),
     /** The last block or password change. Earlier sessions are rejected. */
     sessionsValidFrom: instant('sessions_valid_from'),
@@ -73,14 +78,26 @@ export const users = pgTable(
     index('users_search')
       .using('gin', users.searchText.op('gin_trgm_ops'))
       .with({ gin_pending_list_limit: 256 }),
+    uniqueIndex('users_external_id')
+      .on(users.externalId)
+      .concurrently()
+      .where(sql`${users.externalId} IS NOT NULL`),
+    // Users without attributes have no entries. Its pending list is short for the same reason as that of the search.
+    index('users_attributes')
+      .using('gin', users.attributes.op('jsonb_path_ops'))
+      .concurrently()
+      .with({ gin_pending_list_limit: 256 })
+      .where(sql`${users.attributes} <> '{}'`),
     check('users_status_known', sql`${users.status} IN ('ACTIVE', 'BLOCKED')`),
     check('users_version_positive', sql`${users.version} > 0`),
-    check('users_username_length', sql`char_length(${users.username}) BETWEEN 1 AND 64`),
+    check('users_username_length', sql`char_length(${users.username}) BETWEEN 1 AND 128`),
     check('users_name_length', sql`char_length(${users.name}) <= 200`),
     check(
       'users_password_hashed',
-      sql`${users.passwordHash} ~ '^\\$(argon2(id|i|d)|2[aby]|scrypt|pbkdf2-sha(256|512))\\$'`,
+      sql`${users.passwordHash} ~ '^\\$(argon2(id|i|d)|2[aby]|(firebase-)?scrypt|pbkdf2-sha(1|256|512))\\$'`,
     ),
+    check('users_external_id_length', sql`char_length(${users.externalId}) BETWEEN 1 AND 255`),
+    check('users_attributes_object', sql`jsonb_typeof(${users.attributes}) = 'object'`),
   ],
 )
 
@@ -92,7 +109,7 @@ export const contacts = pgTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     position: smallint('position').notNull(),
-    contactType: text('contact_type', { enum: ['PHONE', 'WORK', 'WHATSAPP'] }).notNull(),
+    contactType: text('contact_type', { enum: ['PHONE', 'WORK', 'WHATSAPP', 'EMAIL'] }).notNull(),
     value: text('value').notNull(),
   },
   (contacts) => [
@@ -100,7 +117,7 @@ export const contacts = pgTable(
     uniqueIndex('contacts_user_position').on(contacts.userId, contacts.position),
     index('contacts_value').on(contacts.value, contacts.contactType, contacts.userId),
     index('contacts_type').on(contacts.contactType, contacts.userId),
-    check('contacts_type_known', sql`${contacts.contactType} IN ('PHONE', 'WORK', 'WHATSAPP')`),
+    check('contacts_type_known', sql`${contacts.contactType} IN ('PHONE', 'WORK', 'WHATSAPP', 'EMAIL')`),
     check('contacts_value_length', sql`char_length(${contacts.value}) BETWEEN 1 AND 256`),
     check('contacts_position_bounded', sql`${contacts.position} BETWEEN 0 AND 49`),
   ],
@@ -167,7 +184,7 @@ export const outbox = pgTable(
     poolTask: text('pool_task', { enum: poolTasks }),
     /** The username in the pool, from before the change. */
     poolUsername: text('pool_username'),
-    poolUsernameFolded: folded('pool_username_folded'),
+    poolUsernameFolded: plainText('pool_username_folded'),
     poolPending: boolean('pool_pending').notNull(),
     busPending: boolean('bus_pending').notNull(),
     // Each target has its own retries, so that a failing one does not delay the other.

@@ -30,3 +30,10 @@ export function textFault(text: string): string | undefined {
   if (!text.isWellFormed()) return 'must be well-formed Unicode, without lone surrogates'
   return undefined
 }
+
+/** Control characters are invisible, and passwords must not contain them (RFC 8264, section 9.12). */
+export function controlCharacterFault(text: string): string | undefined {
+  return /\p{Cc}/u.test(text)
+    ? 'must not contain control characters, such as tabs and line breaks'
+    : undefined
+}

@@ -1,8 +1,11 @@
 // The schemas of a user in the API: the one source of validation, the OpenAPI document and the types.
 import * as z from 'zod/mini'
-import { hasControlCharacter, passwordCharacters, passwordUnitsMax, preparePassword } from './password.ts'
+import { attributes, attributesPatch } from './attributes.ts'
+import { isEmailAddress } from './email-address.ts'
+import { passwordCharacters, passwordUnitsMax, preparePassword } from './password.ts'
 import { hashCharactersMax, parsePasswordHash } from './password-hash.ts'
-import { codePointCount } from './text.ts'
+import { controlCharacterFault } from './text.ts'
+import { atMostUnits, lengthFault, ofCharacters, text, without } from './text-schema.ts'
 import { usernameMax, usernameUnitsMax } from './username.ts'
 import { uuidPattern } from './uuid.ts'
 
@@ -10,47 +13,15 @@ import { uuidPattern } from './uuid.ts'
 export const avatarBytesMax = 5 * 1024 * 1024
 
 export const statuses = ['ACTIVE', 'BLOCKED'] as const
-export const contactTypes = ['PHONE', 'WORK', 'WHATSAPP'] as const
+export const contactTypes = ['PHONE', 'WORK', 'WHATSAPP', 'EMAIL'] as const
 const contactsMax = 50
+const externalIdMax = 255
 
-/** Text of `min` to `max` Unicode code points, as JSON Schema counts; zod counts UTF-16 code units. */
-export function text(min: number, max: number, describe: { description?: string; examples?: string[] } = {}) {
-  return z
-    .string()
-    .check(atMostUnits(2 * max, lengthFault(min, max)), ofCharacters(min, max))
-    .register(z.globalRegistry, { ...(min > 0 && { minLength: min }), maxLength: max, ...describe })
-}
-
-type Text = z.core.ParsePayload<string>
-
-function lengthFault(min: number, max: number): string {
-  return min === 0 ? `must be at most ${max} characters` : `must be ${min} to ${max} characters`
-}
-
-/**
- * Rejects text by its length in UTF-16 code units, and skips the later checks. It comes first, because the cost of
- * checking the content may grow faster than the text.
- */
-function atMostUnits(max: number, message: string) {
-  return (context: Text): void => {
-    if (context.value.length > max) reject(context, message)
-  }
-}
-
-function ofCharacters(min: number, max: number) {
-  return (context: Text): void => {
-    const length = codePointCount(context.value)
-    if (length < min || length > max) reject(context, lengthFault(min, max))
-  }
-}
-
-function reject(context: Text, message: string): void {
-  context.issues.push({ code: 'custom', input: context.value, message })
-}
-
-// Letters and digits of any script with their combining marks, and `. _ - @ +`. Invisible characters would make two
-// names look alike.
-const usernamePattern = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{Nd}._@+-])+$/u
+const usernameSigns = ". _ - @ + ' ! # $ % & * / = ? ^ ` { | } ~"
+// Letters and digits of any script with their combining marks, and the signs of an e-mail address. Invisible
+// characters would make two names look alike.
+const usernamePattern =
+  /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{Nd}._@+'!#$%&*/=?^`{|}~-])+$/u
 
 /** Trims and normalises (NFKC) its input. */
 export const username = z
@@ -63,16 +34,19 @@ export const username = z
         z.normalize('NFKC'),
         z.trim(),
       ),
-    z.string().check(ofCharacters(1, usernameMax), (context) => {
-      if (!usernamePattern.test(context.value))
-        reject(context, 'must contain only letters and digits of any script and . _ - @ +')
-    }),
+    z.string().check(
+      ofCharacters(1, usernameMax),
+      without((text) =>
+        usernamePattern.test(text)
+          ? undefined
+          : `must contain only letters and digits of any script and ${usernameSigns}`,
+      ),
+    ),
   )
   .register(z.globalRegistry, {
     minLength: 1,
     maxLength: usernameMax,
-    description:
-      'Letters and digits of any script and `. _ - @ +`, after trimming and NFKC. Unique without regard to case.',
+    description: `Letters and digits of any script and the signs ${usernameSigns}, after trimming and NFKC. Unique without regard to case.`,
     examples: ['ada.lovelace'],
   })
 
@@ -82,11 +56,21 @@ export const uuid = z
   .check(z.regex(uuidPattern, 'must be a UUID'), z.toLowerCase())
   .register(z.globalRegistry, { format: 'uuid', examples: ['0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77'] })
 
-const contact = z.strictObject({
-  id: z.optional(uuid),
-  contact_type: z.enum(contactTypes),
-  value: text(1, 256, { examples: ['+44 20 7946 0958'] }),
-})
+const contact = z
+  .strictObject({
+    id: z.optional(uuid),
+    contact_type: z.enum(contactTypes),
+    value: text(1, 256, {
+      description: 'For EMAIL one address.',
+      examples: ['+44 20 7946 0958', 'ada@example.com'],
+    }),
+  })
+  .check(
+    z.refine(({ contact_type, value }) => contact_type !== 'EMAIL' || isEmailAddress(value), {
+      path: ['value'],
+      error: 'must be one e-mail address of at most 254 characters, such as ada@example.com',
+    }),
+  )
 
 const name = z.nullable(text(0, 200, { examples: ['Ada Lovelace'] }))
 
@@ -98,10 +82,7 @@ const password = z
     atMostUnits(passwordUnitsMax, lengthFault(passwordMin, passwordMax)),
     z.overwrite(preparePassword),
     ofCharacters(passwordMin, passwordMax),
-    (context) => {
-      if (hasControlCharacter(context.value))
-        reject(context, 'must not contain control characters, such as tabs and line breaks')
-    },
+    without(controlCharacterFault),
   )
   .register(z.globalRegistry, {
     minLength: passwordMin,
@@ -115,16 +96,36 @@ const currentPassword = text(1, passwordUnitsMax, {
 })
 const passwordHash = z
   .string()
-  .check((context) => {
-    const parsed = parsePasswordHash(context.value)
-    if (typeof parsed === 'string')
-      context.issues.push({ code: 'custom', input: context.value, message: parsed })
-  })
+  .check(
+    without((text) => {
+      const parsed = parsePasswordHash(text)
+      return typeof parsed === 'string' ? parsed : undefined
+    }),
+  )
   .register(z.globalRegistry, {
     maxLength: hashCharactersMax,
     description:
       'Instead of `password`: a hash from another system, which is Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.',
     examples: ['$2b$12$…'],
+  })
+/** null removes the password. */
+const nullablePassword = z.nullable(password).register(z.globalRegistry, {
+  description:
+    'null: the user has no password, and cannot sign in with one until it is set. Only administrators may send null.',
+})
+export const externalId = z
+  .string()
+  .check(
+    atMostUnits(2 * externalIdMax, lengthFault(1, externalIdMax)),
+    ofCharacters(1, externalIdMax),
+    without(controlCharacterFault),
+  )
+  .register(z.globalRegistry, {
+    minLength: 1,
+    maxLength: externalIdMax,
+    description:
+      "The user's id in another system. Unique and compared exactly. Only administrators may change it.",
+    examples: ['auth0|5f7c8ec7c33c6c004bbafe82'],
   })
 const contacts = z
   .array(contact)
@@ -150,11 +151,13 @@ export const createUserBody = z
   .strictObject({
     id: z.optional(z.never('must be omitted; the service assigns it')),
     username,
-    password: z.optional(password),
+    password: z.optional(nullablePassword),
     password_hash: z.optional(passwordHash),
     name: z.optional(name),
     status: z.optional(z.enum(statuses)),
     contacts: z.optional(contacts),
+    external_id: z.optional(z.nullable(externalId)),
+    attributes: z.optional(attributes),
     avatar: z.optional(avatar),
     ...readOnlyFields,
   })
@@ -177,24 +180,28 @@ export const createUserBody = z
 export const replaceUserBody = z.strictObject({
   id: z.optional(uuid),
   username,
-  password: z.optional(password),
+  password: z.optional(nullablePassword),
   current_password: z.optional(currentPassword),
   name: z.optional(name),
   status: z.optional(z.enum(statuses)),
   contacts: z.optional(contacts),
+  external_id: z.optional(z.nullable(externalId)),
+  attributes: z.optional(attributes),
   avatar: z.optional(avatar),
   ...readOnlyFields,
 })
 
-/** A merge patch (RFC 7396): null removes a value; for contacts, all of them. */
+/** A merge patch (RFC 7396): null removes a value; for contacts and attributes, all of them. */
 export const patchUserBody = z.strictObject({
   id: z.optional(uuid),
   username: z.optional(username),
-  password: z.optional(password),
+  password: z.optional(nullablePassword),
   current_password: z.optional(currentPassword),
   name: z.optional(name),
   status: z.optional(z.enum(statuses)),
   contacts: z.optional(z.nullable(contacts)),
+  external_id: z.optional(z.nullable(externalId)),
+  attributes: z.optional(z.nullable(attributesPatch)),
   avatar: z.optional(avatar),
   ...readOnlyFields,
 })
@@ -219,6 +226,8 @@ export const userSchema = z.object({
   name: z.nullable(z.string()),
   status: z.enum(statuses),
   contacts: z.array(z.object({ id: uuid, contact_type: z.enum(contactTypes), value: z.string() })),
+  external_id: z.nullable(z.string()),
+  attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   version: z.int().register(z.globalRegistry, {
     description: 'Increases by one with every change. Also the ETag.',
   }),

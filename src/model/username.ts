@@ -2,7 +2,7 @@
 import { textFault } from './text.ts'
 
 /** In Unicode code points. */
-export const usernameMax = 64
+export const usernameMax = 128
 
 /**
  * In UTF-16 code units: a character has at most four, however it is decomposed (UAX #15, section 12). Longer text is

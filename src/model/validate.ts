@@ -60,6 +60,8 @@ function describe(issue: z.core.$ZodRawIssue): string {
 }
 
 function article(type: string): string {
+  // zod's name for an object with keys of the client's choice.
+  if (type === 'record') return 'an object'
   if (type === 'object' || type === 'array') return `an ${type}`
   return `a ${type}`
 }

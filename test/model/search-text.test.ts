@@ -242,8 +242,13 @@ it('a change of the rules requires a new version of them', () => {
   ]
   const values = ['+44 (0)20 7946-0123', '0171 123456', 'desk 7, floor 12', 'tel:+1 415 555 0123 x9']
   const columns = names.map((name) =>
-    derivedColumns({ username: `${name}.1`, name, contacts: values.map((value) => ({ value })) }),
+    derivedColumns({
+      username: `${name}.1`,
+      name,
+      contacts: values.map((value) => ({ value })),
+      externalId: `auth0|${name}`,
+    }),
   )
   const hash = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 16)
-  expect([searchRulesVersion, hash]).toEqual([1, '41e877d444525a6d'])
+  expect([searchRulesVersion, hash]).toEqual([2, 'f7c22e8ae3e869c1'])
 })

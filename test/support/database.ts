@@ -7,10 +7,19 @@ import { atEnd } from './cleanup.ts'
 // Copies are made one at a time, because PostgreSQL cannot copy a database that another session uses.
 const copyKey = 7_301_450
 
-/** Creates a migrated, empty database, which is dropped when the test or the file ends. */
-export async function freshDatabase(): Promise<string> {
+/** Creates a migrated database without rows, which is dropped when the test or the file ends. */
+export function freshDatabase(): Promise<string> {
+  return createDatabase('template_directory')
+}
+
+/** Creates a database without tables, which is dropped when the test or the file ends. */
+export function emptyDatabase(): Promise<string> {
+  return createDatabase('template0')
+}
+
+async function createDatabase(template: string): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`
-  await administrate('SELECT pg_advisory_lock($1)', `CREATE DATABASE ${name} TEMPLATE template_directory`)
+  await administrate('SELECT pg_advisory_lock($1)', `CREATE DATABASE ${name} TEMPLATE ${template}`)
   atEnd(() => administrate(undefined, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
   return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
 }

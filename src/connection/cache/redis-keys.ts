@@ -2,7 +2,7 @@
 import { usernameOfKey } from './cache.ts'
 
 // Incremented when the format of entries changes, so that two versions of the service can run side by side.
-const servicePrefix = 'user-directory:1'
+const servicePrefix = 'user-directory:2'
 const userPrefix = 'user:'
 
 export function eraPrefix(era: string): string {

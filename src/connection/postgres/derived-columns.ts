@@ -2,9 +2,12 @@
 // so a SQL migration cannot apply them.
 import type pg from 'pg'
 import { derivedColumns, searchRulesVersion } from '../../model/search-text.ts'
+import type { users } from '../../model/tables.ts'
 
 const job = 'derived-columns'
 const batchSize = 1_000
+
+type User = typeof users.$inferSelect
 
 /** `version` is that of the rules; `after` is the last user that has been processed. */
 type State = { version: number; after: string | null; isDone: boolean }
@@ -12,6 +15,8 @@ type State = { version: number; after: string | null; isDone: boolean }
 /** Processes all users in batches of one transaction each, and continues an interrupted run. */
 export async function deriveColumns(client: pg.Client): Promise<void> {
   const stored = await readState(client)
+  // A newer version has derived them, so this one is being replaced.
+  if (stored && stored.version > searchRulesVersion) return
   let state: State =
     stored?.version === searchRulesVersion
       ? stored
@@ -28,10 +33,10 @@ export async function deriveColumns(client: pg.Client): Promise<void> {
   }
 }
 
-/** Whether the columns of all users follow the current rules. */
+/** Whether the columns of all users follow the current rules, or those of a newer version. */
 export async function areColumnsDerived(client: pg.Client): Promise<boolean> {
   const state = await readState(client)
-  return state?.version === searchRulesVersion && state.isDone
+  return state !== undefined && state.version >= searchRulesVersion && state.isDone
 }
 
 async function readState(client: pg.Client): Promise<State | undefined> {
@@ -43,8 +48,8 @@ async function readState(client: pg.Client): Promise<State | undefined> {
 
 async function deriveBatch(client: pg.Client, { version, after }: State): Promise<State> {
   // Locks the rows, so that no concurrent write is overwritten. The contacts are read once the locks are held.
-  const { rows: users } = await client.query<{ id: string; username: string; name: string | null }>(
-    `SELECT id, username, name FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT ${batchSize} FOR UPDATE`,
+  const { rows: users } = await client.query<Pick<User, 'id' | 'username' | 'name' | 'externalId'>>(
+    `SELECT id, username, name, external_id AS "externalId" FROM users WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT ${batchSize} FOR UPDATE`,
     [after],
   )
   const { rows: contacts } = await client.query<{ user_id: string; value: string }>(

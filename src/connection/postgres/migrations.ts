@@ -1,17 +1,19 @@
 // Brings a database's schema up to date with the files in `migrations/`.
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import { drizzle } from 'drizzle-orm/node-postgres'
-import { migrate as migrateFiles } from 'drizzle-orm/node-postgres/migrator'
 import type pg from 'pg'
 import { Client, clientConfig, isManaged } from './client.ts'
 import { areColumnsDerived, deriveColumns } from './derived-columns.ts'
+import { applyMigrations, readHistory } from './migration-files.ts'
 import { prepareSession, processIdOf, roleSetting, sessionSettings } from './session.ts'
 
 const folder = findFolder()
 // An arbitrary advisory lock key that nothing else in the database uses.
 const lockKey = 7_301_442
+const lockPauseMs = 200
+const lockMsMax = 3_600_000
 
 /**
  * Applies the missing migrations. Several processes may run it at once: an advisory lock makes them take turns.
@@ -34,12 +36,12 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
     // RDS Proxy applies the API's time limit. The lock limit keeps a migration that waits behind a long transaction
     // from blocking all other statements.
     await client.query("SET statement_timeout = 0; SET lock_timeout = '30s'; SET search_path = public")
-    await client.query('SELECT pg_advisory_lock($1)', [lockKey])
+    await takeTurn(client)
     if ((await historyOf(client)) === 'unknown')
       throw new Error(
         'The database was created by another line of migrations, such as those of a development version. Set DATABASE_URL to an empty database.',
       )
-    await migrateFiles(drizzle({ client }), { migrationsFolder: folder })
+    await applyMigrations(client, folder)
     if (serviceRole !== undefined) await prepareServiceRole(client, serviceRole)
     await deriveColumns(client)
     const { rows } = await client.query<{ isUnicode: boolean }>(
@@ -52,6 +54,20 @@ export async function migrate(databaseUrl: string, serviceRole?: string): Promis
         ]
   } finally {
     await client.end()
+  }
+}
+
+/** Polls, because building an index concurrently waits for every running statement, also for one that waits for a lock. */
+async function takeTurn(client: pg.Client): Promise<void> {
+  const until = performance.now() + lockMsMax
+  for (;;) {
+    const { rows } = await client.query<{ isMine: boolean }>('SELECT pg_try_advisory_lock($1) AS "isMine"', [
+      lockKey,
+    ])
+    if (rows[0]?.isMine) return
+    if (performance.now() > until)
+      throw new Error('Another migration of this database has not ended for an hour. Stop it, and try again.')
+    await pause(lockPauseMs)
   }
 }
 
@@ -118,13 +134,8 @@ export async function schemaState(databaseUrl: string): Promise<SchemaState> {
 /** Compares the applied migrations with this version's files. Later migrations of a newer version are accepted. */
 async function historyOf(client: pg.Client): Promise<SchemaState> {
   const files = readMigrationFiles({ migrationsFolder: folder })
-  const table = await client.query<{ exists: boolean }>(
-    `SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists`,
-  )
-  if (!table.rows[0]?.exists) return 'none'
-  const { rows } = await client.query<{ hash: string }>('SELECT hash FROM drizzle.__drizzle_migrations')
-  if (rows.length === 0) return 'none'
-  const applied = new Set(rows.map(({ hash }) => hash))
+  const applied = await readHistory(client)
+  if (!applied || applied.size === 0) return 'none'
   const isApplied = files.map(({ hash }) => applied.has(hash))
   if (isApplied[0] !== true) return 'unknown'
   return isApplied.at(-1) ? 'current' : 'behind'

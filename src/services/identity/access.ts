@@ -55,7 +55,10 @@ export function authorize(caller: Caller, action: Action, userId: string | undef
   throw forbidden()
 }
 
-/** Only administrators may change a status or a username. */
+/**
+ * Only administrators may change what other systems rely on, the status, the username, the external id and the
+ * attributes, and remove a password.
+ */
 export function mayChangeAccount(caller: Caller): boolean {
   return caller.role === 'admin'
 }

@@ -1,6 +1,6 @@
 // Checks a password for the user pool's triggers, the local issuer, and users who change their own password.
 // Attempts are throttled by name and source without locking anyone out: docs/adr/0020-throttle-password-attempts.md.
-// An unknown name, a wrong password and a blocked user get the same answer after the same work and time.
+// An unknown name, a wrong or missing password and a blocked user get the same answer after the same work and time.
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { and, eq, sql } from 'drizzle-orm'
@@ -11,7 +11,7 @@ import { users } from '../../model/tables.ts'
 import { fold, textFault } from '../../model/text.ts'
 import { canBeUsername, usernameUnitsMax } from '../../model/username.ts'
 import type { ServiceContext } from '../context.ts'
-import { hashForRenewal, shouldRenew, unknownUserHash, verifyPassword } from './passwords.ts'
+import { hashForRenewal, shouldRenew, verifyPassword } from './passwords.ts'
 
 type CheckContext = Pick<ServiceContext, 'db' | 'attempts' | 'logger'>
 
@@ -52,21 +52,19 @@ export async function checkPassword(
 
   const refuseAt = performance.now() + refusalMsMin
   const user = isPossible ? await findUser(ctx, username) : undefined
-  const matched = await verifyPassword(
-    user?.passwordHash ?? unknownUserHash,
-    isPossible ? password : '',
-    turn,
-  )
+  const hash = user?.passwordHash ?? null
+  const matched = await verifyPassword(hash, isPossible ? password : '', turn)
   // A block, a rename or a new password that was answered during the check takes effect.
-  if (!user || matched === undefined || user.status !== 'ACTIVE' || !(await isSignInCurrent(ctx, user))) {
+  const isRight = hash !== null && matched !== undefined
+  if (!user || !isRight || user.status !== 'ACTIVE' || !(await isSignInCurrent(ctx, user))) {
     await pause(Math.max(0, refuseAt - performance.now()))
     return undefined
   }
 
   await Promise.all(buckets.map((bucket) => ctx.attempts.succeeded(bucket)))
   if (source !== undefined) await ctx.attempts.remember(pairOf(name, source))
-  if (shouldRenew(user.passwordHash, matched))
-    await renewHash(ctx, user, () => hashForRenewal(password, turn))
+  if (shouldRenew(hash, matched))
+    await renewHash(ctx, { id: user.id, hash }, () => hashForRenewal(password, turn))
   const { id, username: ownName, sessionsValidFrom } = user
   return { id, username: ownName, sessionsValidFrom }
 }
@@ -78,7 +76,7 @@ export async function checkPassword(
  */
 export async function checkOwnPassword(
   ctx: CheckContext,
-  { userId, hash, password }: { userId: string; hash: string; password: string },
+  { userId, hash, password }: { userId: string; hash: string | null; password: string },
 ): Promise<boolean> {
   const startUntil = performance.now() + startMsMax
   // Only the user's own tokens lead to this bucket.
@@ -167,7 +165,7 @@ export async function isSignInCurrent(
  */
 async function renewHash(
   { db, logger }: CheckContext,
-  user: FoundUser,
+  { id, hash }: { id: string; hash: string },
   makeHash: () => Promise<string>,
 ): Promise<void> {
   try {
@@ -176,10 +174,10 @@ async function renewHash(
       queries
         .update(users)
         .set({ passwordHash })
-        .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash))),
+        .where(and(eq(users.id, id), eq(users.passwordHash, hash))),
     )
   } catch (error) {
-    logger.warn('a password hash could not be renewed', { user_id: user.id, error })
+    logger.warn('a password hash could not be renewed', { user_id: id, error })
   }
 }
 

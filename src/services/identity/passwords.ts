@@ -31,7 +31,7 @@ type Turn = {
   startUntil: number
 }
 
-/** A hash that no password matches, checked for unknown users so that they take as long as known ones. */
+/** A hash that no password matches. It is checked for unknown users, so that they take as long as known ones. */
 export const unknownUserHash =
   '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3MgMTYgYnl0ZQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
@@ -48,18 +48,18 @@ export function hashPassword(share: string, password: string): Promise<string> {
 /**
  * Compares the prepared password (RFC 8265) and, if it differs, the password as typed, which other systems hash.
  * The number of checks depends on the password alone, so their time reveals nothing about the user.
- * @param hash as it is stored
+ * @param hash as it is stored; null for an unknown user and for one without a password
  * @returns the form that matches the hash; undefined if none does
  * @throws ServiceError `overloaded` when too many are waiting, or it could not start in time
  */
 export async function verifyPassword(
-  hash: string,
+  hash: string | null,
   password: string,
   turn: Turn,
 ): Promise<string | undefined> {
   let matched: string | undefined
   for (const form of new Set([preparePassword(password), password]))
-    if (await check(turn, () => verify(hash, form))) matched ??= form
+    if (await check(turn, () => verify(hash ?? unknownUserHash, form))) matched ??= form
   return matched
 }
 

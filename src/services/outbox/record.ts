@@ -12,7 +12,16 @@ export type EventType = (typeof eventTypes)[number]
 export type PoolTask = (typeof poolTasks)[number]
 
 /** A field that a change has touched; for a password only the fact. */
-export type ChangedField = 'username' | 'name' | 'password' | 'status' | 'contacts' | 'avatar'
+export type ChangedField = (typeof comparedFields)[number] | 'password'
+const comparedFields = [
+  'username',
+  'name',
+  'status',
+  'contacts',
+  'external_id',
+  'attributes',
+  'avatar',
+] as const
 
 /** The content of an event. It holds no personal data beyond this, because copies of events outlive an erasure. */
 export type EventData = {
@@ -101,9 +110,8 @@ function poolTaskOf({ before, after }: Change, changed: ChangedField[]): PoolTas
 
 function changedFields({ before, after, isPasswordNew }: Change): ChangedField[] {
   if (!before || !after) return []
-  const fields = ['username', 'name', 'status', 'contacts', 'avatar'] as const
   return [
-    ...fields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field])),
+    ...comparedFields.filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field])),
     ...(isPasswordNew ? (['password'] as const) : []),
   ]
 }

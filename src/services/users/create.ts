@@ -24,6 +24,8 @@ export async function createUser(ctx: WriteContext, caller: Caller, body: Create
     name: body.name ?? null,
     status: body.status ?? 'ACTIVE',
     contacts: body.contacts ?? [],
+    externalId: body.external_id ?? null,
+    attributes: body.attributes ?? {},
     avatar,
     passwordHash,
   }
@@ -49,8 +51,9 @@ async function hashOf(
   ctx: WriteContext,
   caller: Caller,
   { password, password_hash }: CreateUser,
-): Promise<string> {
+): Promise<string | null> {
   if (password_hash !== undefined) return password_hash
+  if (password === null) return null
   if (password !== undefined) return hashNewPassword(ctx, caller, password)
   throw invalid({ pointer: '/password', message: 'is required' })
 }

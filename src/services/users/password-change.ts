@@ -4,15 +4,17 @@ import { invalid, type ServiceError } from '../../model/errors.ts'
 import { users } from '../../model/tables.ts'
 import type { PatchUser } from '../../model/user.ts'
 import type { ServiceContext, WriteContext } from '../context.ts'
-import { type Caller, mustProvePassword } from '../identity/access.ts'
+import { type Caller, forbidden, mayChangeAccount, mustProvePassword } from '../identity/access.ts'
 import { checkOwnPassword } from '../identity/check-password.ts'
 import { hashPassword } from '../identity/passwords.ts'
 import { noSuchUser } from './read.ts'
 
 /** A new password, hashed but not stored. */
 export type NewPassword = {
-  plain: string
-  hash: string
+  /** undefined if the password is removed */
+  plain: string | undefined
+  /** null if the password is removed */
+  hash: string | null
   /** The user's state when the current password was proved; undefined if no proof was needed. */
   proof: { sessionsValidFrom: Date | null } | undefined
 }
@@ -29,7 +31,8 @@ export async function hashNewPassword(
 
 /**
  * @returns undefined if the request does not change the password
- * @throws ServiceError `invalid` if the current password is missing or wrong, `not_found`, `overloaded`, `unavailable`
+ * @throws ServiceError `invalid` if the current password is missing or wrong, `forbidden`, `not_found`, `overloaded`,
+ *   `unavailable`
  */
 export async function readNewPassword(
   ctx: WriteContext,
@@ -37,9 +40,12 @@ export async function readNewPassword(
   { password, current_password: current }: Pick<PatchUser, 'password' | 'current_password'>,
 ): Promise<NewPassword | undefined> {
   const pointer = '/current_password'
-  if (password === undefined) {
-    if (current === undefined) return undefined
-    throw invalid({ pointer, message: 'must be omitted unless password is sent' })
+  if (password === undefined || password === null) {
+    if (current !== undefined)
+      throw invalid({ pointer, message: 'must be omitted unless a new password is sent' })
+    if (password === undefined) return undefined
+    if (!mayChangeAccount(caller)) throw forbidden()
+    return { plain: undefined, hash: null, proof: undefined }
   }
   if (current === undefined) {
     if (mustProvePassword(caller)) throw invalid({ pointer, message: 'is required to change the password' })

@@ -1,4 +1,11 @@
 // Changes the fields of a user that the request names.
+import {
+  type Attributes,
+  type AttributesPatch,
+  attributesFault,
+  mergeAttributes,
+} from '../../model/attributes.ts'
+import { invalid } from '../../model/errors.ts'
 import type { PatchUser, User } from '../../model/user.ts'
 import { readAvatarField } from '../avatars/change.ts'
 import type { WriteContext } from '../context.ts'
@@ -23,7 +30,19 @@ export async function patchUser(ctx: WriteContext, request: ChangeRequest, body:
       status: body.status ?? current.status,
       contacts: body.contacts === undefined ? current.contacts : (body.contacts ?? []),
       avatar: avatar === undefined ? current.avatar : avatar,
-      passwordHash: password?.hash ?? current.passwordHash,
+      externalId: body.external_id === undefined ? current.externalId : body.external_id,
+      attributes: patchAttributes(current.attributes, body.attributes),
+      passwordHash: password === undefined ? current.passwordHash : password.hash,
     }),
   })
+}
+
+/** @throws ServiceError `invalid` if the result is too large */
+function patchAttributes(current: Attributes, patch: AttributesPatch | null | undefined): Attributes {
+  if (patch === undefined) return current
+  if (patch === null) return {}
+  const merged = mergeAttributes(current, patch)
+  const message = attributesFault(merged)
+  if (message !== undefined) throw invalid({ pointer: '/attributes', message })
+  return merged
 }

@@ -2,10 +2,11 @@
 import type { ReplaceUser, User } from '../../model/user.ts'
 import { readAvatarField } from '../avatars/change.ts'
 import type { WriteContext } from '../context.ts'
+import { type Caller, mayChangeAccount } from '../identity/access.ts'
 import { checkContactIds } from './contacts.ts'
 import { readNewPassword } from './password-change.ts'
 import { checkBodyId, updateUser } from './update.ts'
-import type { ChangeRequest } from './write-transaction.ts'
+import type { ChangeRequest, StoredUser, UserDraft } from './write-transaction.ts'
 
 /** @throws ServiceError as `createUser`, and `not_found`, `version_mismatch`, `forbidden` */
 export async function replaceUser(
@@ -26,8 +27,22 @@ export async function replaceUser(
       // A status cannot be cleared, so a missing one is kept, like a missing password.
       status: body.status ?? current.status,
       contacts: body.contacts ?? [],
+      ...accountFields(request.caller, current, body),
       avatar,
-      passwordHash: password?.hash ?? current.passwordHash,
+      passwordHash: password === undefined ? current.passwordHash : password.hash,
     }),
   })
+}
+
+/** Callers who may not clear these fields keep them by leaving them out. */
+function accountFields(
+  caller: Caller,
+  current: StoredUser,
+  { external_id, attributes }: ReplaceUser,
+): Pick<UserDraft, 'externalId' | 'attributes'> {
+  const missing = mayChangeAccount(caller) ? { externalId: null, attributes: {} } : current
+  return {
+    externalId: external_id === undefined ? missing.externalId : external_id,
+    attributes: attributes ?? missing.attributes,
+  }
 }

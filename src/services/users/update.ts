@@ -1,4 +1,5 @@
 // Changes an existing user. Replacing, patching and uploading differ only in the draft that they make.
+import { isDeepStrictEqual } from 'node:util'
 import { eq, sql } from 'drizzle-orm'
 import { invalid } from '../../model/errors.ts'
 import { users } from '../../model/tables.ts'
@@ -43,8 +44,7 @@ export async function updateUser(
       // A concurrent change has replaced the password that was proved.
       throw wrongPassword()
     const draft = draftFrom(current)
-    const isAccountChange = draft.status !== current.status || draft.username !== current.username
-    if (isAccountChange && !mayChangeAccount(caller)) throw forbidden()
+    if (isAccountChange(current, draft) && !mayChangeAccount(caller)) throw forbidden()
     if (typeof draft.avatar === 'string' && draft.avatar !== current.avatar) throw foreignAvatar()
 
     const isBlocked = draft.status === 'BLOCKED' && current.status !== 'BLOCKED'
@@ -73,6 +73,15 @@ export async function updateUser(
   if (oldAvatar !== null && oldAvatar !== user.avatar)
     await removeFormerAvatar(ctx, { userId: id, key: oldAvatar, share: caller.key })
   return user
+}
+
+function isAccountChange(current: StoredUser, draft: UserDraft): boolean {
+  return (
+    draft.status !== current.status ||
+    draft.username !== current.username ||
+    draft.externalId !== current.externalId ||
+    !isDeepStrictEqual(draft.attributes, current.attributes)
+  )
 }
 
 /** @throws ServiceError `invalid` if the body names another user than the path */

@@ -1,4 +1,5 @@
 // Selects a user with its contacts, and turns the row into the user that the API returns.
+import type { Attributes } from '../../model/attributes.ts'
 import type { Contact, User } from '../../model/user.ts'
 
 /** A row of `userColumns`. */
@@ -12,11 +13,13 @@ export type UserRow = {
   created_at: Date
   updated_at: Date
   contacts: Contact[]
+  external_id: string | null
+  attributes: Attributes
 }
 
 /** Selects a user and all contacts in one statement, for `FROM users u`. */
 export const userColumns = `
-  u.id, u.avatar, u.username, u.name, u.status, u.version, u.created_at, u.updated_at,
+  u.id, u.avatar, u.username, u.name, u.status, u.external_id, u.attributes, u.version, u.created_at, u.updated_at,
   coalesce((
     SELECT json_agg(json_build_object('id', c.id, 'contact_type', c.contact_type, 'value', c.value) ORDER BY c.position)
     FROM contacts c WHERE c.user_id = u.id
@@ -31,6 +34,8 @@ export function toUser(row: UserRow, avatarBaseUrl: string): User {
     name: row.name,
     status: row.status,
     contacts: row.contacts,
+    external_id: row.external_id,
+    attributes: row.attributes,
     version: row.version,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),

@@ -3,6 +3,7 @@
 import { eq } from 'drizzle-orm'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
+import type { Attributes } from '../../model/attributes.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { derivedColumns } from '../../model/search-text.ts'
 import { users } from '../../model/tables.ts'
@@ -31,8 +32,11 @@ export type UserDraft = {
   name: string | null
   status: Status
   contacts: ContactInput[]
+  externalId: string | null
+  attributes: Attributes
   avatar: AvatarChange
-  passwordHash: string
+  /** null: no password. */
+  passwordHash: string | null
 }
 
 type WrittenUser = {
@@ -99,13 +103,27 @@ export async function inWriteTransaction<T>(
     // The commit may have succeeded without a confirmation. Its record then stays for the sweep.
     if (error instanceof ServiceError && error.code === 'unavailable')
       await ctx.cache.invalidate(id, undefined, [...usernames])
-    if (violatedUniqueConstraint(error) === 'users_username_folded')
-      throw new ServiceError('conflict', 'The username is already taken. Choose another.', {
-        faults: [{ pointer: '/username', message: 'is already taken' }],
-        cause: error,
-      })
-    throw error
+    throw conflictOf(error) ?? error
   }
+}
+
+/** Unique fields, by the index that guards each. */
+const uniqueFields: Record<string, { pointer: string; detail: string }> = {
+  users_username_folded: { pointer: '/username', detail: 'The username is already taken. Choose another.' },
+  users_external_id: {
+    pointer: '/external_id',
+    detail: 'Another user has this external_id. Change that user, or send another external_id.',
+  },
+}
+
+/** @returns undefined unless the error is that of a value that another user has */
+function conflictOf(error: unknown): ServiceError | undefined {
+  const { pointer, detail } = uniqueFields[violatedUniqueConstraint(error) ?? ''] ?? {}
+  if (pointer === undefined || detail === undefined) return undefined
+  return new ServiceError('conflict', detail, {
+    faults: [{ pointer, message: 'is already taken' }],
+    cause: error,
+  })
 }
 
 /**
@@ -132,10 +150,13 @@ export function draftColumns(draft: UserDraft) {
     name: draft.name,
     passwordHash: draft.passwordHash,
     status: draft.status,
+    externalId: draft.externalId,
+    attributes: draft.attributes,
     ...derivedColumns(draft),
   }
 }
 
 export function toApiUser({ avatarBaseUrl }: ServiceContext, user: StoredUser): User {
-  return toUser({ ...user, created_at: user.createdAt, updated_at: user.updatedAt }, avatarBaseUrl)
+  const { createdAt: created_at, updatedAt: updated_at, externalId: external_id } = user
+  return toUser({ ...user, created_at, updated_at, external_id }, avatarBaseUrl)
 }

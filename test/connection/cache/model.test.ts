@@ -107,6 +107,8 @@ function rowOf(version: number): UserRow {
     created_at: at,
     updated_at: at,
     contacts: [],
+    external_id: null,
+    attributes: {},
   }
 }
 
