@@ -1,5 +1,5 @@
 // Benchmarks the start of the API's function: until the handler is ready, relative to `node -e 0`, and until the first
-// answer, relative to an empty function.
+// answer and later ones, relative to an empty function.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
@@ -12,6 +12,7 @@ import { median } from './figures.ts'
 // The minimum for a meaningful median, whatever `--rounds` says.
 const pairsMin = 30
 const answersMin = 10
+const laterAnswers = 1_000
 
 export type StartBench = {
   /** The settings of a function with real servers. */
@@ -68,6 +69,14 @@ export async function benchStart({ env, rounds, folder, id, claims, newUser }: S
   const tries = Math.max(answersMin, rounds)
   await compare('first answer: a read', tries, { ours: () => first(entry, get), floor })
   await compare('first answer: a create', tries, { ours: async () => first(entry, await post()), floor })
+  const running = await Promise.all([entry, idle].map((file) => startFunction(file, settings, () => {})))
+  const [api, bare] = running.map(({ invoke }) => async () => {
+    const startedAt = performance.now()
+    await invoke(get)
+    return performance.now() - startedAt
+  })
+  if (api && bare) await compare('later answer: a read', laterAnswers, { ours: api, floor: bare })
+  for (const { close } of running) await close()
   process.stdout.write(
     `X-Cache of the reads: ${[...answers].map(([cache, times]) => `${cache} ${times}`).join(', ')}\n`,
   )
