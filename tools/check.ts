@@ -1,7 +1,7 @@
 // npm run check: all checks that need no running service.
 // With --shrink it lowers tools/exceptions.json to the remaining faults.
 import { execFile } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -23,6 +23,8 @@ const linted = lint()
 const checks: Record<string, () => Promise<string | undefined>> = {
   types: () => run('tsc', '--noEmit'),
   'types of infra': () => run('tsc', '--noEmit', '-p', 'infra'),
+  'types of the client': () => run('tsc', '--noEmit', '-p', 'client'),
+  'types of the client in step with the API': clientTypesInStep,
   'lint, format and layers': async () => (await linted).complaint,
   'size, cycles and language': sizeAndLanguage,
   'links, paths and commands in documents': references,
@@ -44,7 +46,10 @@ process.exitCode = failed === 0 ? 0 : 1
 /** @returns what the command printed, if it failed */
 async function run(command: string, ...options: string[]): Promise<string | undefined> {
   try {
-    await execute(join('node_modules', '.bin', command), options, { timeout: 300_000, maxBuffer: 2 ** 26 })
+    await execute(join('node_modules', '.bin', command), options, {
+      timeout: 300_000,
+      maxBuffer: 2 ** 26,
+    })
     return undefined
   } catch (error) {
     const { message, stdout, stderr } = error as Error & { stdout?: string; stderr?: string }
@@ -109,6 +114,18 @@ async function openApiIsClean(): Promise<string | undefined> {
     const { stdout } = await execute(process.execPath, ['-e', write], { timeout: 60_000, maxBuffer: 2 ** 26 })
     writeFileSync(file, stdout)
     return await run('redocly', 'lint', file, '--extends=recommended')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function clientTypesInStep(): Promise<string | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), 'client-types-'))
+  try {
+    const file = join(folder, 'api-types.ts')
+    await execute(process.execPath, ['client/tools/generate-types.ts', file], { timeout: 60_000 })
+    const isInStep = readFileSync(file, 'utf8') === readFileSync('client/src/api-types.ts', 'utf8')
+    return isInStep ? undefined : 'The API has changed. Run: npm run types --workspace client\n'
   } finally {
     rmSync(folder, { recursive: true })
   }

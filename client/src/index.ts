@@ -1,0 +1,29 @@
+// The client of the user directory's API.
+import { type Connection, type Options, openConnection } from './connection.ts'
+import { createUsers, type Users } from './users.ts'
+
+export type { components, operations, paths } from './api-types.ts'
+export type { CallOptions, FileBody, Options } from './connection.ts'
+export { ConnectionError, type Fault, ProblemError } from './errors.ts'
+export type {
+  ChangeOptions,
+  NewUser,
+  StoredAvatar,
+  User,
+  UserChanges,
+  UserData,
+  UserPage,
+  UserQuery,
+  Users,
+} from './users.ts'
+
+export type UserDirectory = {
+  users: Users
+  /** The typed calls of openapi-fetch, with the same token, time limit and retries. */
+  api: Connection['api']
+}
+
+export function openUserDirectory(options: Options): UserDirectory {
+  const connection = openConnection(options)
+  return { api: connection.api, users: createUsers(connection) }
+}
