@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { invalidFile } from './row.ts'
 
 /** The largest line or user of a file, in bytes. */
-const rowBytesMax = 1_000_000
+export const rowBytesMax = 1_000_000
 
 const tooLong = `must be at most ${rowBytesMax} bytes`
 const notUtf8 = 'must be UTF-8; save the file in UTF-8 and send it again'
@@ -41,8 +41,7 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>): AsyncIterabl
       from = end + 1
     }
     if (from < chunk.length) {
-      // A copy, because the source may reuse its buffer.
-      if (keptBytes <= rowBytesMax) kept.push(Buffer.from(chunk.subarray(from)))
+      if (keptBytes <= rowBytesMax) kept.push(chunk.subarray(from))
       keptBytes += chunk.length - from
     }
     if (lines.length > 0) yield lines

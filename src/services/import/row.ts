@@ -39,7 +39,3 @@ export function refusedRow(line: number, message: string): ImportRow {
 export function invalidFile(message: string, cause?: unknown): ServiceError {
   return new ServiceError('invalid', message, { cause })
 }
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -1,6 +1,7 @@
 // Parses our own NDJSON: one user in each line, as the export writes it.
+import { isObject, parseJson } from '../json.ts'
 import { type Line, readLines } from '../lines.ts'
-import { type ImportRow, invalidFile, isObject, type ParseImport, refusedRow } from '../row.ts'
+import { type ImportRow, invalidFile, type ParseImport, refusedRow } from '../row.ts'
 
 export const parseNdjson: ParseImport = async function* (bytes) {
   for await (const lines of readLines(bytes)) {
@@ -22,13 +23,4 @@ function toRow(line: Line): ImportRow {
     value.password ??= null
   }
   return { line: line.number, user: value, faults: [] }
-}
-
-/** @returns undefined if the text is not JSON, which has no undefined */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,0 +1,78 @@
+// The columns of our CSV, for the import and the export.
+import { invalidFile } from './row.ts'
+
+export const textColumns = ['username', 'name', 'external_id', 'avatar'] as const
+const plainColumns = ['id', 'status', 'password', 'password_hash', 'created_at', 'updated_at'] as const
+export const contactFields = ['id', 'type', 'value'] as const
+const attributeTypes = ['text', 'number', 'boolean'] as const
+
+export type AttributeType = (typeof attributeTypes)[number]
+export type CsvColumn =
+  | { kind: 'text'; name: (typeof textColumns)[number] }
+  | { kind: 'plain'; name: (typeof plainColumns)[number] }
+  | { kind: 'version' }
+  | { kind: 'contact'; index: number; field: 'id' | 'contact_type' | 'value' }
+  | { kind: 'attribute'; key: string; type: AttributeType }
+  | { kind: 'attributes' }
+  | { kind: 'skipped' }
+
+const contactsMax = 50
+const columnsMax = 1_000
+
+export function contactColumn(index: number, field: (typeof contactFields)[number]): string {
+  return `contacts.${index}.${field}`
+}
+
+/** A key may have one column for each type, because its values may differ in type between users. */
+export function attributeColumn(key: string, type: AttributeType): string {
+  return type === 'text' ? `attributes.${key}` : `attributes.${key}:${type}`
+}
+
+/**
+ * @param mapping a header of the file, and our header that it stands for; an empty text skips the column
+ * @throws ServiceError `invalid` that names the unknown, repeated and missing headers
+ */
+export function readHeader(headers: string[], mapping: Record<string, string>): CsvColumn[] {
+  if (headers.length > columnsMax) throw invalidFile(`The file has more than ${columnsMax} columns.`)
+  const renamed = new Map(Object.entries(mapping))
+  const names = headers.map((header) => header.trim())
+  const absent = [...renamed.keys()].filter((header) => !names.includes(header))
+  const targets = names.map((header) => renamed.get(header) ?? header)
+  const columns = targets.map((target) => (target === '' ? undefined : columnOf(target)))
+  const unknown = names.filter((_, at) => targets[at] !== '' && columns[at] === undefined)
+  const repeated = targets.filter((target, at) => target !== '' && targets.indexOf(target) !== at)
+  const complaints = [
+    ...complain('The file has columns that are unknown', unknown),
+    ...complain('The file has columns that occur more than once', repeated),
+    ...complain('The mapping names columns that the file does not have', absent),
+  ]
+  if (complaints.length > 0)
+    throw invalidFile(`${complaints.join(' ')} Rename or skip columns by the mapping.`)
+  return columns.map((column) => column ?? { kind: 'skipped' })
+}
+
+function complain(what: string, headers: string[]): string[] {
+  const names = [...new Set(headers)]
+    .slice(0, 20)
+    .map((name) => JSON.stringify(name.slice(0, 100).toWellFormed()))
+  return names.length === 0 ? [] : [`${what}: ${names.join(', ')}.`]
+}
+
+function columnOf(header: string): CsvColumn | undefined {
+  const text = textColumns.find((name) => name === header)
+  if (text) return { kind: 'text', name: text }
+  const plain = plainColumns.find((name) => name === header)
+  if (plain) return { kind: 'plain', name: plain }
+  if (header === 'version' || header === 'attributes') return { kind: header }
+  const [, index, field] = /^contacts\.(\d{1,2})\.(id|type|contact_type|value)$/.exec(header) ?? []
+  if (index !== undefined && Number(index) < contactsMax)
+    return {
+      kind: 'contact',
+      index: Number(index),
+      field: field === 'id' || field === 'value' ? field : 'contact_type',
+    }
+  const [, key, type = 'text'] =
+    /^attributes\.([a-z][a-z0-9_]{0,63})(?::(number|boolean))?$/.exec(header) ?? []
+  if (key === undefined) return undefined
+  return { kind: 'attribute', key, type: attributeTypes.find((known) => known === type) ?? 'text' }
+}

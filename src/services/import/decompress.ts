@@ -1,0 +1,96 @@
+// Decompresses import files, in bounded memory and to a bounded size.
+import { pipeline, Readable } from 'node:stream'
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { invalidFile } from './row.ts'
+
+type Decoder = ReturnType<typeof createGunzip | typeof createZstdDecompress>
+
+// The decoder keeps a window of this size in memory. Only `zstd --ultra` and `zstd --long` need more.
+const zstdWindowLogMax = 25
+// Exports of users compress 5 to 30 times. A small result is harmless whatever its ratio.
+const ratioMax = 200
+const anyRatioBytes = 64 * 1024 * 1024
+const chunkSize = 64 * 1024
+
+/**
+ * Recognises gzip (RFC 1952) and Zstandard (RFC 8878) by their first bytes. Other files pass unchanged.
+ * @param limits.bytesMax of the decompressed file
+ * @throws ServiceError `invalid` for damaged or cut-off data, a result over the limit, and a suspicious ratio
+ */
+export async function* decompress(
+  bytes: AsyncIterable<Uint8Array>,
+  { bytesMax }: { bytesMax: number },
+): AsyncIterable<Uint8Array> {
+  const iterator = bytes[Symbol.asyncIterator]()
+  try {
+    const start = await readStart(iterator)
+    let readBytes = 0
+    async function* source(): AsyncIterable<Uint8Array> {
+      const chunks = [start]
+      for (let chunk = chunks.pop(); chunk; chunk = (await iterator.next()).value) {
+        readBytes += chunk.length
+        yield chunk
+      }
+    }
+    const decoder = decoderFor(start)
+    let decodedBytes = 0
+    for await (const chunk of decoder ? decode(source(), decoder) : source()) {
+      decodedBytes += chunk.length
+      if (decodedBytes > bytesMax)
+        throw invalidFile(`The file has more than ${bytesMax} bytes of data. Split it into several files.`)
+      if (decodedBytes > anyRatioBytes && decodedBytes > ratioMax * readBytes)
+        throw invalidFile(`The file decompresses to over ${ratioMax} times its size. Send it uncompressed.`)
+      yield chunk
+    }
+    // Node ignores what follows the first frame of Zstandard, and zeros after gzip.
+    if (decoder && decoder.bytesWritten < readBytes)
+      throw invalidFile('The compressed file has data after its end. Compress all data as one file.')
+  } finally {
+    await iterator.return?.()
+  }
+}
+
+/** @returns the first chunk, made of several if they are short; empty for an empty file */
+async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Buffer> {
+  let start = Buffer.alloc(0)
+  while (start.length < 4) {
+    const next = await iterator.next()
+    if (next.done) break
+    start = Buffer.concat([start, next.value])
+  }
+  return start
+}
+
+function decoderFor(start: Buffer): Decoder | undefined {
+  if (start.length >= 2 && start.readUInt16BE() === 0x1f8b) return createGunzip({ chunkSize })
+  if (start.length >= 4 && start.readUInt32LE() === 0xfd2fb528)
+    return createZstdDecompress({
+      chunkSize,
+      params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax },
+    })
+  return undefined
+}
+
+async function* decode(source: AsyncIterable<Uint8Array>, decoder: Decoder): AsyncIterable<Uint8Array> {
+  // The decoder reports every error of the pipeline to the loop below.
+  pipeline(Readable.from(source, { objectMode: false }), decoder, () => {})
+  try {
+    for await (const chunk of decoder) yield chunk
+  } catch (error) {
+    throw decodingFault(error)
+  }
+}
+
+/** Errors of the source itself pass through. */
+function decodingFault(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'Z_BUF_ERROR')
+    return invalidFile('The compressed file is cut off. Send the whole file.', error)
+  if (code === 'ZSTD_error_frameParameter_windowTooLarge')
+    return invalidFile(
+      'The file was compressed with a too large window. Compress it without --ultra or --long.',
+      error,
+    )
+  if (/^(Z_|ZSTD_)/.test(code)) return invalidFile('The compressed file is damaged. Send it again.', error)
+  return error
+}

@@ -1,0 +1,14 @@
+// JSON of unknown form.
+
+/** @returns undefined if the text is not JSON, which has no undefined */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
