@@ -9,16 +9,16 @@ export type AttributesPatch = Record<string, string | number | boolean | null>
 const keysMax = 50
 /** As UTF-8 JSON. */
 const bytesMax = 8 * 1024
-const textMax = 512
+export const attributeTextMax = 512
 
 const keyPattern = /^[a-z][a-z0-9_]{0,63}$/
 const keyMessage = 'must have a name of 1 to 64 characters: a letter a–z, then a–z, 0–9 and _'
-const valueMessage = `must be text of at most ${textMax} characters, a number or a boolean`
+const valueMessage = `must be text of at most ${attributeTextMax} characters, a number or a boolean`
 
-const attributeKey = z.string().check(z.regex(keyPattern, keyMessage))
+export const attributeKey = z.string().check(z.regex(keyPattern, keyMessage))
 
 /** The message of a key that `attributeKey` rejects, for `z.record`. */
-function keyFault({ code }: z.core.$ZodRawIssue): string | undefined {
+export function keyFault({ code }: z.core.$ZodRawIssue): string | undefined {
   return code === 'invalid_key' ? keyMessage : undefined
 }
 
@@ -29,7 +29,7 @@ const number = z
   .check(z.minimum(Number.MIN_SAFE_INTEGER, numberMessage), z.maximum(Number.MAX_SAFE_INTEGER, numberMessage))
   .register(z.globalRegistry, { description: 'Send a number beyond ±(2^53 - 1) as text.' })
 
-const value = z.union([text(0, textMax), number, z.boolean()], {
+const value = z.union([text(0, attributeTextMax), number, z.boolean()], {
   error: ({ input }) => (typeof input === 'number' ? numberMessage : valueMessage),
 })
 

@@ -1,8 +1,9 @@
 // The schemas of the parameters and the response of `GET /user`.
 import * as z from 'zod/mini'
+import { attributeKey, attributeTextMax, keyFault } from './attributes.ts'
 import { readInstant } from './instant.ts'
 import { text } from './text-schema.ts'
-import { contactTypes, statuses, username, userSchema, uuid } from './user.ts'
+import { contactTypes, externalId, statuses, username, userSchema, uuid } from './user.ts'
 
 const sorts = [
   'created_at',
@@ -68,17 +69,35 @@ const ids = z
   )
   .register(z.globalRegistry, { type: 'string', description: `Up to ${idsMax} ids, separated by commas.` })
 
-export const listQuery = z.strictObject({
+const attributeFiltersMax = 10
+
+/** Values by attribute. They are sent as parameters `attribute.<key>`. */
+const attribute = z
+  .record(attributeKey, text(0, attributeTextMax), { error: keyFault })
+  .check(
+    z.refine((filters) => Object.keys(filters).length <= attributeFiltersMax, {
+      error: `must be sent for at most ${attributeFiltersMax} attributes`,
+    }),
+  )
+  .register(z.globalRegistry, {
+    description:
+      'One parameter for each attribute, such as `attribute.department=Engines`. The value matches the same text, the number that it spells, or the boolean `true` or `false`.',
+    examples: [{ department: 'Engines' }],
+  })
+
+export const listParameters = z.strictObject({
   search: z.optional(
     text(0, 256, {
       description:
-        'Every word must appear in the username, the name or a contact; case and accents are ignored. Words of three characters or more match anywhere, shorter ones at the start of a word. Han, kana and Hangul match anywhere at any length. Telephone numbers match by their digits, in any notation.',
+        'Every word must appear in the username, the name, a contact or the external id; case and accents are ignored. Words of three characters or more match anywhere, shorter ones at the start of a word. Han, kana and Hangul match anywhere at any length. Telephone numbers match by their digits, in any notation.',
     }),
   ),
   status: z.optional(z.enum(statuses)),
   username: z.optional(username),
   contact_type: z.optional(z.enum(contactTypes)),
   contact: z.optional(text(1, 256, { description: 'The exact value of a contact.' })),
+  external_id: z.optional(externalId),
+  attribute: z.optional(attribute),
   ids: z.optional(ids),
   created_after: z.optional(instant),
   created_before: z.optional(instant),
@@ -93,7 +112,29 @@ export const listQuery = z.strictObject({
   count: z._default(z.enum(['none', 'estimate', 'exact']), 'none'),
 })
 
+/** Accepts the parameters as they are sent, by their names. */
+export const listQuery = z.pipe(z.transform(groupAttributes), listParameters)
+
 export type ListQuery = z.infer<typeof listQuery>
+
+const attributePrefix = 'attribute.'
+
+/** Moves `attribute.<key>` to `attribute`, by key in a fixed order, because cursors are bound to the query. */
+function groupAttributes(sent: unknown): unknown {
+  if (typeof sent !== 'object' || sent === null) return sent
+  // Schemas skip this key of a record; as a parameter it is rejected by name.
+  const isFilter = (name: string) =>
+    name.startsWith(attributePrefix) && name !== `${attributePrefix}__proto__`
+  const parameters = Object.entries(sent)
+  const filters = parameters
+    .filter(([name]) => isFilter(name))
+    .map(([name, value]): [string, unknown] => [name.slice(attributePrefix.length), value])
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+  return {
+    ...Object.fromEntries(parameters.filter(([name]) => !isFilter(name))),
+    ...(filters.length > 0 && { attribute: Object.fromEntries(filters) }),
+  }
+}
 
 export const pageSchema = z.object({
   items: z.array(userSchema),

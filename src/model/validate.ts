@@ -31,7 +31,9 @@ export function unknownMessage(kind: Location): string {
 }
 
 function fault(kind: Location, path: PropertyKey[], message: string): Fault {
-  if (kind === 'parameter') return { parameter: String(path[0] ?? ''), message }
+  // An index is a place in a parameter's list. A key is part of its name, such as `attribute.department`.
+  if (kind === 'parameter')
+    return { parameter: shorten(path.filter((part) => typeof part === 'string').join('.')), message }
   return { pointer: pointer(path), message }
 }
 

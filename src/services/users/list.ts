@@ -53,6 +53,8 @@ function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
   if (query.updated_after) add(sql`u.updated_at > ${query.updated_after}`, 'updated_at')
   if (query.updated_before) add(sql`u.updated_at < ${query.updated_before}`, 'updated_at')
   if (query.username !== undefined) add(sql`u.username_folded = ${fold(query.username)}`)
+  if (query.external_id !== undefined) add(sql`u.external_id = ${query.external_id}`)
+  for (const filter of attributeFilters(query.attribute)) add(filter)
   if (query.ids !== undefined) add(sql`u.id = ANY(${sql.param(query.ids)}::uuid[])`)
   const contact = [
     ...(query.contact === undefined ? [] : [sql`c.value = ${query.contact}`]),
@@ -63,8 +65,29 @@ function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
     filters,
     search,
     contact: contact.length === 0 ? undefined : sql.join(contact, sql` AND `),
-    mayBeCommon: query.username === undefined && !query.ids && contact.length === 0,
+    mayBeCommon:
+      query.username === undefined && query.external_id === undefined && !query.ids && contact.length === 0,
   }
+}
+
+/** Conditions that the index `users_attributes` serves. */
+function attributeFilters(attributes: ListQuery['attribute']): SQL[] {
+  if (!attributes) return []
+  const filters = Object.entries(attributes).map(([key, text]) => {
+    const contained = valuesOf(text).map(
+      (value) => sql`u.attributes @> ${JSON.stringify({ [key]: value })}::jsonb`,
+    )
+    return sql`(${sql.join(contained, sql` OR `)})`
+  })
+  // The index has no users without attributes, and serves only statements that exclude them.
+  return [sql`u.attributes <> '{}'`, ...filters]
+}
+
+/** The values that a parameter may mean: the text itself, and the number or the boolean that it spells in JSON. */
+function valuesOf(text: string): (string | number | boolean)[] {
+  if (text === 'true' || text === 'false') return [text, text === 'true']
+  const isNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text))
+  return isNumber ? [text, Number(text)] : [text]
 }
 
 async function count(

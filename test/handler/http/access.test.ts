@@ -167,6 +167,27 @@ describe.each(Object.entries(rows))('%s', (_operation, { allowed, done, request 
   })
 })
 
+it.each(Object.keys(callers) as Caller[])(
+  'only administrators change an external id or attributes, or remove a password: %s',
+  async (caller) => {
+    const target = await makeUser({ external_id: uniqueName(), attributes: { plan: 'free' } })
+    const expected = unauthenticated.includes(caller) ? 401 : administrators.includes(caller) ? 200 : 403
+    for (const json of [
+      { attributes: { plan: 'paid' } },
+      { attributes: { plan: null } },
+      { attributes: null },
+      { external_id: null },
+      { password: null },
+    ]) {
+      const token = await tokenOf(caller, target)
+      const before = await stored(target.id)
+      const answer = await call<Problem>('PATCH', `/user/${target.id}`, { json, token })
+      expect([answer.status, json]).toEqual([expected, json])
+      if (expected !== 200) expect(await stored(target.id)).toEqual(before)
+    }
+  },
+)
+
 function stored(id: string) {
   return service.connections.db
     .query((queries) => queries.execute(`SELECT * FROM users WHERE id = '${id}'`))
@@ -210,8 +231,9 @@ it('a forbidden caller is rejected before the body is read', async () => {
 })
 
 describe('a user', () => {
-  it('may change every field of their own record except username and status', async () => {
-    const me = await makeUser({ name: 'Before', status: 'ACTIVE' })
+  it('may change every field of their own record except those of administrators', async () => {
+    const fixed = { external_id: uniqueName(), attributes: { level: 1, plan: 'free' } }
+    const me = await makeUser({ name: 'Before', status: 'ACTIVE', ...fixed })
     const token = await tokenOf('the user', me)
     const url = `/user/${me.id}`
     const own = (method: string, json: unknown) => call(method, url, { token, json })
@@ -219,11 +241,18 @@ describe('a user', () => {
     expect((await own('PATCH', { name: 'Mine' })).body.name).toBe('Mine')
     expect((await own('PUT', { ...me, name: 'Whole' })).status).toBe(200)
     // Unchanged values are accepted.
-    expect((await own('PATCH', { username: me.username, status: 'ACTIVE', name: 'Same' })).status).toBe(200)
+    const same = { ...fixed, username: me.username, status: 'ACTIVE', attributes: { plan: 'free', level: 1 } }
+    expect((await own('PATCH', { ...same, name: 'Same' })).status).toBe(200)
+    // Missing fields that the user may not clear are kept.
+    expect((await own('PUT', { username: me.username, name: 'Same' })).body).toMatchObject(fixed)
     for (const change of [
       { status: 'BLOCKED' },
       { username: uniqueName() },
       { username: me.username.toUpperCase() },
+      { external_id: null },
+      { external_id: me.external_id?.toUpperCase() },
+      { attributes: { level: 1, plan: 'free', more: true } },
+      { password: null },
     ]) {
       expect((await own('PATCH', { ...change, name: 'No' })).status, JSON.stringify(change)).toBe(403)
       expect((await own('PUT', { ...me, ...change, name: 'No' })).status, JSON.stringify(change)).toBe(403)
@@ -232,6 +261,7 @@ describe('a user', () => {
       username: me.username,
       status: 'ACTIVE',
       name: 'Same',
+      ...fixed,
     })
   })
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { listQuery } from '../../../src/model/listing.ts'
+import { listParameters } from '../../../src/model/listing.ts'
 import type { User } from '../../../src/model/user.ts'
 import { png, pngThatClaims } from '../../support/picture.ts'
 import { exchangeRaw, sendRaw } from '../../support/raw.ts'
@@ -325,7 +325,7 @@ describe('any text in any parameter of the list', () => {
     '0001-01-01T00:00:00Z',
     '9999-12-31T23:59:59.999+14:00',
   ]
-  const parameters = Object.keys(listQuery.shape)
+  const parameters = Object.keys(listParameters.shape)
 
   it.each(parameters)('%s', async (parameter) => {
     const before = await stored()

@@ -245,6 +245,36 @@ describe('a new password', () => {
   })
 })
 
+describe('a user without a password', () => {
+  it('keeps the groups, and signs in again once a password is set', async () => {
+    const { path, username, id } = await makeUser()
+    await cognito.signIn(username, 'a-good-password')
+    await addToGroup(username, 'readers')
+
+    await change(path, { password: null })
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
+    await synced(id)
+    expect(await poolUser(username)).toBeUndefined()
+    await expect(cognito.signIn(username, 'a-good-password')).rejects.toThrow()
+
+    await change(path, { password: 'the-next-password' })
+    await synced(id)
+    await cognito.signIn(username, 'the-next-password')
+    await synced(id)
+    expect(await groupsOf(username)).toEqual(['readers'])
+  })
+
+  it('is blocked, renamed and erased without a user in the pool', async () => {
+    const username = uniqueName()
+    const { user } = await call(one, admin, 'POST', '/user', { username, password: null })
+    const path = `/user/${user.id}`
+    for (const json of [{ status: 'BLOCKED' }, { status: 'ACTIVE' }, { username: `${username}.renamed` }])
+      await change(path, json)
+    expect((await call(one, admin, 'DELETE', path)).status).toBe(204)
+    await synced(user.id)
+  })
+})
+
 describe('a change while the pool migrates a user', () => {
   /** Runs `work` after the trigger has accepted the password, and before the pool creates the user. */
   const afterYes = (work: () => Promise<unknown>) => {

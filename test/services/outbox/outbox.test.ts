@@ -47,6 +47,10 @@ describe('a change records one row', () => {
         'password',
       ],
       [{ contacts: [{ contact_type: 'WORK', value: 'x' }] }, 'user.updated', ['contacts'], null],
+      [{ external_id: 'x', attributes: { a: 1 } }, 'user.updated', ['external_id', 'attributes'], null],
+      [{ attributes: { a: 1, b: null } }, 'user.updated', [], null],
+      [{ password: null }, 'user.updated', ['password'], 'password'],
+      [{ password: null }, 'user.updated', [], null],
       [{ username: renamed, password: 'the-last-one' }, 'user.updated', ['username', 'password'], 'remove'],
     ] as const
     for (const [json, type, changed, poolTask] of steps) {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import * as z from 'zod/mini'
 import type { Queries } from '../../../src/connection/postgres/database.ts'
 import { seedSamples } from '../../../src/dev/samples.ts'
-import { listQuery } from '../../../src/model/listing.ts'
+import { listParameters, listQuery } from '../../../src/model/listing.ts'
 import type { ServiceContext } from '../../../src/services/context.ts'
 import { listUsers } from '../../../src/services/users/list.ts'
 import { startService } from '../../support/service.ts'
@@ -23,7 +23,7 @@ const client = new pg.Client({ connectionString: service.databaseUrl })
 beforeAll(async () => {
   await client.connect()
   await seedSamples(service.connections, users, { suffix: '-plans' })
-  // Only the newest users have these words: a few of them, as many as are collected, and more.
+  // Only the newest users have these words and attributes: a few of them, as many as are collected, and more.
   await client.query(`
     WITH numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM users)
     UPDATE users SET
@@ -34,7 +34,12 @@ beforeAll(async () => {
         || CASE WHEN n > ${users - 40} THEN ' rareword' ELSE '' END
         || CASE WHEN n > ${users - 9_000} THEN ' someword' ELSE '' END
         || CASE WHEN n > ${users - 12_000} THEN ' manyword' ELSE '' END
-        || CASE WHEN hashint8(n) & 15 = 0 THEN ' commonword' ELSE '' END
+        || CASE WHEN hashint8(n) & 15 = 0 THEN ' commonword' ELSE '' END,
+      attributes = attributes || CASE
+        WHEN n > ${users - 40} THEN '{"tier": "rare", "some": true, "many": 1}'
+        WHEN n > ${users - 9_000} THEN '{"some": true, "many": 1}'
+        WHEN n > ${users - 12_000} THEN '{"many": 1}'
+        ELSE '{}' END::jsonb
     FROM numbered WHERE numbered.id = users.id`)
   await client.query(`
     UPDATE contacts SET contact_type = CASE WHEN user_id IN
@@ -53,6 +58,22 @@ const filters: Record<string, string>[] = [
   { status: 'BLOCKED' },
   { username: 'ada.lovelace-plans' },
   { username: 'unused' },
+  { external_id: 'staff|300-plans' },
+  { external_id: 'unused' },
+  { external_id: 'staff|300-plans', status: 'ACTIVE' },
+  { 'attribute.employed': 'true' },
+  { 'attribute.department': 'Engines' },
+  { 'attribute.floor': '3' },
+  { 'attribute.floor': '99' },
+  { 'attribute.unused': 'x' },
+  { 'attribute.tier': 'rare' },
+  { 'attribute.some': 'true' },
+  { 'attribute.many': '1' },
+  { 'attribute.department': 'Engines', 'attribute.locale': 'pl-PL', 'attribute.floor': '0' },
+  { 'attribute.employed': 'true', 'attribute.tier': 'rare' },
+  { 'attribute.many': '1', status: 'ACTIVE' },
+  { 'attribute.department': 'Engines', search: 'someword' },
+  { 'attribute.tier': 'rare', contact_type: 'PHONE' },
   { ids: Array.from({ length: 100 }, () => crypto.randomUUID()).join() },
   { contact: '+44 20 7946 0003' },
   { contact: 'the same' },
@@ -92,7 +113,7 @@ const filters: Record<string, string>[] = [
   { search: 'someword', status: 'ACTIVE' },
   { search: 'someword', created_before: halfway },
 ]
-const sorts = Object.values(listQuery.shape.sort.def.innerType.def.entries)
+const sorts = Object.values(listParameters.shape.sort.def.innerType.def.entries)
 
 type Node = {
   'Node Type': string
@@ -240,6 +261,7 @@ it('a search without matches reads a few hundred users', async () => {
 })
 
 it('every parameter is covered', () => {
-  const { sort: _, limit: __, cursor: ___, count: ____, ...choosing } = listQuery.shape
-  expect(new Set(filters.flatMap((filter) => Object.keys(filter)))).toEqual(new Set(Object.keys(choosing)))
+  const { sort: _, limit: __, cursor: ___, count: ____, ...choosing } = listParameters.shape
+  const covered = filters.flatMap((filter) => Object.keys(filter)).map((name) => name.replace(/\..*/, ''))
+  expect(new Set(covered)).toEqual(new Set(Object.keys(choosing)))
 })
