@@ -145,7 +145,7 @@ export interface operations {
     listUsers: {
         parameters: {
             query?: {
-                /** @description Every word must appear in the username, the name or a contact; case and accents are ignored. Words of three characters or more match anywhere, shorter ones at the start of a word. Han, kana and Hangul match anywhere at any length. Telephone numbers match by their digits, in any notation. */
+                /** @description Every word must appear in the username, the name, a contact or the external id; case and accents are ignored. Words of three characters or more match anywhere, shorter ones at the start of a word. Han, kana and Hangul match anywhere at any length. Telephone numbers match by their digits, in any notation. */
                 search?: string;
                 status?: "ACTIVE" | "BLOCKED";
                 /** @description Letters and digits of any script and the signs . _ - @ + ' ! # $ % & * / = ? ^ ` { | } ~, after trimming and NFKC. Unique without regard to case. */
@@ -153,6 +153,12 @@ export interface operations {
                 contact_type?: "PHONE" | "WORK" | "WHATSAPP" | "EMAIL";
                 /** @description The exact value of a contact. */
                 contact?: string;
+                /** @description The user's id in another system. Unique and compared exactly. Only administrators may change it. */
+                external_id?: string;
+                /** @description One parameter for each attribute, such as `attribute.department=Engines`. The value matches the same text, the number that it spells, or the boolean `true` or `false`. */
+                attribute?: {
+                    [key: string]: string;
+                };
                 /** @description Up to 100 ids, separated by commas. */
                 ids?: string;
                 /** @description An ISO 8601 instant, compared exactly. The seconds are optional; the time zone is Z, +05, +0530 or +05:30. */
@@ -297,7 +303,7 @@ export interface operations {
                     /** @description null: the user has no password, and cannot sign in with one until it is set. Only administrators may send null. */
                     password?: string | null;
                     /**
-                     * @description Instead of `password`: a hash from another system, which is Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.
+                     * @description Instead of `password`: a hash from another system, which is Argon2, scrypt, Firebase scrypt or PBKDF2 (SHA-1, SHA-256, SHA-512) as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.
                      * @example $2b$12$…
                      */
                     password_hash?: string;

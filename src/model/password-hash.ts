@@ -7,7 +7,9 @@ export type PasswordHash =
   /** `canonical` has no padding bits in its last characters, because verifiers compare hashes without them. */
   | { kind: 'bcrypt'; canonical: string }
   | ({ kind: 'scrypt'; cost: number; blockSize: number; parallelization: number } & Salted)
-  | ({ kind: 'pbkdf2'; algorithm: 'sha256' | 'sha512'; iterations: number } & Salted)
+  /** `salt` ends with the project's salt separator. */
+  | ({ kind: 'firebase-scrypt'; cost: number; blockSize: number; signerKey: Buffer } & Salted)
+  | ({ kind: 'pbkdf2'; algorithm: keyof typeof pbkdf2; iterations: number } & Salted)
 
 /** The minimum of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. */
 export const argon2Parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
@@ -17,10 +19,15 @@ const current = `$argon2id$v=19$m=${argon2Parameters.memoryCost},t=${argon2Param
 const argon2 = { memoryKibMax: 131_072, passesMax: 20, memoryTimesPassesMax: 393_216, lanesMax: 16 }
 // Each step doubles the time; 13 takes most of a second. Auth0 uses 10, Rails and Laravel 12.
 const bcryptCost = { min: 4, max: 13 }
-// OWASP's N = 2^17, r = 8, p = 1 takes 128 MiB; passlib uses 2^16.
+// OWASP's N = 2^17, r = 8, p = 1 takes 128 MiB; passlib uses 2^16, Firebase 2^14.
 const scrypt = { workMax: 2 ** 20, costLogMax: 17, blockSizeMax: 32, parallelizationMax: 16 }
-// Iterations for one block of the digest. Django uses 1,200,000 with SHA-256, Keycloak 210,000 with SHA-512.
-const pbkdf2IterationsMax = { sha256: 2_000_000, sha512: 800_000 }
+// Django uses 1,200,000 with SHA-256, Keycloak 210,000 with SHA-512 and
+// 1,300,000 with SHA-1.
+const pbkdf2 = {
+  sha1: { iterationsMax: 2_000_000, blockBytes: 20 },
+  sha256: { iterationsMax: 2_000_000, blockBytes: 32 },
+  sha512: { iterationsMax: 800_000, blockBytes: 64 },
+}
 
 // A digest of a byte or two would accept one password in a few hundred.
 const digestBytes = { min: 16, max: 64 }
@@ -28,7 +35,7 @@ const saltBytes = { min: 8, max: 64 }
 export const hashCharactersMax = 512
 
 const unknownKind =
-  'must be an Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 hash as a PHC string, or a bcrypt hash ($2a$, $2b$, $2y$)'
+  'must be an Argon2, scrypt, Firebase scrypt or PBKDF2 (SHA-1, SHA-256, SHA-512) hash as a PHC string, or a bcrypt hash ($2a$, $2b$, $2y$)'
 
 // bcrypt appends a NUL to the password and reads 72 bytes, so it ignores whatever follows in longer passwords.
 const bcryptBytesMax = 71
@@ -46,6 +53,8 @@ export function parsePasswordHash(text: string): PasswordHash | string {
   if (/^argon2(id|i|d)$/.test(kind)) return parseArgon2(text, parts)
   if (/^2[aby]$/.test(kind)) return parseBcrypt(kind, parts)
   if (kind === 'scrypt') return parseScrypt(parts)
+  if (kind === 'firebase-scrypt') return parseFirebaseScrypt(parts)
+  if (kind === 'pbkdf2-sha1') return parsePbkdf2('sha1', parts)
   if (kind === 'pbkdf2-sha256') return parsePbkdf2('sha256', parts)
   if (kind === 'pbkdf2-sha512') return parsePbkdf2('sha512', parts)
   return unknownKind
@@ -100,14 +109,7 @@ function parseScrypt([parameters = '', salt, digest, ...more]: string[]): Passwo
     return 'must be $scrypt$ln=<log2 of N>,r=<block size>,p=<parallelization>$<salt>$<digest>'
   const [costLog, blockSize, parallelization] = [Number(ln), Number(r), Number(p)]
   return (
-    rangeFault('r', blockSize, { min: 1, max: scrypt.blockSizeMax }) ??
-    // RFC 7914, section 2: N is less than 2^(128 * r / 8).
-    rangeFault('ln', costLog, { min: 1, max: Math.min(scrypt.costLogMax, 16 * blockSize - 1) }) ??
-    rangeFault('p', parallelization, { min: 1, max: scrypt.parallelizationMax }) ??
-    rangeFault('N times r times p', 2 ** costLog * blockSize * parallelization, {
-      min: 1,
-      max: scrypt.workMax,
-    }) ??
+    scryptFault(costLog, blockSize, parallelization) ??
     saltedFault(salt, digest) ?? {
       kind: 'scrypt',
       cost: 2 ** costLog,
@@ -119,8 +121,46 @@ function parseScrypt([parameters = '', salt, digest, ...more]: string[]): Passwo
   )
 }
 
+function scryptFault(costLog: number, blockSize: number, parallelization: number): string | undefined {
+  return (
+    rangeFault('r', blockSize, { min: 1, max: scrypt.blockSizeMax }) ??
+    // RFC 7914, section 2: N is less than 2^(128 * r / 8).
+    rangeFault('ln', costLog, { min: 1, max: Math.min(scrypt.costLogMax, 16 * blockSize - 1) }) ??
+    rangeFault('p', parallelization, { min: 1, max: scrypt.parallelizationMax }) ??
+    rangeFault('N times r times p', 2 ** costLog * blockSize * parallelization, {
+      min: 1,
+      max: scrypt.workMax,
+    })
+  )
+}
+
+/** The digest is the project's signer key, encrypted with a key that scrypt derives from the password. */
+function parseFirebaseScrypt([parameters = '', salt, digest, ...more]: string[]): PasswordHash | string {
+  const [, ln, r, separator, signerKey] =
+    /^ln=(\d{1,10}),r=(\d{1,10}),p=1,s=([^,]*),k=([^,]+)$/.exec(parameters) ?? []
+  if (signerKey === undefined || more.length > 0)
+    return 'must be $firebase-scrypt$ln=<mem_cost>,r=<rounds>,p=1,s=<salt separator>,k=<signer key>$<salt>$<digest>'
+  const [costLog, blockSize] = [Number(ln), Number(r)]
+  const fault =
+    scryptFault(costLog, blockSize, 1) ??
+    base64Fault('salt separator', separator, { min: 0, max: saltBytes.max, allowsDot: false }) ??
+    base64Fault('signer key', signerKey, { ...digestBytes, allowsDot: false }) ??
+    saltedFault(salt, digest, { allowsDot: false })
+  if (fault !== undefined) return fault
+  const hash = { signerKey: bytes(signerKey), digest: bytes(digest) }
+  return hash.digest.length === hash.signerKey.length
+    ? {
+        kind: 'firebase-scrypt',
+        cost: 2 ** costLog,
+        blockSize,
+        salt: Buffer.concat([bytes(salt), bytes(separator)]),
+        ...hash,
+      }
+    : 'must have a digest as long as its signer key'
+}
+
 function parsePbkdf2(
-  algorithm: 'sha256' | 'sha512',
+  algorithm: keyof typeof pbkdf2,
   [parameters = '', salt, digest, ...more]: string[],
 ): PasswordHash | string {
   // passlib writes only the number.
@@ -128,17 +168,13 @@ function parsePbkdf2(
   if (count === undefined || more.length > 0)
     return `must be $pbkdf2-${algorithm}$i=<iterations>$<salt>$<digest>`
   const iterations = Number(count)
-  const iterationsMax = pbkdf2IterationsMax[algorithm]
+  const { iterationsMax, blockBytes } = pbkdf2[algorithm]
   const fault = rangeFault('i', iterations, { min: 1, max: iterationsMax }) ?? saltedFault(salt, digest)
   if (fault !== undefined) return fault
-  const hash = { algorithm, iterations, salt: bytes(salt), digest: bytes(digest) }
-  const blocks = Math.ceil(hash.digest.length / (algorithm === 'sha256' ? 32 : 64))
-  return (
-    rangeFault('i times the blocks of the digest', iterations * blocks, { min: 1, max: iterationsMax }) ??
-    (length !== undefined && Number(length) !== hash.digest.length
-      ? 'must have a digest of l bytes'
-      : { kind: 'pbkdf2', ...hash })
-  )
+  const whole = bytes(digest)
+  if (length !== undefined && Number(length) !== whole.length) return 'must have a digest of l bytes'
+  // Each block takes all iterations again, and the first one alone identifies the password.
+  return { kind: 'pbkdf2', algorithm, iterations, salt: bytes(salt), digest: whole.subarray(0, blockBytes) }
 }
 
 type Range = { min: number; max: number }

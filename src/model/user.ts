@@ -105,7 +105,7 @@ const passwordHash = z
   .register(z.globalRegistry, {
     maxLength: hashCharactersMax,
     description:
-      'Instead of `password`: a hash from another system, which is Argon2, scrypt, PBKDF2-SHA256 or PBKDF2-SHA512 as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.',
+      'Instead of `password`: a hash from another system, which is Argon2, scrypt, Firebase scrypt or PBKDF2 (SHA-1, SHA-256, SHA-512) as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.',
     examples: ['$2b$12$…'],
   })
 /** null removes the password. */

@@ -1,5 +1,5 @@
 // Hashes passwords with Argon2id, and checks them against our hashes and those that other systems made.
-import { pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, pbkdf2, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { overloaded } from '../../model/errors.ts'
@@ -105,6 +105,8 @@ function parse(hash: string): PasswordHash {
   return parsed
 }
 
+// Node's default memory limit is lower than the accepted parameters need.
+const maxmem = 256 * 1024 * 1024
 const scryptAsync = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt)
 const pbkdf2Async = promisify(pbkdf2)
 
@@ -122,9 +124,15 @@ async function verify(hash: string, password: string): Promise<boolean> {
     }
     case 'scrypt': {
       const { cost, blockSize, parallelization, salt, digest } = parsed
-      // Node's default memory limit is lower than the accepted parameters need.
-      const options = { cost, blockSize, parallelization, maxmem: 256 * 1024 * 1024 }
+      const options = { cost, blockSize, parallelization, maxmem }
       return timingSafeEqual(await scryptAsync(password, salt, digest.length, options), digest)
+    }
+    case 'firebase-scrypt': {
+      // https://github.com/firebase/scrypt: AES-256 in counter mode, from zero, encrypts the signer key.
+      const { cost, blockSize, salt, signerKey, digest } = parsed
+      const key = await scryptAsync(password, salt, 32, { cost, blockSize, parallelization: 1, maxmem })
+      const encrypted = createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(signerKey)
+      return timingSafeEqual(encrypted, digest)
     }
     case 'pbkdf2': {
       const { algorithm, iterations, salt, digest } = parsed
