@@ -1,0 +1,20 @@
+// npm run build --workspace cli: bundles the command with all that it needs into dist/, for Node 20 or newer.
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const folder = join(import.meta.dirname, '..')
+await build({
+  entryPoints: { 'user-directory': join(folder, 'src/main.ts') },
+  outdir: join(folder, 'dist'),
+  bundle: true,
+  // The questions load on first use.
+  splitting: true,
+  minify: true,
+  platform: 'node',
+  target: 'node20.12',
+  format: 'esm',
+  // Some packages are CommonJS, and load Node's modules with `require`.
+  banner: {
+    js: `import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url)`,
+  },
+})
