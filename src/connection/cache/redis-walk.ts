@@ -8,7 +8,7 @@ import type { TrustedServer } from './trust-renewal.ts'
 
 /** Keys that one SCAN step visits. */
 const scannedMax = 500
-// Reading whole entries in one MGET costs less than one GETRANGE each. An entry has up to 85 kB, so that forty of them
+// Reading whole entries in one MGET costs less than one GETRANGE each. An entry has up to 95 kB, so that forty of them
 // stay within the largest reply that the client accepts.
 const readMax = 40
 

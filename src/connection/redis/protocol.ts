@@ -19,7 +19,7 @@ export class RedisError extends Error {
   }
 }
 
-// The longest reply is an MGET of forty users, of up to 85 kB each.
+// The longest reply is an MGET of forty users, of up to 95 kB each.
 const replyBytesMax = 4 * 1024 * 1024
 const lineBytesMax = 8 * 1024
 const depthMax = 8

@@ -254,7 +254,7 @@ describe('any JSON', () => {
       fc.constant(undefined),
     )
     const contact = fc.record(
-      { id: odd, contact_type: fc.oneof(fc.constantFrom('PHONE', 'WORK'), odd), value: odd },
+      { id: odd, contact_type: fc.oneof(fc.constantFrom('PHONE', 'EMAIL'), odd), value: odd },
       { requiredKeys: [] },
     )
     const anyUser = fc.record(
@@ -264,6 +264,8 @@ describe('any JSON', () => {
         name: odd,
         status: fc.oneof(fc.constantFrom('ACTIVE', 'BLOCKED'), odd),
         contacts: fc.oneof(fc.array(contact, { maxLength: 5 }), odd),
+        external_id: odd,
+        attributes: fc.oneof(fc.dictionary(fc.stringMatching(/^[a-z_]{1,9}$/), odd, { maxKeys: 5 }), odd),
         avatar: odd,
         id: odd,
         version: odd,
@@ -277,6 +279,8 @@ describe('any JSON', () => {
           const sent = json as Record<string, unknown>
           expect((await call('GET', `/user/${made.body.id}`)).body).toEqual(made.body)
           expect(made.body.name).toBe(sent.name ?? null)
+          expect(made.body.external_id).toBe(sent.external_id ?? null)
+          expect(made.body.attributes).toEqual(JSON.parse(JSON.stringify(sent.attributes ?? {})))
           expect(made.body.contacts.map(({ value }) => value)).toEqual(
             ((sent.contacts ?? []) as User['contacts']).map(({ value }) => value),
           )
