@@ -82,7 +82,6 @@ const attribute = z
   .register(z.globalRegistry, {
     description:
       'One parameter for each attribute, such as `attribute.department=Engines`. The value matches the same text, the number that it spells, or the boolean `true` or `false`.',
-    examples: [{ department: 'Engines' }],
   })
 
 export const listParameters = z.strictObject({

@@ -164,17 +164,16 @@ function parameters(endpoint: Endpoint, refer: Refer): Json[] {
 }
 
 /** An object stands for one parameter for each key, named `<name>.<key>`: OpenAPI's style `form`, exploded. */
-function keyedParameter(name: string, { propertyNames, examples, ...schema }: Json): Json {
+function keyedParameter(name: string, { propertyNames, ...schema }: Json): Json {
   const { pattern } = propertyNames as { pattern: string }
-  const named = (example: Json) =>
-    Object.fromEntries(Object.entries(example).map(([key, value]) => [`${name}.${key}`, value]))
   return {
     style: 'form',
     explode: true,
     schema: {
       ...schema,
       propertyNames: { pattern: pattern.replace('^', `^${name}\\.`) },
-      examples: (examples as Json[]).map(named),
+      // The docs page would send an example of its own.
+      default: {},
     },
   }
 }
