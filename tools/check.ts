@@ -24,6 +24,7 @@ const checks: Record<string, () => Promise<string | undefined>> = {
   types: () => run('tsc', '--noEmit'),
   'types of infra': () => run('tsc', '--noEmit', '-p', 'infra'),
   'types of the client': () => run('tsc', '--noEmit', '-p', 'client'),
+  'types of the console': () => run('tsc', '--noEmit', '-p', 'console'),
   'types of the client in step with the API': clientTypesInStep,
   'lint, format and layers': async () => (await linted).complaint,
   'size, cycles and language': sizeAndLanguage,

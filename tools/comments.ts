@@ -9,7 +9,7 @@ const linesMax = 3
 type Comment = { line: number; lines: string[] }
 
 export function commentFaults(): Fault[] {
-  const scripts = repositoryFiles('*.ts', '*.mjs', ':!client/src/api-types.ts').map((file) => ({
+  const scripts = repositoryFiles('*.ts', '*.tsx', '*.mjs', ':!client/src/api-types.ts').map((file) => ({
     file,
     comments: scriptComments(read(file)),
   }))

@@ -1,0 +1,31 @@
+// The API as the signed-in person. The backend adds the token, so the browser never has one.
+import { openUserDirectory } from '../../../client/src/index.ts'
+import { sessionEnd } from './session-end.ts'
+
+export {
+  ConnectionError,
+  type Fault,
+  ProblemError,
+  type User,
+  type UserChanges,
+  type UserQuery,
+} from '../../../client/src/index.ts'
+
+/** A form of another origin cannot send this header. */
+export const consoleHeaders = { 'X-Console': '1' }
+
+const open = (attemptsMax: number) =>
+  openUserDirectory({ url: `${location.origin}/console/api`, token: '', attemptsMax, fetch: send }).users
+
+/** Tries once: the person decides whether to try again. */
+export const directory = open(1)
+/** Waits and tries again while the service is overloaded, for work on many users. */
+export const retryingDirectory = open(6)
+
+async function send(request: Request): Promise<Response> {
+  request.headers.delete('authorization')
+  for (const [name, value] of Object.entries(consoleHeaders)) request.headers.set(name, value)
+  const response = await fetch(request)
+  if (response.status === 401) sessionEnd.set(true)
+  return response
+}

@@ -1,0 +1,52 @@
+// Searches while the person types.
+import { useEffect, useRef, useState } from 'react'
+import { Button, Input, SearchField } from 'react-aria-components'
+
+const delayMs = 150
+
+type Props = { value: string | undefined; onChange: (search: string | undefined) => void }
+
+export function SearchBox({ value = '', onChange }: Props) {
+  const [input, setInput] = useState(value)
+  const sent = useRef(value)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => () => clearTimeout(timer.current), [])
+
+  // Another address, as from the back button, replaces the input.
+  useEffect(() => {
+    if (value === sent.current) return
+    clearTimeout(timer.current)
+    sent.current = value
+    setInput(value)
+  }, [value])
+
+  const type = (text: string) => {
+    setInput(text)
+    clearTimeout(timer.current)
+    timer.current = setTimeout(() => {
+      sent.current = text.trim()
+      onChange(sent.current || undefined)
+    }, delayMs)
+  }
+
+  return (
+    <SearchField
+      aria-label="Search users"
+      value={input}
+      maxLength={256}
+      onChange={type}
+      className="relative min-w-48 flex-[1_1_16rem] sm:max-w-md"
+    >
+      <Input
+        className="field pe-8 [&::-webkit-search-cancel-button]:hidden"
+        dir="auto"
+        placeholder="Search name, username, contact"
+      />
+      {input !== '' && (
+        <Button className="absolute inset-y-0 end-0 w-8" aria-label="Clear the search">
+          ✕
+        </Button>
+      )}
+    </SearchField>
+  )
+}

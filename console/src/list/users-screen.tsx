@@ -1,0 +1,142 @@
+// The list of users: search, filters, sort and columns from the address, and actions on the selection.
+import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate, useSearch } from '@tanstack/react-router'
+import { useMemo, useState } from 'react'
+import type { User } from '../api/directory.ts'
+import { useIsAdmin } from '../api/session.ts'
+import { Button } from '../ui/button.tsx'
+import { ProblemNotice } from '../ui/problem-notice.tsx'
+import {
+  type Change,
+  changed,
+  columnsOf,
+  defaultSort,
+  filterNames,
+  type ListAddress,
+  sortOf,
+} from './address.ts'
+import { BulkActions } from './bulk-actions.tsx'
+import { ColumnMenu } from './column-menu.tsx'
+import { Filters } from './filters.tsx'
+import { SavedViews } from './saved-views.tsx'
+import { SearchBox } from './search-box.tsx'
+import { Total } from './total.tsx'
+import { reloadList, usersQuery } from './users-query.ts'
+import { UsersTable } from './users-table.tsx'
+
+const nothing: ReadonlySet<string> = new Set()
+
+export function UsersScreen() {
+  const address = useSearch({ from: '/users' })
+  const navigate = useNavigate({ from: '/users' })
+  const queryClient = useQueryClient()
+  const isAdmin = useIsAdmin()
+  const pages = useInfiniteQuery(usersQuery(address))
+  const users = useMemo(() => pages.data?.pages.flatMap(({ items }) => items) ?? [], [pages.data])
+  const [selection, setSelection] = useSelection(address)
+  const [areFiltersOpen, setAreFiltersOpen] = useState(false)
+
+  /** Merges into the address; undefined removes a part. */
+  const change = (parts: Change, { replace = false } = {}) =>
+    void navigate({ search: (old) => changed(old, parts), replace })
+  const filterCount = filterNames.filter((name) => address[name] !== undefined).length
+  const isNarrowed = filterCount > 0 || address.search !== undefined
+  const clear = () => void navigate({ search: ({ sort, columns }) => changed({}, { sort, columns }) })
+  const loadMore = () => {
+    if (pages.hasNextPage && !pages.isFetching && !pages.isPlaceholderData) void pages.fetchNextPage()
+  }
+
+  return (
+    <div className="flex flex-1 flex-col">
+      <h1 className="sr-only">Users</h1>
+      <div className="flex flex-wrap items-center gap-2 px-3 py-2">
+        <SearchBox value={address.search} onChange={(search) => change({ search }, { replace: true })} />
+        <Button aria-expanded={areFiltersOpen} onPress={() => setAreFiltersOpen(!areFiltersOpen)}>
+          Filters{filterCount > 0 && ` (${filterCount})`}
+        </Button>
+        <ColumnMenu shown={columnsOf(address)} onChange={(ids) => change({ columns: ids.join(',') })} />
+        <SavedViews address={address} onOpen={(view) => void navigate({ search: view })} />
+        <span className="flex-1" />
+        <Total address={address} />
+        {isAdmin && <Button onPress={() => void navigate({ to: '/users/new' })}>Create a user</Button>}
+        <Button look="quiet" onPress={() => void reloadList(queryClient)}>
+          Reload
+        </Button>
+      </div>
+      {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
+      {isAdmin && <BulkActions users={chosen(users, selection)} onClear={() => setSelection(nothing)} />}
+      {pages.error && (
+        <div className="px-3 pb-2">
+          <ProblemNotice
+            error={pages.error}
+            onRetry={() => void (pages.isFetchNextPageError ? pages.fetchNextPage() : pages.refetch())}
+          />
+        </div>
+      )}
+      {pages.isPending ? (
+        <Skeleton />
+      ) : (
+        <div
+          aria-busy={pages.isPlaceholderData}
+          className={`flex flex-1 flex-col ${pages.isPlaceholderData ? 'opacity-60' : ''}`}
+        >
+          <UsersTable
+            users={users}
+            columnIds={columnsOf(address)}
+            sort={sortOf(address)}
+            onSort={(sort) => change({ sort: sort === defaultSort ? undefined : sort })}
+            selection={isAdmin ? selection : undefined}
+            onSelect={setSelection}
+            isLoadingMore={pages.isFetchingNextPage}
+            onLoadMore={loadMore}
+            emptyState={
+              pages.error ? null : <Empty isNarrowed={isNarrowed} isAdmin={isAdmin} onClear={clear} />
+            }
+          />
+        </div>
+      )}
+    </div>
+  )
+}
+
+/** The selection belongs to one list: another search must not act on users that are no longer visible. */
+function useSelection(address: ListAddress) {
+  const { columns: _columns, ...list } = address
+  const key = JSON.stringify(list)
+  const [state, setState] = useState({ key, ids: nothing })
+  const ids = state.key === key ? state.ids : nothing
+  return [ids, (chosen: ReadonlySet<string>) => setState({ key, ids: chosen })] as const
+}
+
+function chosen(users: User[], ids: ReadonlySet<string>): User[] {
+  return ids.size === 0 ? [] : users.filter(({ id }) => ids.has(id))
+}
+
+const skeletonRows = Array.from({ length: 12 }, (_, index) => index)
+
+function Skeleton() {
+  return (
+    <div aria-hidden="true" className="flex flex-col gap-3 border-t border-line p-3">
+      {skeletonRows.map((row) => (
+        <div key={row} className="skeleton h-6" />
+      ))}
+    </div>
+  )
+}
+
+type EmptyProps = { isNarrowed: boolean; isAdmin: boolean; onClear: () => void }
+
+function Empty({ isNarrowed, isAdmin, onClear }: EmptyProps) {
+  return (
+    <div className="flex flex-col items-start gap-2 p-6">
+      {isNarrowed ? (
+        <>
+          <p>No user matches. Try fewer words, or remove a filter.</p>
+          <Button onPress={onClear}>Show all users</Button>
+        </>
+      ) : (
+        <p>There are no users yet.{isAdmin && ' Create the first one.'}</p>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,142 @@
+// The grid of users. Only the visible rows are in the document.
+import type { KeyboardEvent } from 'react'
+import {
+  Cell,
+  Collection,
+  Column,
+  type Key,
+  Row,
+  type Selection,
+  type SortDescriptor,
+  Table,
+  TableBody,
+  TableHeader,
+  TableLayout,
+  TableLoadMoreItem,
+  Virtualizer,
+} from 'react-aria-components'
+import type { User } from '../api/directory.ts'
+import { isSingleKey } from '../shell/shortcuts.ts'
+import { SelectionBox } from '../ui/selection-box.tsx'
+import { type ColumnId, columns } from './columns.tsx'
+
+type Props = {
+  users: User[]
+  columnIds: ColumnId[]
+  sort: string
+  onSort: (sort: string) => void
+  /** Undefined where the person may not change users. */
+  selection: ReadonlySet<string> | undefined
+  onSelect: (ids: ReadonlySet<string>) => void
+  isLoadingMore: boolean
+  onLoadMore: () => void
+  emptyState: React.ReactNode
+}
+
+const layoutOptions = { rowHeight: 36, headingHeight: 34, loaderHeight: 36 }
+const boxWidth = 40
+
+export function UsersTable(props: Props) {
+  const { users, columnIds, selection } = props
+  const shown = columnIds.map((id) => ({ id, ...columns[id] }))
+  const select = (keys: Selection) =>
+    props.onSelect(keys === 'all' ? new Set(users.map(({ id }) => id)) : new Set([...keys].map(String)))
+
+  return (
+    // The keys j and k move like the arrows. The grid inside has the role and the focus.
+    <div onKeyDownCapture={moveByLetters} className="flex flex-[1_0_20rem] flex-col overflow-hidden">
+      <Virtualizer layout={TableLayout} layoutOptions={layoutOptions}>
+        <Table
+          aria-label="Users"
+          className="flex-[1_0_0] overflow-auto border-t border-line"
+          selectionMode={selection ? 'multiple' : 'none'}
+          {...(selection && { selectedKeys: selection })}
+          onSelectionChange={select}
+          sortDescriptor={toDescriptor(props.sort)}
+          onSortChange={(descriptor) => props.onSort(fromDescriptor(descriptor))}
+        >
+          <TableHeader className="bg-raised">
+            {selection ? (
+              <Column
+                id="box"
+                width={boxWidth}
+                minWidth={boxWidth}
+                className="flex h-full items-center border-b border-line ps-3"
+              >
+                <SelectionBox label="Select all loaded users" />
+              </Column>
+            ) : null}
+            {shown.map(({ id, title, isSortable, width }) => (
+              <Column
+                key={id}
+                id={id}
+                isRowHeader={id === 'username'}
+                allowsSorting={isSortable}
+                minWidth={width}
+                className="flex h-full items-center gap-1 truncate border-b border-line px-2 text-start font-medium text-muted"
+              >
+                {({ sortDirection, allowsSorting }) => (
+                  <>
+                    {title}
+                    {allowsSorting && (
+                      <span aria-hidden="true">
+                        {sortDirection === 'ascending' ? '▲' : sortDirection === 'descending' ? '▼' : '↕'}
+                      </span>
+                    )}
+                  </>
+                )}
+              </Column>
+            ))}
+          </TableHeader>
+          <TableBody renderEmptyState={() => props.emptyState}>
+            <Collection items={users} dependencies={[columnIds.join()]}>
+              {(user) => (
+                <Row
+                  id={user.id}
+                  href={`/users/${user.id}`}
+                  textValue={user.username}
+                  className="cursor-default border-b border-line hover:bg-hover selected:bg-chosen -outline-offset-2"
+                >
+                  {selection ? (
+                    <Cell className="flex h-full items-center ps-3">
+                      <SelectionBox label={`Select ${user.username}`} />
+                    </Cell>
+                  ) : null}
+                  {shown.map(({ id, cell }) => (
+                    <Cell
+                      key={id}
+                      className="flex h-full items-center gap-1 overflow-hidden px-2 whitespace-nowrap"
+                    >
+                      {cell(user)}
+                    </Cell>
+                  ))}
+                </Row>
+              )}
+            </Collection>
+            <TableLoadMoreItem isLoading={props.isLoadingMore} onLoadMore={props.onLoadMore}>
+              <div className="skeleton mx-3 my-2 h-5" />
+            </TableLoadMoreItem>
+          </TableBody>
+        </Table>
+      </Virtualizer>
+    </div>
+  )
+}
+
+function toDescriptor(sort: string): SortDescriptor {
+  return sort.startsWith('-')
+    ? { column: sort.slice(1), direction: 'descending' }
+    : { column: sort, direction: 'ascending' }
+}
+
+function fromDescriptor({ column, direction }: { column: Key; direction: string }): string {
+  return direction === 'descending' ? `-${column}` : String(column)
+}
+
+function moveByLetters(event: KeyboardEvent): void {
+  const key = { j: 'ArrowDown', k: 'ArrowUp' }[event.key]
+  if (key === undefined || !isSingleKey(event)) return
+  event.preventDefault()
+  event.stopPropagation()
+  event.target.dispatchEvent(new window.KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }))
+}

@@ -1,0 +1,56 @@
+// Short messages that screen readers announce. They stay until they are closed or new ones push them out.
+import { useSyncExternalStore } from 'react'
+import { Button } from './button.tsx'
+
+type Toast = { id: number; text: string; action?: { text: string; run: () => void } }
+
+const toastsMax = 3
+let toasts: readonly Toast[] = []
+let lastId = 0
+const listeners = new Set<() => void>()
+
+function set(next: readonly Toast[]): void {
+  toasts = next
+  for (const listener of listeners) listener()
+}
+
+export function showToast(text: string, action?: Toast['action']): void {
+  set([...toasts, { id: ++lastId, text, ...(action && { action }) }].slice(-toastsMax))
+}
+
+const close = (id: number) => set(toasts.filter((toast) => toast.id !== id))
+
+export function Toasts() {
+  const shown = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => toasts,
+  )
+  return (
+    <div role="status" className="fixed inset-e-4 bottom-4 z-10 flex max-w-[calc(100vw-2rem)] flex-col gap-2">
+      {shown.map(({ id, text, action }) => (
+        <div
+          key={id}
+          className="flex items-center gap-2 rounded-md border border-control bg-raised py-1.5 ps-3 pe-1.5 shadow-lg"
+        >
+          <span className="flex-1">{text}</span>
+          {action && (
+            <Button
+              onPress={() => {
+                close(id)
+                action.run()
+              }}
+            >
+              {action.text}
+            </Button>
+          )}
+          <Button look="quiet" aria-label="Close the message" onPress={() => close(id)}>
+            ✕
+          </Button>
+        </div>
+      ))}
+    </div>
+  )
+}

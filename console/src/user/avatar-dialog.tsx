@@ -1,0 +1,90 @@
+// Chooses a picture, crops a square, and previews what will be stored.
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { type ChangeEvent, useCallback, useEffect, useId, useState } from 'react'
+import { directory, type User } from '../api/directory.ts'
+import { Button } from '../ui/button.tsx'
+import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { showToast } from '../ui/toasts.tsx'
+import { Cropper } from './cropper.tsx'
+import { storeUser, userQuery } from './user-query.ts'
+
+const types = 'image/png,image/jpeg,image/webp,image/gif,image/avif'
+const megabytesMax = 30
+
+export function AvatarDialog({ user, onClose }: { user: User; onClose: () => void }) {
+  const queryClient = useQueryClient()
+  const fileId = useId()
+  const [picture, setPicture] = useState<ImageBitmap>()
+  const [cropped, setCropped] = useState<() => Promise<Blob>>()
+  const [fault, setFault] = useState<string>()
+  const keepCropped = useCallback((image: () => Promise<Blob>) => setCropped(() => image), [])
+  useEffect(() => () => picture?.close(), [picture])
+
+  const save = useMutation({
+    mutationFn: async (image: (() => Promise<Blob>) | null) => {
+      const { version } = user
+      if (image === null) return directory.patch(user.id, { avatar: null }, { version })
+      await directory.uploadAvatar(user.id, await image(), { version })
+      return directory.get(user.id)
+    },
+    onSuccess: (changed) => {
+      storeUser(queryClient, changed)
+      showToast(changed.avatar === null ? 'The avatar is removed.' : 'The avatar is saved.')
+      onClose()
+    },
+    onError: () => queryClient.invalidateQueries(userQuery(user.id)),
+  })
+
+  const choose = async ({ target: { files } }: ChangeEvent<HTMLInputElement>) => {
+    const file = files?.[0]
+    if (!file) return
+    setFault(undefined)
+    if (file.size > megabytesMax * 1024 * 1024)
+      return setFault(`The file must have at most ${megabytesMax} MB.`)
+    try {
+      setPicture(await createImageBitmap(file))
+    } catch {
+      setFault('The browser cannot read this file. Choose a PNG, JPEG, WebP, GIF or AVIF picture.')
+    }
+  }
+
+  return (
+    <Dialog title={`Avatar of ${user.username}`} onClose={onClose}>
+      {save.error && <ProblemNotice error={save.error} />}
+      <div className="flex flex-col gap-1">
+        <label htmlFor={fileId} className="text-muted">
+          Picture
+        </label>
+        <input
+          id={fileId}
+          type="file"
+          accept={types}
+          aria-invalid={fault !== undefined}
+          onChange={(event) => void choose(event)}
+        />
+        {fault !== undefined && (
+          <p role="alert" className="text-danger">
+            {fault}
+          </p>
+        )}
+      </div>
+      {picture && <Cropper picture={picture} onCrop={keepCropped} />}
+      <DialogButtons>
+        {user.avatar !== null && (
+          <Button look="danger" isDisabled={save.isPending} onPress={() => save.mutate(null)}>
+            Remove the avatar
+          </Button>
+        )}
+        <Button onPress={onClose}>Cancel</Button>
+        <Button
+          look="primary"
+          isDisabled={!cropped || save.isPending}
+          onPress={() => save.mutate(cropped ?? null)}
+        >
+          {save.isPending ? 'Saving…' : 'Save'}
+        </Button>
+      </DialogButtons>
+    </Dialog>
+  )
+}

@@ -1,0 +1,87 @@
+// Creates a user.
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { useRef, useState } from 'react'
+import { directory } from '../api/directory.ts'
+import { useIsAdmin } from '../api/session.ts'
+import { reloadList } from '../list/users-query.ts'
+import { Button } from '../ui/button.tsx'
+import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { TextField } from '../ui/text-field.tsx'
+import { showToast } from '../ui/toasts.tsx'
+import { type Draft, draftFaults, draftValues, emptyDraft } from './draft.ts'
+import { fieldErrors, focusFirstError, noErrors } from './field-errors.ts'
+import { UnsavedGuard } from './unsaved-guard.tsx'
+import { UserFields } from './user-fields.tsx'
+import { storeUser } from './user-query.ts'
+
+type Input = { draft: Draft; password: string }
+
+export default function CreateScreen() {
+  const isAdmin = useIsAdmin()
+  return (
+    <div className="flex flex-col gap-4 p-4">
+      <h1>Create a user</h1>
+      {isAdmin ? <CreateForm /> : <p>Only administrators can create users.</p>}
+    </div>
+  )
+}
+
+function CreateForm() {
+  const queryClient = useQueryClient()
+  const navigate = useNavigate()
+  const form = useRef<HTMLFormElement>(null)
+  const [draft, setDraft] = useState(emptyDraft)
+  const [password, setPassword] = useState('')
+  const [faults, setFaults] = useState(noErrors)
+  const isSaved = useRef(false)
+  const create = useMutation({
+    mutationFn: ({ draft, password }: Input) =>
+      directory.create({ ...draftValues(draft), password: password === '' ? null : password }),
+    onSuccess: async (user) => {
+      isSaved.current = true
+      storeUser(queryClient, user)
+      showToast(`${user.username} is created.`)
+      await navigate({ to: '/users/$userId', params: { userId: user.id } })
+      await reloadList(queryClient)
+    },
+    onError: () => focusFirstError(form.current),
+  })
+  const submit = () => {
+    const found = draftFaults(draft)
+    setFaults(found)
+    if (found.size > 0) focusFirstError(form.current)
+    else create.mutate({ draft, password })
+  }
+  const errors = faults.size > 0 ? faults : fieldErrors(create.error)
+  return (
+    <form
+      ref={form}
+      noValidate
+      className="flex max-w-2xl flex-col gap-3"
+      onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      {create.error && <ProblemNotice error={create.error} onRetry={errors.size > 0 ? undefined : submit} />}
+      <UserFields draft={draft} errors={errors} onChange={setDraft} />
+      <TextField
+        label="Password"
+        hint="8 to 128 characters. Without one, the user cannot sign in with a password until it is set."
+        type="password"
+        autoComplete="new-password"
+        value={password}
+        error={errors.get('/password')}
+        onChange={setPassword}
+      />
+      <div className="flex gap-2">
+        <Button look="primary" type="submit" isDisabled={create.isPending}>
+          {create.isPending ? 'Creating…' : 'Create'}
+        </Button>
+        <Button onPress={() => void navigate({ to: '/users' })}>Cancel</Button>
+      </div>
+      <UnsavedGuard isUnsaved={() => !isSaved.current && (draft !== emptyDraft || password !== '')} />
+    </form>
+  )
+}

@@ -1,0 +1,18 @@
+import { type QueryClient, queryOptions } from '@tanstack/react-query'
+import { directory, type User } from '../api/directory.ts'
+import { updateLoadedPages } from '../list/users-query.ts'
+
+export function userQuery(id: string) {
+  return queryOptions({ queryKey: ['user', id], queryFn: ({ signal }) => directory.get(id, { signal }) })
+}
+
+/** Shows a saved user everywhere. */
+export function storeUser(queryClient: QueryClient, user: User): void {
+  queryClient.setQueryData(userQuery(user.id).queryKey, user)
+  updateLoadedPages(queryClient, user.id, user)
+}
+
+export function removeUser(queryClient: QueryClient, id: string): void {
+  queryClient.removeQueries({ queryKey: userQuery(id).queryKey })
+  updateLoadedPages(queryClient, id, undefined)
+}
