@@ -236,6 +236,22 @@ export const pendingUserMigrations = pgTable('pending_user_migrations', {
   sessionsValidFrom: instant('sessions_valid_from'),
 })
 
+/** The sessions of the console. Neither the cookie nor the tokens can be read from a row: docs/adr/0023-console-sessions-in-postgresql.md. */
+export const consoleSessions = pgTable(
+  'console_sessions',
+  {
+    /** SHA-256 of the cookie's value. */
+    id: bytea('id').primaryKey(),
+    /** The tokens, encrypted under a key from the cookie's value. */
+    sealed: bytea('sealed').notNull(),
+    createdAt: instant('created_at').notNull(),
+    lastUsedAt: instant('last_used_at').notNull(),
+    /** Until then, one server refreshes the tokens and the others wait. */
+    refreshingUntil: instant('refreshing_until'),
+  },
+  (sessions) => [index('console_sessions_last_used_at').on(sessions.lastUsedAt)],
+)
+
 /** The position where a long job stopped, from which its next run continues. */
 export const jobCheckpoints = pgTable('job_checkpoints', {
   job: text('job').primaryKey(),

@@ -12,6 +12,15 @@ export type TokenSettings =
     }
   | { kind: 'issuer'; issuer: string; jwksUri: string; audience: string[] }
 
+export type ConsoleSettings = {
+  /** Where browsers reach the server: scheme, host and port, without a path. */
+  origin: string
+  /** The console's client at the OpenID provider. Absent: the local issuer's. */
+  clientId: string | undefined
+  /** Absent: a public client. */
+  clientSecret: string | undefined
+}
+
 export type Settings = {
   port: number
   /** Absent: the embedded PostgreSQL in `dataDirectory`. */
@@ -27,6 +36,8 @@ export type Settings = {
   /** The base of `avatar_url`, without a trailing slash. */
   avatarBaseUrl: string
   tokens: TokenSettings
+  /** Absent with an issuer of tokens that has no client for the console. */
+  console: ConsoleSettings | undefined
   /** The origins of web pages that may call the API. */
   corsOrigins: string[]
   /** The EventBridge bus for events. Absent: none are published. */
@@ -52,6 +63,15 @@ const url =
     URL.canParse(text) && protocols.includes(new URL(text).protocol) ? undefined : `must be ${description}`
 
 const web = url(['http:', 'https:'], 'an http:// or https:// URL')
+
+/** Browsers keep the session's cookie on HTTPS only, or on this machine. */
+const consoleOrigin: Rule = (text) => {
+  const isOrigin = web(text) === undefined && new URL(text).origin === text.replace(/\/$/, '')
+  const isSafe = /^https:|^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/?$)/.test(text)
+  return isOrigin && isSafe
+    ? undefined
+    : 'must be an https:// origin without a path, such as https://directory.example.com (or http://localhost:3000)'
+}
 
 const list: Rule = (text) => (itemsOf(text).length > 0 ? undefined : 'must contain at least one value')
 
@@ -118,6 +138,9 @@ const rules = {
   ),
   CORS_ORIGINS: origins,
   JWT_ISSUER: web,
+  CONSOLE_CLIENT_ID: matches(/^[\x21-\x7e]{1,255}$/, 'must be the id of an OpenID client, without spaces'),
+  CONSOLE_CLIENT_SECRET: matches(/^[\x20-\x7e]{1,1024}$/, 'must be printable ASCII characters'),
+  CONSOLE_URL: consoleOrigin,
   JWT_JWKS_URI: web,
   JWT_AUDIENCE: list,
   // metrics.ts reads it; it is a dimension of every metric.
@@ -153,6 +176,13 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   if (given.JWT_JWKS_URI || given.JWT_AUDIENCE) need('JWT_ISSUER', 'with JWT_JWKS_URI and JWT_AUDIENCE')
   if (given.COGNITO_USER_POOL_ID && given.JWT_AUDIENCE)
     faults.push('JWT_AUDIENCE cannot be combined with COGNITO_USER_POOL_ID: use COGNITO_CLIENT_ID instead')
+  const isLocal = !given.COGNITO_USER_POOL_ID && !given.JWT_ISSUER
+  if (given.CONSOLE_CLIENT_ID) {
+    need('CONSOLE_URL', 'with CONSOLE_CLIENT_ID')
+    if (isLocal) need('COGNITO_USER_POOL_ID', '(or JWT_ISSUER) with CONSOLE_CLIENT_ID')
+  }
+  if (given.CONSOLE_CLIENT_SECRET) need('CONSOLE_CLIENT_ID', 'with CONSOLE_CLIENT_SECRET')
+  if (given.CONSOLE_URL && !isLocal) need('CONSOLE_CLIENT_ID', 'with CONSOLE_URL')
 
   // A forgotten variable must not start an embedded part in production.
   if (given.NODE_ENV === 'production') {
@@ -176,6 +206,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     avatarPathStyle: Boolean(given.AWS_ENDPOINT_URL_S3 ?? given.AWS_ENDPOINT_URL),
     avatarBaseUrl: (given.AVATAR_BASE_URL ?? `http://localhost:${port}`).replace(/\/+$/, ''),
     tokens: tokenSettings(given),
+    console: consoleSettings(given, port),
     corsOrigins: itemsOf(given.CORS_ORIGINS ?? ''),
     eventBus: given.EVENT_BUS,
     userPoolFunction: given.USER_POOL_FUNCTION,
@@ -192,12 +223,22 @@ export function readFunctionSettings(): Settings & { databaseUrl: string } {
   return { ...settings, databaseUrl }
 }
 
+function consoleSettings(given: Given, port: number): ConsoleSettings | undefined {
+  const { kind } = tokenSettings(given)
+  if (kind !== 'local' && !given.CONSOLE_CLIENT_ID) return undefined
+  return {
+    origin: new URL(given.CONSOLE_URL ?? `http://localhost:${port}`).origin,
+    clientId: given.CONSOLE_CLIENT_ID,
+    clientSecret: given.CONSOLE_CLIENT_SECRET,
+  }
+}
+
 function tokenSettings(given: Given): TokenSettings {
   if (given.COGNITO_USER_POOL_ID && given.COGNITO_CLIENT_ID)
     return {
       kind: 'cognito',
       userPoolId: given.COGNITO_USER_POOL_ID,
-      clientIds: itemsOf(given.COGNITO_CLIENT_ID),
+      clientIds: itemsOf(`${given.COGNITO_CLIENT_ID},${given.CONSOLE_CLIENT_ID ?? ''}`),
       issuer: given.JWT_ISSUER,
       jwksUri: given.JWT_JWKS_URI,
     }

@@ -18,6 +18,8 @@ import type { TokenRules } from '../../model/claims.ts'
 export const localClientId = 'local'
 /** The client of the command line, which signs people in with a browser. */
 export const commandLineClientId = 'user-directory-cli'
+/** The client of the console. */
+export const consoleClientId = 'user-directory-console'
 
 /** A person's sign-in, for the tokens that follow from it. */
 type SignIn = {
@@ -69,7 +71,7 @@ export async function openLocalIssuer(directory: string, port: number): Promise<
     rules: {
       issuer,
       jwksUri: `http://127.0.0.1:${port}${localIssuerPath}/.well-known/jwks.json`,
-      audience: [localClientId, commandLineClientId],
+      audience: [localClientId, commandLineClientId, consoleClientId],
       tokenUse: 'required',
     },
     jwks: { keys: [{ kty, n, e, kid, alg: 'RS256', use: 'sig' } as JWK] },

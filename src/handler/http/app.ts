@@ -1,12 +1,12 @@
-// Runs each request: assigns an id, authenticates, authorizes, validates, calls the endpoint and writes one log line.
+// Runs each request: authenticates, authorizes, validates and calls the endpoint.
 // Lambda and the Node server share it; only they differ in how a token is verified.
 // Why there is no framework: docs/adr/0006-an-app-without-a-framework.md.
 
 import type { Claims } from '../../model/claims.ts'
-import { type Fault, invalid, invalidToken, missingToken, ServiceError } from '../../model/errors.ts'
+import { type Fault, invalid, invalidToken, missingToken } from '../../model/errors.ts'
 import type { ServiceContext } from '../../services/context.ts'
 import { authorize, type Caller } from '../../services/identity/access.ts'
-import { createCallerLookup } from '../../services/identity/callers.ts'
+import { type CallerLookup, createCallerLookup } from '../../services/identity/callers.ts'
 import { checkPrecondition } from '../../services/users/precondition.ts'
 import { createUserReader } from '../../services/users/read.ts'
 import { bearerToken } from './bearer-token.ts'
@@ -21,15 +21,13 @@ import {
 } from './endpoint.ts'
 import { checkBody, checkId, checkQuery, takeValue } from './input.ts'
 import { readPrecondition } from './preconditions.ts'
-import { MethodNotAllowed, problemReply, routeNotFound } from './problem.ts'
-import { readRequestId, readTraceId } from './request-id.ts'
+import { MethodNotAllowed, routeNotFound } from './problem.ts'
+import { createResponder, type Outcome } from './respond.ts'
 import { createRouter } from './router.ts'
 import { endpoints } from './routes/index.ts'
 
 /** Never rejects: errors become problem documents. */
 export type App<Request extends HttpRequest> = (request: Request) => Promise<Reply>
-
-export type Outcome = { status: number; durationMs: number; cache: unknown }
 
 type AppOptions<Request extends HttpRequest> = {
   publicRoutes?: PublicRoute[]
@@ -38,6 +36,8 @@ type AppOptions<Request extends HttpRequest> = {
   /** Returns more fields for the request's log line. */
   metricFields?: (outcome: Outcome) => Record<string, unknown>
   cors?: Cors | undefined
+  /** Shared with others that find callers. Absent: its own. */
+  callers?: CallerLookup
 }
 
 /**
@@ -47,39 +47,20 @@ type AppOptions<Request extends HttpRequest> = {
 export function createApp<Request extends HttpRequest>(
   connections: ServiceContext,
   authenticate: (request: Request) => Promise<Claims | undefined>,
-  { publicRoutes = [], checkRequest, metricFields, cors }: AppOptions<Request> = {},
+  {
+    publicRoutes = [],
+    checkRequest,
+    metricFields,
+    cors,
+    callers = createCallerLookup(connections),
+  }: AppOptions<Request> = {},
 ): App<Request> {
-  const callers = createCallerLookup(connections)
   const ctx = { ...connections, callers }
   const reader = createUserReader(ctx)
   const findRoute = createRouter<Endpoint | PublicRoute>([...endpoints, ...publicRoutes])
 
-  return async (request) => {
-    const startedAt = performance.now()
-    const requestId = readRequestId(request.header('x-request-id'))
-    const log: RequestLog = { route: 'none', caller: undefined, cache: undefined }
-    let reply: Reply
-    try {
-      reply = await answer(request, log)
-    } catch (error) {
-      logError(error, requestId)
-      reply = problemReply(error, requestId)
-    }
-    const { status = 200 } = reply
-    const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
-    ctx.logger.info('request', {
-      request_id: requestId,
-      xray_trace_id: readTraceId(request.header('x-amzn-trace-id')),
-      method: request.method,
-      route: log.route,
-      status,
-      duration_ms: durationMs,
-      caller: log.caller,
-      cache: log.cache,
-      ...metricFields?.({ status, durationMs, cache: log.cache }),
-    })
-    return withCommonHeaders(reply, requestId, cors?.headers(request))
-  }
+  const respond = createResponder<Request>({ logger: ctx.logger, metricFields, cors })
+  return (request) => respond(request, answer)
 
   function answer(request: Request, log: RequestLog): Promise<Reply> {
     checkRequest?.(request)
@@ -95,13 +76,6 @@ export function createApp<Request extends HttpRequest>(
     log.route = `${route.method} ${route.path}`
     if (!('action' in route)) return route.handle(request, parameters)
     return handle(route, request, { id: parameters[0], log })
-  }
-
-  function logError(error: unknown, requestId: string): void {
-    const { code } = error instanceof ServiceError ? error : { code: 'internal' }
-    if (code === 'internal') ctx.logger.error('request failed', { request_id: requestId, error })
-    else if (error instanceof ServiceError && error.cause !== undefined && code !== 'conflict')
-      ctx.logger.warn('request rejected', { request_id: requestId, code, error })
   }
 
   async function handle(
@@ -149,9 +123,3 @@ export function createApp<Request extends HttpRequest>(
 }
 
 const notModified: Reply = { status: 304, headers: { 'Cache-Control': jsonHeaders['Cache-Control'] } }
-
-/** @param cors headers for browsers on other origins, if any origin is allowed */
-export function withCommonHeaders(reply: Reply, requestId: string, cors?: Record<string, string>): Reply {
-  const common = { ...reply.headers, 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' }
-  return { ...reply, headers: cors ? { ...common, ...cors } : common }
-}

@@ -93,6 +93,8 @@ export type Reply = {
   /** 200 if absent. */
   status?: number
   headers?: Record<string, string>
+  /** Each a value of Set-Cookie. The Node server alone sends them. */
+  cookies?: string[]
   body?: string | Uint8Array
 }
 

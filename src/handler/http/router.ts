@@ -7,7 +7,9 @@ export type Found<R> =
   /** The methods that the path supports instead; empty if no route has the path. */
   | { methods: string[] }
 
-/** The routes of one path. A parameter's segment is empty. */
+const parameter = '{}'
+
+/** The routes of one path, with `parameter` for the segment of each parameter. */
 type PathRoutes<R> = { segments: string[]; routes: Map<string, R>; methods: string[] }
 
 /** @param routes with OpenAPI path templates, whose segments are literal text or one parameter in braces */
@@ -15,7 +17,7 @@ export function createRouter<R extends Route>(routes: R[]): (method: string, pat
   const byPath = new Map<string, PathRoutes<R>>()
   for (const route of routes) {
     const entry: PathRoutes<R> = byPath.get(route.path) ?? {
-      segments: route.path.split('/').map((segment) => (segment.startsWith('{') ? '' : segment)),
+      segments: route.path.split('/').map((segment) => (segment.startsWith('{') ? parameter : segment)),
       routes: new Map(),
       methods: [],
     }
@@ -48,8 +50,7 @@ function match(pattern: string[], segments: string[]): string[] | undefined {
   const parameters: string[] = []
   for (let at = 0; at < segments.length; at++) {
     const segment = segments[at] ?? ''
-    // The segment before the first slash is empty and no parameter.
-    if (at > 0 && pattern[at] === '') {
+    if (pattern[at] === parameter) {
       if (segment === '') return undefined
       parameters.push(segment)
     } else if (segment !== pattern[at]) return undefined

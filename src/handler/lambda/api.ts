@@ -6,9 +6,10 @@ import { openLogger } from '../../platform/logger.ts'
 import { metricFields } from '../../platform/metrics.ts'
 import { readFunctionSettings } from '../../platform/settings.ts'
 import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
-import { type App, createApp, type Outcome } from '../http/app.ts'
+import { type App, createApp } from '../http/app.ts'
 import { openCors } from '../http/cors.ts'
 import { problemReply } from '../http/problem.ts'
+import type { Outcome } from '../http/respond.ts'
 import { type GatewayReply, type GatewayRequest, readEvent, toGatewayReply } from './gateway-event.ts'
 
 function open(): App<GatewayRequest> {

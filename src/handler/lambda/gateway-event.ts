@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
+import { withPathPrefix } from '../http/path-prefix.ts'
 import { basePathOf } from './base-path.ts'
 
 export type GatewayRequest = HttpRequest & {
@@ -91,16 +92,12 @@ export function toGatewayReply(
   { method, prefix }: GatewayRequest,
   { status = 200, headers = {}, body = '' }: Reply,
 ): GatewayReply {
-  // References in Location (RFC 9110, section 10.2.2) and Link (RFC 8288) are resolved against the host, so they need
-  // the prefix.
-  const withPrefix = (name: string, value: string): string =>
-    name === 'location' ? prefix + value : name === 'link' ? value.replace('<', `<${prefix}`) : value
   return {
     statusCode: status,
     headers: Object.fromEntries(
       Object.entries(headers).map(([given, value]) => {
         const name = given.toLowerCase()
-        return [name, withPrefix(name, value)]
+        return [name, withPathPrefix({ name, value }, prefix)]
       }),
     ),
     // All answers of the API are text.

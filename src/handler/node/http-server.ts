@@ -6,15 +6,20 @@ import type { LocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import type { TokenVerifier } from '../../connection/tokens/token-verifier.ts'
 import type { Claims } from '../../model/claims.ts'
 import { overloaded } from '../../model/errors.ts'
-import { createApp, withCommonHeaders } from '../http/app.ts'
+import { createCallerLookup } from '../../services/identity/callers.ts'
+import { createApp } from '../http/app.ts'
 import { bearerToken } from '../http/bearer-token.ts'
+import type { Console, ConsoleSite } from '../http/console/console.ts'
+import { isConsolePath } from '../http/console/path.ts'
 import { type Cors, openCors } from '../http/cors.ts'
-import type { Reply } from '../http/endpoint.ts'
+import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { problemReply } from '../http/problem.ts'
 import { readRequestId } from '../http/request-id.ts'
+import { withCommonHeaders } from '../http/respond.ts'
 import { nodeRoutes } from '../http/routes/node.ts'
+import { ApiRequest } from './api-request.ts'
 import { bodyMsMax } from './body.ts'
-import { createHostCheck } from './host.ts'
+import { createHostCheck, type HostedRequest } from './host.ts'
 import { openLoadShedding } from './load-shedding.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
 import { NodeRequest, sendReply } from './request.ts'
@@ -49,23 +54,51 @@ const probes = new Set(['/health', '/ready'])
 /**
  * @param options.host the address to listen on; all addresses if absent
  * @param options.localIssuer if present, the server is for this machine only
+ * @param options.console absent if the settings name no client for it; `clock` measures its sessions, in epoch milliseconds
  * @throws Error if the port is in use
  */
 export async function startNodeServer(
   connections: Connections,
   verifier: TokenVerifier,
-  options: { port: number; host?: string; localIssuer?: LocalIssuer | undefined; corsOrigins?: string[] },
+  options: {
+    port: number
+    host?: string
+    localIssuer?: LocalIssuer | undefined
+    corsOrigins?: string[]
+    console?: ConsoleSite | undefined
+    clock?: () => number
+  },
 ): Promise<NodeServer> {
-  const { localIssuer, corsOrigins = [], ...where } = options
+  const { localIssuer, corsOrigins = [], console: site, clock, ...where } = options
   const cors = openCors(corsOrigins)
-  const app = createApp<NodeRequest>(connections, verifyToken(verifier), {
+  const callers = createCallerLookup(connections)
+  const checkRequest = createHostCheck(localIssuer !== undefined)
+  const app = createApp<HttpRequest & HostedRequest>(connections, verifyToken(verifier), {
     publicRoutes: nodeRoutes(connections, localIssuer),
-    checkRequest: createHostCheck(localIssuer !== undefined),
+    checkRequest,
     cors,
+    callers,
   })
+  let console: Console<NodeRequest> | undefined
+  // Loaded by its first request, so that servers without a console's user do not pay for it.
+  const answerConsole = async (request: NodeRequest): Promise<Reply> => {
+    if (!console) {
+      const { createConsole } = await import('../http/console/console.ts')
+      console ??= createConsole<NodeRequest>({
+        connections,
+        callers,
+        verifier,
+        site,
+        checkRequest,
+        callApi: (request, as) => app(new ApiRequest(request, as)),
+        clock,
+      })
+    }
+    return console.answer(request)
+  }
   let isClosing = false
   const serve = ({ request, incoming, outgoing }: Arrival): Promise<void> =>
-    app(request).then(
+    (isConsolePath(request.path) ? answerConsole(request) : app(request)).then(
       (reply) => {
         request.release()
         // While closing, keep-alive connections would bring further requests.
@@ -77,7 +110,12 @@ export async function startNodeServer(
         outgoing.destroy()
       },
     )
-  const callerKey = callerKeyByToken(verifier)
+  const callerKey = callerKeyByClaims((request) => {
+    if (isConsolePath(request.path)) return console?.recentClaims(request)
+    const token = bearerToken(request)
+    // Unverified tokens cause no work, because attackers could send many.
+    return token === undefined ? undefined : verifier.cached(token)
+  })
   const loadShedding = openLoadShedding<Arrival>({
     logger: connections.logger,
     callerOf: ({ request }) => callerKey(request),
@@ -148,14 +186,16 @@ function rejection(request: NodeRequest, cors: Cors | undefined): Reply {
 
 /**
  * Identifies callers for fair shares: by the claims of a token that was verified before, otherwise by address.
- * Unverified tokens cause no work, because attackers could send many.
+ *
+ * @param claimsOf returns undefined for an unknown caller
  */
-function callerKeyByToken(verifier: TokenVerifier): (request: NodeRequest) => string {
+function callerKeyByClaims(
+  claimsOf: (request: NodeRequest) => Claims | undefined,
+): (request: NodeRequest) => string {
   // One string for each token, because V8 caches a string's hash and every new string is hashed again.
   const keys = new WeakMap<Claims, string>()
   return (request) => {
-    const token = bearerToken(request)
-    const claims = token === undefined ? undefined : verifier.cached(token)
+    const claims = claimsOf(request)
     if (!claims) return request.source ?? ''
     let key = keys.get(claims)
     if (key === undefined) {
@@ -169,7 +209,7 @@ function callerKeyByToken(verifier: TokenVerifier): (request: NodeRequest) => st
 // Shared, so that requests without a token allocate no promise.
 const noClaims = Promise.resolve(undefined)
 
-function verifyToken(verifier: TokenVerifier): (request: NodeRequest) => Promise<Claims | undefined> {
+function verifyToken(verifier: TokenVerifier): (request: HttpRequest) => Promise<Claims | undefined> {
   return (request) => {
     const token = bearerToken(request)
     return token === undefined ? noClaims : verifier.verify(token)

@@ -5,9 +5,9 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ServiceError } from '../../model/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { withCommonHeaders } from '../http/app.ts'
 import { problemReply } from '../http/problem.ts'
 import { readRequestId } from '../http/request-id.ts'
+import { withCommonHeaders } from '../http/respond.ts'
 
 export const headerBytesMax = 16 * 1024
 // Lets a client that is still sending read its answer.

@@ -98,11 +98,12 @@ function targetOf(url: string): string {
 export function sendReply(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { reply: { status = 200, headers, body = '' }, isLast }: { reply: Reply; isLast: boolean },
+  { reply: { status = 200, headers, cookies, body = '' }, isLast }: { reply: Reply; isLast: boolean },
 ): void {
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   const list: string[] = []
   for (const name in headers) list.push(name, headers[name] ?? '')
+  if (cookies) for (const cookie of cookies) list.push('Set-Cookie', cookie)
   if (status !== 204 && status !== 304) list.push('Content-Length', String(length))
   if (isLast) list.push('Connection', 'close')
   if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))

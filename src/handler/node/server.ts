@@ -11,6 +11,7 @@ import { readSettings, type Settings } from '../../platform/settings.ts'
 import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
 import { runDelivery } from '../../services/outbox/relay.ts'
 import { sampleAdministrator } from '../http/routes/local-issuer/sample-administrator.ts'
+import { consoleSite } from './console-site.ts'
 import { type NodeServer, startNodeServer } from './http-server.ts'
 
 const sampleUsers = 100
@@ -57,7 +58,8 @@ async function main(): Promise<void> {
     const { tokens } = settings
     const issuer =
       tokens.kind === 'local' ? await openLocalIssuer(settings.dataDirectory, settings.port) : undefined
-    const verifier = openTokenVerifier(createTokenPolicy(issuer?.rules ?? tokenRules(tokens)))
+    const rules = issuer?.rules ?? tokenRules(tokens)
+    const verifier = openTokenVerifier(createTokenPolicy(rules))
     // The local issuer is for development, so no other machine may reach it.
     const host = issuer ? '127.0.0.1' : undefined
     // Connect before the first request: until then this process cannot invalidate entries, and other processes would do so
@@ -71,6 +73,7 @@ async function main(): Promise<void> {
       ...(host && { host }),
       localIssuer: issuer,
       corsOrigins: settings.corsOrigins,
+      console: consoleSite(settings, rules.issuer),
     })
     const { pool, bus } = connections.outbox
     if (pool || bus) delivery = runDelivery(connections, deliveryStop.signal)
@@ -88,6 +91,7 @@ function greeting(settings: Settings, prepared: Prepared, token: string | undefi
   const lines = [
     '',
     `  User directory   ${url}`,
+    ...(settings.console ? [`  Console          ${settings.console.origin}/console/`] : []),
     `  Documentation    ${url}/docs`,
     `  Database         ${settings.databaseUrl ? 'from DATABASE_URL' : `embedded PostgreSQL, ${prepared.databaseUrl.replace(/:[^:@]*@/, '@')}`}`,
     `  Cache            ${settings.redisUrl ? 'from REDIS_URL' : 'in this process'}`,

@@ -134,6 +134,7 @@ const rows: Record<string, Row> = {
 
 /** Routes without a token. Of a user they serve the avatar only, whose path contains its hash. */
 const openRoutes = [
+  'GET /',
   'GET /avatars/{user}/{file}',
   'GET /docs',
   'GET /docs/{file}',

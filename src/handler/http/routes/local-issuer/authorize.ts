@@ -88,7 +88,7 @@ function checkAuthorization(
   if (!isClient(clientId)) return { reply: errorPage('client_id must name a client of the local issuer.') }
   if (redirectUri === null || !isRedirectOf(clientId, redirectUri))
     return {
-      reply: errorPage('redirect_uri must be http://127.0.0.1 or http://[::1], a port and /callback.'),
+      reply: errorPage('redirect_uri must be one of this client: a loopback address with its path.'),
     }
   const reject = (error: string, description: string) => ({
     reply: redirect(ctx, { redirectUri, state }, { error, error_description: description }),

@@ -1,11 +1,16 @@
 // The clients of the local issuer, and where each may have the browser sent back to.
-import { commandLineClientId, localClientId } from '../../../../connection/tokens/local-issuer.ts'
+import {
+  commandLineClientId,
+  consoleClientId,
+  localClientId,
+} from '../../../../connection/tokens/local-issuer.ts'
 
 /** The redirect addresses by client id, without a port. All are public clients, which have no secret. */
 const redirects = new Map([
   // Tools that send a username and a password. They have no redirect.
   [localClientId, []],
   [commandLineClientId, ['http://127.0.0.1/callback', 'http://[::1]/callback']],
+  [consoleClientId, ['localhost', '127.0.0.1', '[::1]'].map((host) => `http://${host}/console/callback`)],
 ])
 
 export function isClient(clientId: string | null): clientId is string {

@@ -1,0 +1,58 @@
+// A request of the console as the request of the API that it stands for: with the session's token instead of its cookie.
+import type { HttpRequest } from '../http/endpoint.ts'
+import type { HostedRequest } from './host.ts'
+import type { NodeRequest } from './request.ts'
+
+export class ApiRequest implements HttpRequest, HostedRequest {
+  readonly path: string
+  readonly #request: NodeRequest
+  readonly #token: string
+
+  constructor(request: NodeRequest, { path, token }: { path: string; token: string }) {
+    this.#request = request
+    this.#token = token
+    this.path = path
+  }
+
+  header(name: string): string | undefined {
+    if (name === 'authorization') return `Bearer ${this.#token}`
+    // The API knows no cookies, and answers of the console have no CORS headers.
+    return name === 'cookie' || name === 'origin' ? undefined : this.#request.header(name)
+  }
+
+  body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {
+    return this.#request.body(bytesMax)
+  }
+
+  get bodyOwner(): string {
+    return this.#request.bodyOwner
+  }
+
+  set bodyOwner(owner: string) {
+    this.#request.bodyOwner = owner
+  }
+
+  get method(): string {
+    return this.#request.method
+  }
+
+  get query(): string {
+    return this.#request.query
+  }
+
+  get source(): string | undefined {
+    return this.#request.source
+  }
+
+  get httpVersion(): string {
+    return this.#request.httpVersion
+  }
+
+  get host(): string | undefined {
+    return this.#request.host
+  }
+
+  get authority(): string | undefined {
+    return this.#request.authority
+  }
+}
