@@ -31,6 +31,7 @@ describe('settings', () => {
       avatarPathStyle: false,
       avatarBaseUrl: 'http://localhost:3000',
       tokens: { kind: 'local' },
+      console: { origin: 'http://localhost:3000', clientId: undefined, clientSecret: undefined },
       corsOrigins: [],
       userPoolFunction: undefined,
       eventBus: undefined,
@@ -58,6 +59,22 @@ describe('settings', () => {
     expect(read({ ...cognito, COGNITO_CLIENT_ID: ' one, two ,' }).tokens).toMatchObject({
       clientIds: ['one', 'two'],
     })
+  })
+
+  it("accept the console's client, whose tokens are then valid", () => {
+    const client = { CONSOLE_CLIENT_ID: 'console', CONSOLE_URL: 'https://users.example/' }
+    const settings = read({ ...cognito, ...client, CONSOLE_CLIENT_SECRET: 's e=c&r;t' })
+    expect(settings.console).toEqual({
+      origin: 'https://users.example',
+      clientId: 'console',
+      clientSecret: 's e=c&r;t',
+    })
+    expect(settings.tokens).toMatchObject({ clientIds: ['one', 'console'] })
+    expect(read({ JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'us', ...client }).tokens).toMatchObject({
+      audience: ['us'],
+    })
+    expect(read(cognito).console).toBeUndefined()
+    expect(read({ CONSOLE_URL: 'http://127.0.0.1:8080' }).console?.origin).toBe('http://127.0.0.1:8080')
   })
 
   it('accept CORS origins as browsers send them, and nothing else', () => {
@@ -134,6 +151,14 @@ describe('a start is rejected, by variable name, for', () => {
     ['JWT_AUDIENCE', { JWT_ISSUER: 'https://id.example' }],
     ['USER_POOL_FUNCTION', { ...cognito, USER_POOL_FUNCTION: 'a b' }],
     ['JWT_AUDIENCE', { ...cognito, JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'us' }],
+    ['CONSOLE_URL', { CONSOLE_URL: 'http://users.example' }],
+    ['CONSOLE_URL', { CONSOLE_URL: 'https://users.example/console' }],
+    ['CONSOLE_URL', { CONSOLE_URL: 'http://localhost.example' }],
+    ['CONSOLE_URL', { ...cognito, CONSOLE_CLIENT_ID: 'console' }],
+    ['CONSOLE_CLIENT_ID', { ...cognito, CONSOLE_URL: 'https://users.example' }],
+    ['CONSOLE_CLIENT_ID', { ...cognito, CONSOLE_CLIENT_SECRET: 'secret' }],
+    ['CONSOLE_CLIENT_ID', { ...cognito, CONSOLE_URL: 'https://users.example', CONSOLE_CLIENT_ID: 'a b' }],
+    ['COGNITO_USER_POOL_ID', { CONSOLE_URL: 'https://users.example', CONSOLE_CLIENT_ID: 'console' }],
     ['EVENT_BUS', { EVENT_BUS: 'https://bus.example' }],
     ['EVENT_BUS', { EVENT_BUS: 'a bus' }],
     ['LOG_LEVEL', { LOG_LEVEL: 'INFO' }],
