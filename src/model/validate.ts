@@ -38,7 +38,7 @@ function fault(kind: Location, path: PropertyKey[], message: string): Fault {
 }
 
 /** RFC 6901. */
-function pointer(path: PropertyKey[]): string {
+export function pointer(path: PropertyKey[]): string {
   return path.map((part) => `/${shorten(String(part)).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 

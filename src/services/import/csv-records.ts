@@ -12,6 +12,14 @@ export type CsvRecord = {
   malformedTo: number | undefined
 }
 
+/** @param columns the number of the header's cells. @returns why the record cannot be read, if so */
+export function recordFault({ cells, malformedTo }: CsvRecord, columns: number): string | undefined {
+  if (malformedTo !== undefined)
+    return `must double each quote inside a quoted cell; refused up to line ${malformedTo}`
+  if (cells.length !== columns) return `must have ${columns} cells like the header; it has ${cells.length}`
+  return undefined
+}
+
 // A record that is not complete yet is parsed again with each step, so the steps must not be small.
 const stepCharacters = 65_536
 

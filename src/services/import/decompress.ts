@@ -1,6 +1,8 @@
 // Decompresses import files, in bounded memory and to a bounded size.
+import { once } from 'node:events'
 import { pipeline, Readable } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { peek } from './peek.ts'
 import { invalidFile } from './row.ts'
 
 type Decoder = ReturnType<typeof createGunzip | typeof createZstdDecompress>
@@ -11,6 +13,7 @@ const zstdWindowLogMax = 25
 const ratioMax = 200
 const anyRatioBytes = 64 * 1024 * 1024
 const chunkSize = 64 * 1024
+const magicBytes = 4
 
 /**
  * Recognises gzip (RFC 1952) and Zstandard (RFC 8878) by their first bytes. Other files pass unchanged.
@@ -21,49 +24,32 @@ export async function* decompress(
   bytes: AsyncIterable<Uint8Array>,
   { bytesMax }: { bytesMax: number },
 ): AsyncIterable<Uint8Array> {
-  const iterator = bytes[Symbol.asyncIterator]()
-  try {
-    const start = await readStart(iterator)
-    let readBytes = 0
-    async function* source(): AsyncIterable<Uint8Array> {
-      const chunks = [start]
-      for (let chunk = chunks.pop(); chunk; chunk = (await iterator.next()).value) {
-        readBytes += chunk.length
-        yield chunk
-      }
-    }
-    const decoder = decoderFor(start)
-    let decodedBytes = 0
-    for await (const chunk of decoder ? decode(source(), decoder) : source()) {
-      decodedBytes += chunk.length
-      if (decodedBytes > bytesMax)
-        throw invalidFile(`The file has more than ${bytesMax} bytes of data. Split it into several files.`)
-      if (decodedBytes > anyRatioBytes && decodedBytes > ratioMax * readBytes)
-        throw invalidFile(`The file decompresses to over ${ratioMax} times its size. Send it uncompressed.`)
+  const { start, whole } = await peek(bytes, magicBytes)
+  let readBytes = 0
+  async function* source(): AsyncIterable<Uint8Array> {
+    for await (const chunk of whole) {
+      readBytes += chunk.length
       yield chunk
     }
-    // Node ignores what follows the first frame of Zstandard, and zeros after gzip.
-    if (decoder && decoder.bytesWritten < readBytes)
-      throw invalidFile('The compressed file has data after its end. Compress all data as one file.')
-  } finally {
-    await iterator.return?.()
   }
-}
-
-/** @returns the first chunk, made of several if they are short; empty for an empty file */
-async function readStart(iterator: AsyncIterator<Uint8Array>): Promise<Buffer> {
-  let start = Buffer.alloc(0)
-  while (start.length < 4) {
-    const next = await iterator.next()
-    if (next.done) break
-    start = Buffer.concat([start, next.value])
+  const decoder = decoderFor(start)
+  let decodedBytes = 0
+  for await (const chunk of decoder ? decode(source(), decoder) : source()) {
+    decodedBytes += chunk.length
+    if (decodedBytes > bytesMax)
+      throw invalidFile(`The file has more than ${bytesMax} bytes of data. Split it into several files.`)
+    if (decodedBytes > anyRatioBytes && decodedBytes > ratioMax * readBytes)
+      throw invalidFile(`The file decompresses to over ${ratioMax} times its size. Send it uncompressed.`)
+    yield chunk
   }
-  return start
+  // Node ignores what follows the first frame of Zstandard, and zeros after gzip.
+  if (decoder && decoder.bytesWritten < readBytes)
+    throw invalidFile('The compressed file has data after its end. Compress all data as one file.')
 }
 
 function decoderFor(start: Buffer): Decoder | undefined {
   if (start.length >= 2 && start.readUInt16BE() === 0x1f8b) return createGunzip({ chunkSize })
-  if (start.length >= 4 && start.readUInt32LE() === 0xfd2fb528)
+  if (start.length >= magicBytes && start.readUInt32LE() === 0xfd2fb528)
     return createZstdDecompress({
       chunkSize,
       params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax },
@@ -72,12 +58,17 @@ function decoderFor(start: Buffer): Decoder | undefined {
 }
 
 async function* decode(source: AsyncIterable<Uint8Array>, decoder: Decoder): AsyncIterable<Uint8Array> {
+  const input = Readable.from(source, { objectMode: false })
   // The decoder reports every error of the pipeline to the loop below.
-  pipeline(Readable.from(source, { objectMode: false }), decoder, () => {})
+  pipeline(input, decoder, () => {})
   try {
     for await (const chunk of decoder) yield chunk
   } catch (error) {
     throw decodingFault(error)
+  } finally {
+    input.destroy()
+    // Its error has been thrown above.
+    if (!input.closed) await Promise.allSettled([once(input, 'close')])
   }
 }
 

@@ -5,8 +5,8 @@ import { invalidFile } from './row.ts'
 /** The largest line or user of a file, in bytes. */
 export const rowBytesMax = 1_000_000
 
-const tooLong = `must be at most ${rowBytesMax} bytes`
-const notUtf8 = 'must be UTF-8; save the file in UTF-8 and send it again'
+export const tooLong = `must be at most ${rowBytesMax} bytes`
+export const notUtf8 = 'must be UTF-8; save the file in UTF-8 and send it again'
 
 /** A line without its line feed, or the reason why it cannot be read. */
 export type Line = { number: number; isUnterminated: boolean } & (
@@ -58,6 +58,6 @@ function toLine(bytes: Buffer, place: { number: number; isUnterminated: boolean 
   return { ...place, text: isFirst && text.startsWith('\uFEFF') ? text.slice(1) : text }
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
+export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

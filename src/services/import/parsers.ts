@@ -5,10 +5,25 @@ import type { ParseImport } from './row.ts'
 const parsers = {
   ndjson: async () => (await import('./formats/ndjson.ts')).parseNdjson,
   csv: async () => (await import('./formats/csv.ts')).parseCsv,
+  keycloak: async () => (await import('./formats/keycloak.ts')).parseKeycloak,
+  auth0: async () => (await import('./formats/auth0.ts')).parseAuth0,
+  firebase: async () => (await import('./formats/firebase.ts')).parseFirebase,
+  cognito: async () => (await import('./formats/cognito.ts')).parseCognito,
+  clerk: async () => (await import('./formats/clerk.ts')).parseClerk,
+  supabase: async () => (await import('./formats/supabase.ts')).parseSupabase,
 } satisfies Record<string, () => Promise<ParseImport>>
 
 export type ImportFormat = keyof typeof parsers
-export const importFormats: ImportFormat[] = ['ndjson', 'csv']
+export const importFormats = [
+  'ndjson',
+  'csv',
+  'keycloak',
+  'auth0',
+  'firebase',
+  'cognito',
+  'clerk',
+  'supabase',
+] as const satisfies ImportFormat[]
 
 export function loadParser(format: ImportFormat): Promise<ParseImport> {
   return parsers[format]()

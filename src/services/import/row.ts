@@ -1,5 +1,6 @@
 // The contract between the parsers of import files and the import itself.
 import { type Fault, ServiceError } from '../../model/errors.ts'
+import type { SourceOptions } from './options.ts'
 
 /** One user of an import file, mapped to the API's fields but not validated. */
 export type ImportRow = {
@@ -15,9 +16,14 @@ export type ImportRow = {
 }
 
 /** A job's `mapping` and `options`, with the connections that a format needs. */
-export type ImportOptions = {
+export type ImportOptions = SourceOptions & {
   /** CSV only: a column of the file, and the column of our format that it stands for. An empty text skips it. */
   mapping?: Record<string, string>
+  /**
+   * Auth0 only, where the hashes are in a file of their own: the hashes of these users, by `external_id`. It is called
+   * once for each array of rows. Users without a hash are missing in the map.
+   */
+  hashesOf?: (externalIds: string[]) => Promise<Map<string, string>>
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Fault } from '../../../model/errors.ts'
 import { textOfCell } from '../csv-cell.ts'
 import { type CsvColumn, readHeader } from '../csv-columns.ts'
-import { type CsvRecord, readCsv } from '../csv-records.ts'
+import { type CsvRecord, readCsv, recordFault } from '../csv-records.ts'
 import { isObject, parseJson } from '../json.ts'
 import { type ImportRow, invalidFile, type ParseImport, refusedRow } from '../row.ts'
 
@@ -20,11 +20,10 @@ export const parseCsv: ParseImport = async function* (bytes, { mapping = {} }) {
   if (!columns) throw invalidFile('The file is empty. Its first line must name the columns.')
 }
 
-function toRow({ line, cells, malformedTo }: CsvRecord, columns: CsvColumn[]): ImportRow {
-  if (malformedTo !== undefined)
-    return refusedRow(line, `must double each quote inside a quoted cell; refused up to line ${malformedTo}`)
-  if (cells.length !== columns.length)
-    return refusedRow(line, `must have ${columns.length} cells like the header; it has ${cells.length}`)
+function toRow(record: CsvRecord, columns: CsvColumn[]): ImportRow {
+  const { line, cells } = record
+  const fault = recordFault(record, columns.length)
+  if (fault !== undefined) return refusedRow(line, fault)
   const draft: Draft = { user: {}, contacts: [], attributes: {}, faults: [] }
   for (const [at, column] of columns.entries()) setCell(draft, column, cells[at] ?? '')
   const { user, contacts, attributes, faults } = draft
