@@ -48,6 +48,8 @@ export function openConnection(options: Options): Connection {
     baseUrl: url,
     // The API redirects nowhere, and a token must not follow a redirect.
     redirect: 'error',
+    // The keys of `attribute` are names of parameters.
+    querySerializer: { object: { style: 'form', explode: true } },
     fetch: async (request) => {
       request.headers.set('authorization', await authorization())
       return send(() => request.clone(), common)

@@ -59,6 +59,15 @@ it('iterates over all pages, and stops early without reading further', async () 
   expect(await users.page({ search: prefix, count: 'exact', limit: 1 })).toMatchObject({ total: 5 })
 })
 
+it('lists by attributes, each with its parameter’s whole name', async () => {
+  const team = uniqueName('team & co=')
+  const user = await users.create({ username: uniqueName(), password: null, attributes: { team, level: 3 } })
+  const page = (level: string) =>
+    users.page({ attribute: { 'attribute.team': team, 'attribute.level': level }, status: 'ACTIVE' })
+  expect((await page('3')).items).toEqual([user])
+  expect((await page('4')).items).toEqual([])
+})
+
 it('update reads and patches again after a concurrent change, and loses none of ten', async () => {
   const { id } = await makeUser()
   const added = Array.from({ length: 10 }, (_, at) => String(at))
