@@ -19,6 +19,7 @@ import { startIssuer } from '../test/support/issuer.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { benchClients } from './clients.ts'
 import { residentMegabytes } from './figures.ts'
+import { benchImport } from './import.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
 import { benchOverload } from './overload.ts'
@@ -40,6 +41,7 @@ const usage = `Measures the service against baselines, in turn.
       refresh                            the daily revalidation
       start                              the start of the server and of the function
       sign-in                            passwords and blocks
+      import                             a validated import against a bare COPY; erases the users
       overload                           ten times the load that the server can serve
       clients                            the Redis client compared with ioredis
   --users 100000, --seconds 2, --rounds 5
@@ -75,7 +77,16 @@ await runCommand(async () => {
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
-    const parts = [...Object.values(names), 'search', 'refresh', 'sign-in', 'overload', 'start', 'clients']
+    const parts = [
+      ...Object.values(names),
+      'search',
+      'refresh',
+      'import',
+      'sign-in',
+      'overload',
+      'start',
+      'clients',
+    ]
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must be the start of one of: ${parts.join('; ')}`)
     await bench()
@@ -92,7 +103,7 @@ async function bench(): Promise<void> {
   const issuer = await startIssuer()
   undo.push(issuer.close)
   await migrate(postgres.url)
-  const ids = await fill(postgres.url)
+  const ids = options.only === 'import' ? [] : await fill(postgres.url)
 
   const env = {
     PATH: process.env.PATH ?? '',
@@ -111,6 +122,10 @@ async function bench(): Promise<void> {
     await benchStart({ env, rounds, folder, id: ids[0] ?? '', claims: decodeJwt(token), newUser })
   }
   if (options.only === 'refresh') return benchRefresh(env, rounds)
+  if (options.only === 'import') {
+    const service = await startService(setting)
+    return benchImport({ databaseUrl: postgres.url, service, token, users, rounds, directory })
+  }
   const serverStart = async () => {
     await benchServerStart('PostgreSQL and Redis given', await mkdtemp(join(directory, 'server-')), {
       env,

@@ -95,7 +95,7 @@ async function migrationsInStep(): Promise<string | undefined> {
       'drizzle-kit',
       'generate',
       '--dialect=postgresql',
-      '--schema=./src/model/tables.ts',
+      '--schema=./src/model/*tables.ts',
       `--out=${copy}`,
     )
     if (complaint !== undefined) return complaint

@@ -68,6 +68,148 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List imports and their undoing, the newest first */
+        get: operations["listImports"];
+        put?: never;
+        /**
+         * Create an import, which waits for its file
+         * @description Send the file to the address in `upload`, then start the import.
+         */
+        post: operations["createImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the state and progress of an import or its undoing */
+        get: operations["getImport"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel an import or its undoing
+         * @description What is committed stays. A job that has ended does not change.
+         */
+        delete: operations["cancelImport"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Store the file of an import
+         * @description Up to 20 GB, as it is or compressed by gzip or Zstandard. Sending it again replaces it until the import starts. Encrypted at rest, and removed a day after the import has ended.
+         */
+        put: operations["putImportFile"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import/{id}/hashes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Store the file of password hashes of an import
+         * @description For sources that give hashes in a second file, as Auth0 does.
+         */
+        put: operations["putImportHashes"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start an import
+         * @description Jobs run one at a time. Starting an import again changes nothing.
+         */
+        post: operations["startImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import/{id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the rows that an import refused, or the users that an undo kept
+         * @description In the order of the file, up to the first 100,000. Values of the file are never included.
+         */
+        get: operations["listImportErrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase the users that an import created and that were not changed since
+         * @description A job of its own, whose errors list the users that were changed and are kept.
+         */
+        post: operations["undoImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -400,7 +542,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The username is taken */
+            /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -556,7 +698,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The user does not exist */
+            /** @description The user or job does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -731,7 +873,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The user does not exist */
+            /** @description The user or job does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -749,7 +891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The username is taken */
+            /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -892,7 +1034,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The user does not exist */
+            /** @description The user or job does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1101,7 +1243,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The user does not exist */
+            /** @description The user or job does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1119,7 +1261,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The username is taken */
+            /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1280,7 +1422,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The user does not exist */
+            /** @description The user or job does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1338,6 +1480,1601 @@ export interface operations {
             };
             /** @description The image cannot be decoded, or has more than 40 megapixels */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listImports: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /**
+                             * Format: uuid
+                             * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                             */
+                            id: string;
+                            /** @enum {string} */
+                            kind: "import" | "export" | "undo";
+                            /**
+                             * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                             * @enum {string}
+                             */
+                            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                            format: string | null;
+                            on_conflict?: string;
+                            match?: string;
+                            dry_run?: boolean;
+                            announce?: boolean;
+                            mapping?: {
+                                [key: string]: string;
+                            };
+                            filters?: {
+                                [key: string]: unknown;
+                            };
+                            include_hashes?: boolean;
+                            /** @description The import that an undo reverts. */
+                            undoes: string | null;
+                            /** @description The job that undoes this import, under `/import/{id}`. */
+                            undone_by: string | null;
+                            created_by: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            started_at: string | null;
+                            ended_at: string | null;
+                            /** @description Why the job failed. */
+                            error: string | null;
+                            /** @description Where the row begins; 0 for an undo. */
+                            bytes_read: number;
+                            /** @description null until the file is complete */
+                            bytes_total: number | null;
+                            /** @description Where the row begins; 0 for an undo. */
+                            rows_read: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            created: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            updated: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            unchanged: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            skipped: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            refused: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            erased: number;
+                            rows_per_second: number | null;
+                            seconds_left: number | null;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match or If-None-Match failed; `version` is the current version */
+            412: {
+                headers: {
+                    /** @description The user's version in double quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createImport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    format: "ndjson" | "csv";
+                    /**
+                     * @description For a user that the directory already has: `skip` leaves it, `update` changes the fields that the row gives, `fail` refuses the row.
+                     * @default skip
+                     * @enum {string}
+                     */
+                    on_conflict?: "skip" | "update" | "fail";
+                    /**
+                     * @description The field by which a row finds the user that the directory already has.
+                     * @default username
+                     * @enum {string}
+                     */
+                    match?: "username" | "external_id";
+                    /**
+                     * @description Reads, checks and counts everything, and changes no user.
+                     * @default false
+                     */
+                    dry_run?: boolean;
+                    /**
+                     * @description Publishes an event for each created user.
+                     * @default true
+                     */
+                    announce?: boolean;
+                    /** @description CSV only: a column of the file, and the column of our format that it stands for. */
+                    mapping?: {
+                        [key: string]: string;
+                    };
+                    /** @description The format's own parameters, such as Firebase's hash parameters. Never returned. */
+                    options?: {
+                        [key: string]: string | number | boolean;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description The import, and where to send its file */
+            201: {
+                headers: {
+                    /** @description The new user's path. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                        upload: {
+                            /** @constant */
+                            method: "PUT";
+                            /** @description Relative to this API's address, or absolute. */
+                            url: string;
+                        };
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body arrived too slowly; the connection is closed */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match or If-None-Match failed; `version` is the current version */
+            412: {
+                headers: {
+                    /** @description The user's version in double quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getImport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelImport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putImportFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description The import */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body arrived too slowly; the connection is closed */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The username is taken, or the job is in another state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putImportHashes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description The import */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body arrived too slowly; the connection is closed */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The username is taken, or the job is in another state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startImport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The import */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The username is taken, or the job is in another state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listImportErrors: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of faults */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description Where the row begins; 0 for an undo. */
+                            line: number;
+                            /** @description The field (RFC 6901); empty for the row as a whole. */
+                            pointer: string;
+                            message: string;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undoImport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job that undoes the import */
+            201: {
+                headers: {
+                    /** @description The new user's path. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The username is taken, or the job is in another state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };

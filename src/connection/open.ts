@@ -13,6 +13,9 @@ import { openRedisCache } from './cache/redis-cache.ts'
 import { openUserPool, type UserPool } from './cognito/user-pool.ts'
 import { openUserPoolFunction } from './cognito/user-pool-function.ts'
 import { type EventBus, openEventBus } from './events/event-bus.ts'
+import { openJobFileBucket } from './job-files/job-file-bucket.ts'
+import { openJobFileDirectory } from './job-files/job-file-directory.ts'
+import type { JobFileStore } from './job-files/job-file-store.ts'
 import type { Database } from './postgres/database.ts'
 import { openPostgres } from './postgres/postgres.ts'
 
@@ -22,6 +25,7 @@ export type Connections = {
   attempts: AttemptThrottle
   avatars: AvatarStore
   avatarBaseUrl: string
+  jobFiles: JobFileStore
   /** The targets that changes are delivered to. */
   outbox: { pool: UserPool | undefined; bus: EventBus | undefined }
   logger: Logger
@@ -47,6 +51,9 @@ export function openConnections(
   const avatars = settings.avatarBucket
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
+  const jobFiles = settings.avatarBucket
+    ? openJobFileBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
+    : openJobFileDirectory(join(settings.dataDirectory, 'jobs'))
   const pool = openConfiguredUserPool(settings)
   const bus = settings.eventBus === undefined ? undefined : openEventBus(settings.eventBus)
   return {
@@ -55,11 +62,18 @@ export function openConnections(
     attempts,
     avatars,
     avatarBaseUrl: settings.avatarBaseUrl,
+    jobFiles,
     outbox: { pool, bus },
     logger,
     close: async () => {
       // Before the database, because closing the cache deletes its completed invalidation records.
-      await Promise.allSettled([cache.close(), avatars.close(), pool?.close(), bus?.close()])
+      await Promise.allSettled([
+        cache.close(),
+        avatars.close(),
+        jobFiles.close(),
+        pool?.close(),
+        bus?.close(),
+      ])
       attempts.close()
       await db.close()
     },

@@ -21,7 +21,8 @@ const idsMax = 100
 /** The largest page. */
 export const limitMax = 200
 
-const wholeNumber = (min: number, max: number) =>
+/** A whole number as the text of a parameter. */
+export const wholeNumber = (min: number, max: number) =>
   z
     .pipe(
       z.string().check(z.regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)),

@@ -132,6 +132,8 @@ export const cacheInvalidations = pgTable('cache_invalidations', {
   userId: uuid('user_id').notNull(),
   /** The folded usernames whose entries are invalidated too. */
   names: text('names').array(),
+  /** The other users of a bulk write. */
+  moreUserIds: uuid('more_user_ids').array(),
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
 })
 

@@ -4,7 +4,7 @@ import type { CallerLookup } from './identity/callers.ts'
 
 export type ServiceContext = Pick<
   Connections,
-  'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'outbox' | 'attempts' | 'logger'
+  'db' | 'cache' | 'avatars' | 'avatarBaseUrl' | 'jobFiles' | 'outbox' | 'attempts' | 'logger'
 >
 
 /**

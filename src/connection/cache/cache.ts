@@ -26,6 +26,15 @@ export function usernameOfKey(key: string): string | undefined {
   return key.startsWith(usernamePrefix) ? key.slice(usernamePrefix.length) : undefined
 }
 
+/** The id of one user, or those of a bulk write. */
+export type UserIds = string | string[]
+
+/** All keys of these users. */
+export function keysOf(ids: UserIds, names: string[]): string[] {
+  const ownKeys = typeof ids === 'string' ? [ids] : ids
+  return [...ownKeys, ...names.map(usernameKey)]
+}
+
 export type Cache = {
   /** @param key a user's id, or a `usernameKey` */
   read(key: string): Promise<Lookup>
@@ -35,14 +44,15 @@ export type Cache = {
    */
   fill(key: string, lease: string, entry: Entry): Promise<Entry | undefined>
   /**
-   * Records, in a write's transaction, that the user's entries must be invalidated. Does nothing if invalidating
+   * Records, in a write's transaction, that the users' entries must be invalidated. Does nothing if invalidating
    * cannot fail.
+   * @param ids one user, or up to some thousand
    * @param names folded usernames, from before and after the write
    * @returns the record's id, to pass to `invalidate` after the commit
    */
-  recordInvalidation(queries: Queries, id: string, names?: string[]): Promise<number | undefined>
+  recordInvalidation(queries: Queries, ids: UserIds, names?: string[]): Promise<number | undefined>
   /** Removes the entries and ends their leases. Never throws: the record makes a failed invalidation happen later. */
-  invalidate(id: string, recordId: number | undefined, names?: string[]): Promise<void>
+  invalidate(ids: UserIds, recordId: number | undefined, names?: string[]): Promise<void>
   /**
    * Walks the keys that all processes share, some hundreds at a time, each at least once. Empty for a cache in the
    * process.

@@ -1,14 +1,6 @@
 // The embedded cache, in the memory of one process.
 import { LRUCache } from 'lru-cache'
-import {
-  type Cache,
-  type Entry,
-  entryTtlMs,
-  isNegative,
-  leaseTtlMs,
-  negativeTtlMs,
-  usernameKey,
-} from './cache.ts'
+import { type Cache, type Entry, entryTtlMs, isNegative, keysOf, leaseTtlMs, negativeTtlMs } from './cache.ts'
 
 /** Serves one process only. */
 export function openProcessCache(): Cache {
@@ -36,8 +28,8 @@ export function openProcessCache(): Cache {
       return entry
     },
     recordInvalidation: async () => undefined,
-    invalidate: async (id, _recordId, names = []) => {
-      for (const key of [id, ...names.map(usernameKey)]) values.delete(key)
+    invalidate: async (ids, _recordId, names = []) => {
+      for (const key of keysOf(ids, names)) values.delete(key)
     },
     scan: async () => ({ keys: [], next: undefined }),
     versions: async () => ({ users: [], names: [] }),

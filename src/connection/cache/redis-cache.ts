@@ -6,7 +6,7 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Database } from '../postgres/database.ts'
 import { script } from '../redis/client.ts'
 import { RedisError } from '../redis/protocol.ts'
-import { type Cache, entryTtlMs, isNegative, leaseTtlMs, negativeTtlMs, usernameKey } from './cache.ts'
+import { type Cache, entryTtlMs, isNegative, keysOf, leaseTtlMs, negativeTtlMs } from './cache.ts'
 import { redisKey } from './redis-keys.ts'
 import { bytesOf } from './redis-replies.ts'
 import { createRedisWalk } from './redis-walk.ts'
@@ -21,6 +21,8 @@ const loadPausesMs = [2, 4, 8, 16, 20]
 /** How long a write delays its response to invalidate. */
 const invalidateMsMax = 750
 const checkMsMax = 1_000
+// More keys in one command would delay the commands of other clients.
+const keysPerCommand = 500
 
 const fillScript = script(`
 local value = redis.call('GET', KEYS[1])
@@ -118,15 +120,19 @@ export function openRedisCache(
       )
       return value && value[0] !== leaseMark ? value : undefined
     },
-    recordInvalidation: (queries, id, names = []) => recordInvalidation(queries, id, names),
-    invalidate: async (id, recordId, names = []) => {
-      const keys = [id, ...names.map(usernameKey)]
+    recordInvalidation: (queries, ids, names = []) => recordInvalidation(queries, ids, names),
+    invalidate: async (ids, recordId, names = []) => {
+      const keys = keysOf(ids, names)
       const giveUpAt = performance.now() + invalidateMsMax
       for (;;) {
         const era = trust.known()
         if (era !== undefined) {
           try {
-            await redis.send('UNLINK', ...keys.map((key) => redisKey(key, era)))
+            for (let at = 0; at < keys.length; at += keysPerCommand)
+              await redis.send(
+                'UNLINK',
+                ...keys.slice(at, at + keysPerCommand).map((key) => redisKey(key, era)),
+              )
             if (recordId === undefined) return
             if (isFunction) await registry.complete([recordId], era).catch(() => {})
             else trust.done(recordId, era)

@@ -2,17 +2,18 @@
 // so that it does not load Drizzle's query builder.
 
 import type { Database, Queries } from '../postgres/database.ts'
-import { usernameKey } from './cache.ts'
+import { keysOf, type UserIds } from './cache.ts'
 import { type CacheRegistry, invalidationsMax } from './trust.ts'
 
-const insertion = 'INSERT INTO cache_invalidations (user_id, names) VALUES ($1, $2) RETURNING id'
+const insertion =
+  'INSERT INTO cache_invalidations (user_id, names, more_user_ids) VALUES ($1, $2, $3) RETURNING id'
 
 // One snapshot. A standby may lag behind the primary and miss records.
 const registryText = `
 SELECT s.run_id AS "runId", s.era, pg_is_in_recovery() AS "isStandby",
   (SELECT max(id) FROM cache_invalidations)::float8 AS newest,
   (SELECT coalesce(json_agg(i), '[]') FROM (
-    SELECT id, user_id AS "userId", names FROM cache_invalidations
+    SELECT id, user_id AS "userId", names, more_user_ids AS "moreUserIds" FROM cache_invalidations
     WHERE $1::bigint IS NULL OR id <= $1 ORDER BY id LIMIT $2
   ) i) AS invalidations
 FROM (VALUES (true)) AS always LEFT JOIN cache_servers s ON true`
@@ -26,21 +27,26 @@ INSERT INTO cache_servers (run_id, era) VALUES ($1, gen_random_uuid())
 ON CONFLICT (is_current) DO UPDATE SET run_id = excluded.run_id, era = excluded.era
 WHERE cache_servers.era = $2`
 
+/** The id of a record that concerns usernames alone. */
+const noUser = '00000000-0000-0000-0000-000000000000'
+
 type RegistryRow = {
   runId: string | null
   era: string | null
   isStandby: boolean
   newest: number | null
-  invalidations: { id: number; userId: string; names: string[] | null }[]
+  invalidations: { id: number; userId: string; names: string[] | null; moreUserIds: string[] | null }[]
 }
 
 /** Records, in a write's transaction, the entries that it must invalidate. @returns the record's id */
 export async function recordInvalidation(
   queries: Queries,
-  userId: string,
+  ids: UserIds,
   names: string[],
 ): Promise<number | undefined> {
-  const [row] = await queries.prepared<{ id: string }>('invalidation', insertion, [userId, names])
+  const [userId = noUser, ...more] = typeof ids === 'string' ? [ids] : ids
+  const values = [userId, names, more.length > 0 ? more : null]
+  const [row] = await queries.prepared<{ id: string }>('invalidation', insertion, values)
   return row && Number(row.id)
 }
 
@@ -57,9 +63,9 @@ export function openCacheRegistry(database: Database): CacheRegistry {
       return {
         registered: runId === null || era === null ? undefined : { runId, era },
         newest: newest ?? undefined,
-        invalidations: invalidations.map(({ id, userId, names }) => ({
+        invalidations: invalidations.map(({ id, userId, names, moreUserIds }) => ({
           id,
-          keys: [userId, ...(names ?? []).map(usernameKey)],
+          keys: keysOf([userId, ...(moreUserIds ?? [])], names ?? []),
         })),
       }
     },

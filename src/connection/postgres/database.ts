@@ -11,6 +11,22 @@ export type Queries = NodePgDatabase & {
   unprepared<Row extends QueryResultRow>(text: string, values: unknown[]): Promise<Row[]>
 }
 
+/** Statements of a session of its own, which may also copy. */
+export type BulkQueries = Queries & {
+  /**
+   * Runs a `COPY … FROM STDIN`.
+   * @param rows in the statement's format
+   */
+  copyIn(text: string, rows: Uint8Array): Promise<void>
+  /** Runs a `COPY … TO STDOUT`. Read it to its end before the next statement. */
+  copyOut(text: string): AsyncIterable<Uint8Array>
+}
+
+export type Session = {
+  /** As `Database.transaction`, with time limits for long statements. */
+  transaction<T>(work: (queries: BulkQueries) => Promise<T>): Promise<T>
+}
+
 /** PostgreSQL answers but rejects writes: it is a standby, or configured read-only. */
 export class ReadOnlyDatabase extends Error {
   constructor(reason: 'a standby' | 'read-only') {
@@ -43,6 +59,11 @@ export type Database = {
    *   connection can be lost between the commit and its confirmation.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>
+  /**
+   * Opens a connection for the time of `work`, besides those of requests, for jobs that move many rows.
+   * @throws ServiceError `unavailable`
+   */
+  ownSession<T>(work: (session: Session) => Promise<T>): Promise<T>
   /** @throws ServiceError `unavailable` unless PostgreSQL accepts writes; caused by `ReadOnlyDatabase` if it answers */
   check(): Promise<void>
   close(): Promise<void>

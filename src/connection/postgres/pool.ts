@@ -1,6 +1,4 @@
 // The connection pool: bounded, with a time limit on every step, and failing fast while PostgreSQL is unreachable.
-import { setTimeout as pause } from 'node:timers/promises'
-import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { ServiceError, unavailable } from '../../model/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -8,8 +6,11 @@ import { fairQueue } from '../../platform/queue.ts'
 import { Client, clientConfig, isManaged } from './client.ts'
 import { type Database, type Queries, ReadOnlyDatabase } from './database.ts'
 import { createDataloader, type Keyed } from './dataloader.ts'
+import { temporaryFailure, withRetries } from './failures.ts'
+import { openOwnSession } from './own-session.ts'
+import { bindQueries } from './queries.ts'
 import { prepareSession, UnusableSession } from './session.ts'
-import { type FailureKind, failureOf, onWire } from './sqlstates.ts'
+import { failureOf, onWire } from './sqlstates.ts'
 
 const connectionsMax = 10
 // Bounds the connections that one caller's slow statements can occupy. With five, ten concurrent slow lists took more
@@ -23,9 +24,6 @@ const waitingMax = 20_000
 const waitMsMax = 1_000
 // Calls fail immediately for this long after PostgreSQL could not be reached.
 const failFastMs = 250
-// Attempts at work that meets a deadlock or a conflict with other transactions.
-const attemptsMax = 3
-const attemptPauseMs = 20
 // A newer connection that rejects writes already leads to the current server.
 const readOnlyMsMin = 1_000
 
@@ -35,7 +33,7 @@ const idleMsMax = 1_000
 const probeMsMax = 300
 
 /** A `Database` whose work must name its share. */
-export type Pool = Pick<Database, 'readByKey' | 'close'> & {
+export type Pool = Pick<Database, 'readByKey' | 'ownSession' | 'close'> & {
   of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
 }
 
@@ -68,15 +66,7 @@ export function openPostgresPool(url: string, logger: Logger): Pool {
   const bind = (client: pg.PoolClient): Queries => {
     const known = queriesOf.get(client)
     if (known) return known
-    const unprepared = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
-      (await onWire(client.query<Row>(text, values))).rows
-    const queries = Object.assign(drizzle({ client }), {
-      prepared: async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
-        pooled.has(client)
-          ? unprepared<Row>(text, values)
-          : (await onWire(client.query<Row>({ name, text, values }))).rows,
-      unprepared,
-    })
+    const queries = bindQueries(client, pooled.has(client))
     queriesOf.set(client, queries)
     return queries
   }
@@ -208,34 +198,13 @@ export function openPostgresPool(url: string, logger: Logger): Pool {
           if (rows[0]?.isReadOnly) throw new ReadOnlyDatabase('read-only')
         }),
     }),
+    ownSession: (work) => openOwnSession(url, work),
     close: () => pool.end(),
   }
 }
 
 // True for a server that became a standby under an open connection, and for read-only sessions.
 const isReadOnly = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS "isReadOnly"`
-
-/** Repeats work that conflicted with other transactions. */
-async function withRetries<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++)
-    try {
-      return await work()
-    } catch (error) {
-      if (failureOf(error)?.kind !== 'retry' || attempt === attemptsMax) throw error
-      // Random, so that two conflicting transactions do not conflict again.
-      await pause(Math.random() * attemptPauseMs * attempt)
-    }
-}
-
-/** The error for a call that PostgreSQL answered but could not execute now. */
-function temporaryFailure(kind: Exclude<FailureKind, 'lost'>, cause: unknown): ServiceError {
-  const message = {
-    retry: 'Other requests are changing the same data. Try again shortly.',
-    later: 'The database cannot execute this request at the moment. Try again shortly.',
-    'read-only': 'The database rejects writes at the moment. Try again shortly.',
-  }
-  return new ServiceError('unavailable', message[kind], { retryAfterSeconds: 1, cause })
-}
 
 /** An error for the log that says why there is no connection, and what to do. */
 function connectionError(cause: unknown): Error {

@@ -25,6 +25,7 @@ export function openPostgres(url: string, logger: Logger): Database {
     readByKey: async (name, text, key) => (pool ?? (await open())).readByKey(name, text, key),
     query: async (work) => (pool ?? (await open())).of(share).query(work),
     transaction: async (work) => (pool ?? (await open())).of(share).transaction(work),
+    ownSession: async (work) => (pool ?? (await open())).ownSession(work),
     check: async () => (pool ?? (await open())).of(share).check(),
     close: async () => (await opening)?.close(),
   })

@@ -32,6 +32,11 @@ export type HttpRequest = {
    * @throws ServiceError `invalid` if the body ends early
    */
   body(bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined>
+  /**
+   * Reads a large body as it arrives, instead of `body`.
+   * The iterable throws ServiceError `invalid` if the body ends early, `timed_out`, `overloaded`.
+   */
+  stream(): AsyncIterable<Uint8Array>
 }
 
 /** The fields of a request's log line that only the endpoint knows. */

@@ -30,7 +30,7 @@ export const problemTypes: Record<ProblemCode, ProblemType> = {
     description: 'The token does not allow this action',
     headers: ['WWW-Authenticate'],
   },
-  not_found: { status: 404, title: 'Not found', description: 'The user does not exist' },
+  not_found: { status: 404, title: 'Not found', description: 'The user or job does not exist' },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',
@@ -41,7 +41,11 @@ export const problemTypes: Record<ProblemCode, ProblemType> = {
     title: 'Request timeout',
     description: 'The body arrived too slowly; the connection is closed',
   },
-  conflict: { status: 409, title: 'Conflict', description: 'The username is taken' },
+  conflict: {
+    status: 409,
+    title: 'Conflict',
+    description: 'The username is taken, or the job is in another state',
+  },
   version_mismatch: {
     status: 412,
     title: 'Version mismatch',

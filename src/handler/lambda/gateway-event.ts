@@ -180,12 +180,16 @@ function makeRequest(
   { body, isBase64Encoded }: { body?: string | null; isBase64Encoded?: boolean },
   { headers, ...head }: { method: string; path: string; query: string; headers: Headers },
 ): HttpRequest {
+  const decode = () => Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8')
   return {
     ...head,
     header: (name) => headers.get(name),
     body: async (bytesMax) => {
-      const bytes = Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8')
+      const bytes = decode()
       return bytes.length > bytesMax ? undefined : bytes
+    },
+    stream: async function* () {
+      yield decode()
     },
   }
 }

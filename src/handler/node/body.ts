@@ -9,7 +9,7 @@ import { onMalformed } from './malformed-request.ts'
 // 32 KB/s, the rate of a poor mobile connection. A 5 MB image needs 83 KB/s to arrive within the minute.
 const windowMs = 10_000
 const bytesPerWindowMin = 320 * 1024
-export const bodyMsMax = 60_000
+const bodyMsMax = 60_000
 
 /**
  * @param options.reservation includes the Content-Length already; a chunked body extends it as it arrives
@@ -60,7 +60,7 @@ export function readBody(
     }
     const fail = (): void => {
       stop()
-      reject(invalid({ pointer: '', message: 'ended early; send as many bytes as Content-Length says' }))
+      reject(endedEarly())
     }
     let lengthBefore = 0
     let leftMs = bodyMsMax
@@ -73,6 +73,10 @@ export function readBody(
     if (incoming.destroyed) fail()
     else incoming.on('data', take).on('end', end).on('error', fail).on('close', fail)
   })
+}
+
+export function endedEarly(): ServiceError {
+  return invalid({ pointer: '', message: 'ended early; send as many bytes as Content-Length says' })
 }
 
 export function tooManyBodies(): ServiceError {

@@ -18,7 +18,7 @@ import { readRequestId } from '../http/request-id.ts'
 import { withCommonHeaders } from '../http/respond.ts'
 import { nodeRoutes } from '../http/routes/node.ts'
 import { ApiRequest } from './api-request.ts'
-import { bodyMsMax } from './body.ts'
+import { uploadMsMax } from './body-stream.ts'
 import { createHostCheck, type HostedRequest } from './host.ts'
 import { openLoadShedding } from './load-shedding.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
@@ -135,8 +135,8 @@ export async function startNodeServer(
     {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headersMsMax,
-      // For bodies that no endpoint reads; `readBody` is stricter.
-      requestTimeout: headersMsMax + bodyMsMax + 5_000,
+      // For the longest upload. `readBody` is stricter, and a body that no endpoint reads is discarded after the answer.
+      requestTimeout: headersMsMax + uploadMsMax + 5_000,
       // How often Node checks both timeouts.
       connectionsCheckingInterval: 1_000,
       maxHeaderSize: headerBytesMax,

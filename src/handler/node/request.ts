@@ -4,6 +4,7 @@ import { ServiceError } from '../../model/errors.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { readBody, tooManyBodies } from './body.ts'
 import { type Reservation, reserve } from './body-memory.ts'
+import { streamBody } from './body-stream.ts'
 import { discardRest } from './discard.ts'
 import type { HostedRequest } from './host.ts'
 import { largeBytesMin, waitForLargeBody } from './large-body-queue.ts'
@@ -74,6 +75,12 @@ export class NodeRequest implements HttpRequest, HostedRequest {
       this.isLast = !(error instanceof ServiceError && error.code === 'overloaded')
       throw error
     }
+  }
+
+  async *stream(): AsyncGenerator<Uint8Array> {
+    this.isLast = true
+    yield* streamBody(this.#incoming, this.bodyOwner)
+    this.isLast = false
   }
 
   /** Frees the body's memory after the request has been answered. */

@@ -9,6 +9,7 @@ import { seedSamples } from '../../dev/samples.ts'
 import { openLogger } from '../../platform/logger.ts'
 import { readSettings, type Settings } from '../../platform/settings.ts'
 import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
+import { runJobs } from '../../services/jobs/run.ts'
 import { runDelivery } from '../../services/outbox/relay.ts'
 import { sampleAdministrator } from '../http/routes/local-issuer/sample-administrator.ts'
 import { consoleSite } from './console-site.ts'
@@ -23,8 +24,8 @@ async function main(): Promise<void> {
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
 
   let server: NodeServer | undefined
-  let delivery: Promise<void> | undefined
-  const deliveryStop = new AbortController()
+  let background: Promise<unknown> | undefined
+  const backgroundStop = new AbortController()
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
     stopping ??= stopAll()
@@ -32,8 +33,8 @@ async function main(): Promise<void> {
   }
   const stopAll = async (): Promise<void> => {
     await server?.close()
-    deliveryStop.abort()
-    await delivery
+    backgroundStop.abort()
+    await background
     await connections.close()
     await prepared.close()
     logger.info('stopped')
@@ -76,7 +77,11 @@ async function main(): Promise<void> {
       console: consoleSite(settings, rules.issuer),
     })
     const { pool, bus } = connections.outbox
-    if (pool || bus) delivery = runDelivery(connections, deliveryStop.signal)
+    const { signal } = backgroundStop
+    background = Promise.all([
+      ...(pool || bus ? [runDelivery(connections, signal)] : []),
+      runJobs(connections, signal),
+    ])
     const token = await issuer?.token(sampleAdministrator)
     process.stdout.write(greeting(settings, prepared, token))
     logger.info('started', { port: settings.port })

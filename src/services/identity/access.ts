@@ -10,6 +10,8 @@ const actions = [
   'user.patch',
   'user.erase',
   'avatar.upload',
+  'import.manage',
+  'export.manage',
 ] as const
 export type Action = (typeof actions)[number]
 

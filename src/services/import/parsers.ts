@@ -1,8 +1,9 @@
-// The formats of import files, and their parsers.
+// The parsers of import files, by format.
+import type { ImportFormat } from '../../model/job.ts'
 import type { ParseImport } from './row.ts'
 
 // Each parser loads with the first job of its format.
-const parsers = {
+const parsers: Record<ImportFormat, () => Promise<ParseImport>> = {
   ndjson: async () => (await import('./formats/ndjson.ts')).parseNdjson,
   csv: async () => (await import('./formats/csv.ts')).parseCsv,
   keycloak: async () => (await import('./formats/keycloak.ts')).parseKeycloak,
@@ -11,19 +12,7 @@ const parsers = {
   cognito: async () => (await import('./formats/cognito.ts')).parseCognito,
   clerk: async () => (await import('./formats/clerk.ts')).parseClerk,
   supabase: async () => (await import('./formats/supabase.ts')).parseSupabase,
-} satisfies Record<string, () => Promise<ParseImport>>
-
-export type ImportFormat = keyof typeof parsers
-export const importFormats = [
-  'ndjson',
-  'csv',
-  'keycloak',
-  'auth0',
-  'firebase',
-  'cognito',
-  'clerk',
-  'supabase',
-] as const satisfies ImportFormat[]
+}
 
 export function loadParser(format: ImportFormat): Promise<ParseImport> {
   return parsers[format]()

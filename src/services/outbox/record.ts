@@ -44,9 +44,27 @@ export type Change = {
  */
 export async function recordChange(
   queries: Queries,
-  { pool, bus }: Connections['outbox'],
+  targets: Connections['outbox'],
   change: Change,
 ): Promise<number | undefined> {
+  const row = outboxRow(targets, change)
+  if (!row) return undefined
+  const [stored] = await queries.insert(outbox).values(row).returning({ id: outbox.id })
+  return row.poolTask === 'password' ? stored?.id : undefined
+}
+
+/** Records the changes of up to some thousand users, like `recordChange`. */
+export async function recordChanges(
+  queries: Queries,
+  targets: Connections['outbox'],
+  changes: Change[],
+): Promise<void> {
+  const rows = changes.flatMap((change) => outboxRow(targets, change) ?? [])
+  if (rows.length > 0) await queries.insert(outbox).values(rows)
+}
+
+/** @returns undefined if no other system must learn of the change */
+function outboxRow({ pool, bus }: Connections['outbox'], change: Change) {
   const { before, after } = change
   const user = after ?? before
   if (!user) throw new Error('a change needs a user before or after it')
@@ -54,22 +72,18 @@ export async function recordChange(
   const task = pool ? poolTaskOf(change, changed) : undefined
   if (!bus && task === undefined) return undefined
   const { id, username, status, version } = user
-  const [row] = await queries
-    .insert(outbox)
-    .values({
-      eventId: randomUUID(),
-      userId: id,
-      type: eventType(change),
-      data: { user: { id, username, status, version }, changed } satisfies EventData,
-      // The pool knows a renamed user by the former name.
-      ...(task !== undefined && before && poolColumns(task, before.username)),
-      poolPending: task !== undefined,
-      busPending: bus !== undefined,
-      // Until then only the process that has the password in memory may claim the row.
-      ...(task === 'password' && { poolDueAt: sql`clock_timestamp() + interval '3 s'` }),
-    })
-    .returning({ id: outbox.id })
-  return task === 'password' ? row?.id : undefined
+  return {
+    eventId: randomUUID(),
+    userId: id,
+    type: eventType(change),
+    data: { user: { id, username, status, version }, changed } satisfies EventData,
+    // The pool knows a renamed user by the former name.
+    ...(task !== undefined && before && poolColumns(task, before.username)),
+    poolPending: task !== undefined,
+    busPending: bus !== undefined,
+    // Until then only the process that has the password in memory may claim the row.
+    ...(task === 'password' && { poolDueAt: sql`clock_timestamp() + interval '3 s'` }),
+  }
 }
 
 /** Records a task for the user pool that no change of the user has caused, and that is no event. */

@@ -2,6 +2,7 @@
 // The cache's protocol promises that there are none; this job finds out if that promise is broken.
 import { metricFields } from '../../platform/metrics.ts'
 import type { ServiceContext } from '../context.ts'
+import { createPace } from '../pace.ts'
 import { avatarsEnd, walkAvatars } from './avatar-walk.ts'
 import { walkCache } from './cache-walk.ts'
 import {
@@ -12,7 +13,6 @@ import {
   saveCheckpoint,
   start,
 } from './checkpoint.ts'
-import { createPace } from './pace.ts'
 import type { Walk } from './walk.ts'
 
 export type Revalidation = Counts & {

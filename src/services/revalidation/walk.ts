@@ -1,7 +1,7 @@
 // The inputs that both walks of the revalidation share.
 import type { ServiceContext } from '../context.ts'
+import type { Pace } from '../pace.ts'
 import type { Progress } from './checkpoint.ts'
-import type { Pace } from './pace.ts'
 
 export type Walk = {
   ctx: ServiceContext

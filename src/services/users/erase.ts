@@ -4,7 +4,7 @@ import { users } from '../../model/tables.ts'
 import { removeFormerAvatar } from '../avatars/remove.ts'
 import type { WriteContext } from '../context.ts'
 import { recordChange } from '../outbox/record.ts'
-import { releaseUsername } from './released-usernames.ts'
+import { releaseUsernames } from './released-usernames.ts'
 import { type ChangeRequest, inWriteTransaction, lockUser, toApiUser } from './write-transaction.ts'
 
 /** @throws ServiceError `not_found`, `version_mismatch`, `unavailable`, `overloaded` */
@@ -14,7 +14,7 @@ export async function eraseUser(ctx: WriteContext, request: ChangeRequest): Prom
     const current = await lockUser(ctx, queries, request)
     usernames.add(current.usernameFolded)
     await queries.delete(users).where(eq(users.id, id))
-    await releaseUsername(queries, current.usernameFolded)
+    await releaseUsernames(queries, [current.usernameFolded])
     await recordChange(queries, ctx.outbox, {
       before: toApiUser(ctx, current),
       after: undefined,

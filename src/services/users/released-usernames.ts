@@ -8,12 +8,15 @@ import { releasedUsernames } from '../../model/tables.ts'
 const keptDays = 31
 const deletedPerReleaseMax = 100
 
-/** Records the release of a username, and deletes records that are older than any session. */
-export async function releaseUsername(queries: Queries, usernameFolded: string): Promise<void> {
+/** Records the release of folded usernames, and deletes records that are older than any session. */
+export async function releaseUsernames(queries: Queries, names: string[]): Promise<void> {
+  if (names.length === 0) return
   const now = sql`clock_timestamp()`
+  // In one order, so that two such statements cannot lock each other out.
+  const hashes = names.map(usernameHash).sort(Buffer.compare)
   await queries
     .insert(releasedUsernames)
-    .values({ usernameSha256: usernameHash(usernameFolded), releasedAt: now })
+    .values(hashes.map((usernameSha256) => ({ usernameSha256, releasedAt: now })))
     .onConflictDoUpdate({ target: releasedUsernames.usernameSha256, set: { releasedAt: now } })
   const expired = queries
     .select({ usernameSha256: releasedUsernames.usernameSha256 })

@@ -10,7 +10,7 @@ import type { WriteContext } from '../context.ts'
 import { forbidden, mayChangeAccount } from '../identity/access.ts'
 import { storeContacts } from './contacts.ts'
 import { type NewPassword, wrongPassword } from './password-change.ts'
-import { releaseUsername } from './released-usernames.ts'
+import { releaseUsernames } from './released-usernames.ts'
 import {
   type ChangeRequest,
   draftColumns,
@@ -65,7 +65,7 @@ export async function updateUser(
       .where(eq(users.id, id))
       .returning()
     if (row && row.usernameFolded !== current.usernameFolded)
-      await releaseUsername(queries, current.usernameFolded)
+      await releaseUsernames(queries, [current.usernameFolded])
     oldAvatar = current.avatar
     const contacts = await storeContacts(queries, id, { current: current.contacts, wanted: draft.contacts })
     return { before: current, row, contacts }

@@ -167,7 +167,7 @@ it('detects a cache that stores whatever a reader loads', async () => {
         entries.set(id, entry)
         return entry
       },
-      invalidate: async (id) => void entries.delete(id),
+      invalidate: async (ids) => void entries.delete(String(ids)),
     }
   })
   expect(complaint).toMatch(/had been acknowledged/)

@@ -90,7 +90,31 @@ type Row = {
   request(target: User): [method: string, path: string, options: CallOptions]
 }
 
+/** An operation on a job that does not exist, which only administrators learn. */
+const missingJob = (method: string, path: (id: string) => string): Row => ({
+  allowed: administrators,
+  done: 404,
+  request: ({ id }) => [method, path(id), method === 'PUT' ? { body: 'x' } : {}],
+})
+
 const rows: Record<string, Row> = {
+  createImport: {
+    allowed: administrators,
+    done: 201,
+    request: () => ['POST', '/import', { json: { format: 'ndjson' } }],
+  },
+  listImports: {
+    allowed: administrators,
+    done: 200,
+    request: () => ['GET', '/import?limit=1', {}],
+  },
+  getImport: missingJob('GET', (id) => `/import/${id}`),
+  putImportFile: missingJob('PUT', (id) => `/import/${id}/file`),
+  putImportHashes: missingJob('PUT', (id) => `/import/${id}/hashes`),
+  startImport: missingJob('POST', (id) => `/import/${id}/start`),
+  listImportErrors: missingJob('GET', (id) => `/import/${id}/errors`),
+  undoImport: missingJob('POST', (id) => `/import/${id}/undo`),
+  cancelImport: missingJob('DELETE', (id) => `/import/${id}`),
   createUser: {
     allowed: administrators,
     done: 201,

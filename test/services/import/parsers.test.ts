@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { importFormats, loadParser } from '../../../src/services/import/parsers.ts'
+import { importFormats } from '../../../src/model/job.ts'
+import { loadParser } from '../../../src/services/import/parsers.ts'
 
 test('each format has a parser of its own', async () => {
   const parsers = await Promise.all(importFormats.map((format) => loadParser(format)))

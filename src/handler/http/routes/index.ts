@@ -1,6 +1,7 @@
 // Every endpoint of the protected API.
 import type { Endpoint } from '../endpoint.ts'
 import { avatarEndpoints } from './avatars.ts'
+import { importEndpoints } from './imports.ts'
 import { userEndpoints } from './users.ts'
 
-export const endpoints: Endpoint[] = [...userEndpoints, ...avatarEndpoints]
+export const endpoints: Endpoint[] = [...userEndpoints, ...avatarEndpoints, ...importEndpoints]

@@ -1,4 +1,4 @@
-// Slows the revalidation down while other work uses the cache, the database or the avatar store.
+// Slows a long job down while other work uses the cache, the database or the avatar store.
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** @param tookMs the duration of a step that examined `count` things */

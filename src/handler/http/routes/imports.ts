@@ -1,0 +1,211 @@
+// The endpoints of imports. Each calls one service function and maps its result to a reply.
+import { ServiceError } from '../../../model/errors.ts'
+import type { Job } from '../../../model/job.ts'
+import type { FileRole } from '../../../services/jobs/job-file.ts'
+import { type Answer, type Call, endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
+
+// Loaded on first use, because most requests read one user.
+const schemas = () => import('../../../model/job.ts')
+const jobSchema = async () => (await schemas()).jobSchema
+const reads = () => import('../../../services/jobs/read.ts')
+
+const tag = { name: 'import', description: 'Move many users in' }
+const action = 'import.manage'
+const bytesMax = 64 * 1024
+
+function jobReply(job: object, status = 200, headers: Record<string, string> = {}): Reply {
+  return { status, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify(job) }
+}
+
+const jobAnswer = (description: string, status = 200): Answer => ({
+  status,
+  description,
+  schema: jobSchema,
+  ...(status === 201 && { headers: ['Location'] as const }),
+})
+
+/** An endpoint that stores a file of an import. */
+function fileEndpoint(
+  path: string,
+  role: FileRole,
+  texts: { operationId: string; summary: string; description: string },
+) {
+  return endpoint({
+    method: 'PUT',
+    path,
+    ...texts,
+    tag,
+    action,
+    unparsedBody: { 'application/octet-stream': 'binary' },
+    answers: [jobAnswer('The import')],
+    problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'timed_out'],
+    handle: async (call) => jobReply(await storeFile(call, role)),
+  })
+}
+
+async function storeFile({ ctx, caller, id, request }: Call<unknown, unknown>, role: FileRole): Promise<Job> {
+  const { jobFileBytesMax } = await schemas()
+  const encoding = request.header('content-encoding')?.toLowerCase() ?? 'identity'
+  // The import recognises both by their first bytes.
+  if (!['identity', 'gzip', 'zstd'].includes(encoding))
+    throw new ServiceError(
+      'unsupported_media_type',
+      'The Content-Encoding is not supported; send gzip, zstd or none.',
+    )
+  if (Number(request.header('content-length') ?? 0) > jobFileBytesMax)
+    throw new ServiceError('too_large', `The file must be at most ${jobFileBytesMax} bytes. Split it.`)
+  const { storeJobFile } = await import('../../../services/jobs/job-file.ts')
+  await storeJobFile(ctx, caller, { jobId: id, role, bytes: request.stream(), bytesMax: jobFileBytesMax })
+  return (await reads()).readJob(ctx, { id })
+}
+
+export const importEndpoints = [
+  endpoint({
+    method: 'POST',
+    path: '/import',
+    operationId: 'createImport',
+    summary: 'Create an import, which waits for its file',
+    description: 'Send the file to the address in `upload`, then start the import.',
+    tag,
+    action,
+    body: { schema: async () => (await schemas()).importBody, mediaTypes: ['application/json'], bytesMax },
+    answers: [
+      {
+        status: 201,
+        description: 'The import, and where to send its file',
+        schema: async () => (await schemas()).createdImportSchema,
+        headers: ['Location'],
+      },
+    ],
+    problems: ['too_large', 'unsupported_media_type', 'version_mismatch'],
+    handle: async ({ ctx, caller, body }) => {
+      const { createImport } = await import('../../../services/jobs/create.ts')
+      const job = await createImport(ctx, caller, body)
+      const upload = { method: 'PUT', url: `/import/${job.id}/file` }
+      return jobReply({ ...job, upload }, 201, { Location: `/import/${job.id}` })
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/import',
+    operationId: 'listImports',
+    summary: 'List imports and their undoing, the newest first',
+    tag,
+    action,
+    query: async () => (await schemas()).jobsQuery,
+    answers: [
+      {
+        status: 200,
+        description: 'A page of jobs',
+        schema: async () => (await schemas()).jobsPageSchema,
+      },
+    ],
+    problems: ['version_mismatch'],
+    handle: async ({ ctx, query }) => {
+      const { importKinds, listJobs } = await reads()
+      return jobReply(await listJobs(ctx, importKinds, query))
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/import/{id}',
+    operationId: 'getImport',
+    summary: 'Read the state and progress of an import or its undoing',
+    tag,
+    action,
+    answers: [jobAnswer('The job')],
+    problems: ['not_found'],
+    handle: async ({ ctx, id }) => {
+      const { importKinds: kinds, readJob } = await reads()
+      return jobReply(await readJob(ctx, { id, kinds }))
+    },
+  }),
+
+  fileEndpoint('/import/{id}/file', 'source', {
+    operationId: 'putImportFile',
+    summary: 'Store the file of an import',
+    description:
+      'Up to 20 GB, as it is or compressed by gzip or Zstandard. Sending it again replaces it until the import starts. Encrypted at rest, and removed a day after the import has ended.',
+  }),
+
+  fileEndpoint('/import/{id}/hashes', 'hashes', {
+    operationId: 'putImportHashes',
+    summary: 'Store the file of password hashes of an import',
+    description: 'For sources that give hashes in a second file, as Auth0 does.',
+  }),
+
+  endpoint({
+    method: 'POST',
+    path: '/import/{id}/start',
+    operationId: 'startImport',
+    summary: 'Start an import',
+    description: 'Jobs run one at a time. Starting an import again changes nothing.',
+    tag,
+    action,
+    answers: [jobAnswer('The import')],
+    problems: ['not_found', 'conflict'],
+    handle: async ({ ctx, caller, id }) => {
+      const { startJob } = await import('../../../services/jobs/steer.ts')
+      return jobReply(await startJob(ctx, caller, { id, kinds: ['import'] }))
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/import/{id}/errors',
+    operationId: 'listImportErrors',
+    summary: 'List the rows that an import refused, or the users that an undo kept',
+    description: 'In the order of the file, up to the first 100,000. Values of the file are never included.',
+    tag,
+    action,
+    query: async () => (await schemas()).jobsQuery,
+    answers: [
+      {
+        status: 200,
+        description: 'A page of faults',
+        schema: async () => (await schemas()).jobErrorsSchema,
+      },
+    ],
+    problems: ['not_found'],
+    handle: async ({ ctx, id, query }) => {
+      const { importKinds: kinds, listJobErrors } = await reads()
+      return jobReply(await listJobErrors(ctx, { id, kinds }, query))
+    },
+  }),
+
+  endpoint({
+    method: 'POST',
+    path: '/import/{id}/undo',
+    operationId: 'undoImport',
+    summary: 'Erase the users that an import created and that were not changed since',
+    description: 'A job of its own, whose errors list the users that were changed and are kept.',
+    tag,
+    action,
+    answers: [jobAnswer('The job that undoes the import', 201)],
+    problems: ['not_found', 'conflict'],
+    handle: async ({ ctx, caller, id }) => {
+      const { createUndo } = await import('../../../services/jobs/create.ts')
+      const job = await createUndo(ctx, caller, id)
+      return jobReply(job, 201, { Location: `/import/${job.id}` })
+    },
+  }),
+
+  endpoint({
+    method: 'DELETE',
+    path: '/import/{id}',
+    operationId: 'cancelImport',
+    summary: 'Cancel an import or its undoing',
+    description: 'What is committed stays. A job that has ended does not change.',
+    tag,
+    action,
+    answers: [jobAnswer('The job')],
+    problems: ['not_found'],
+    handle: async ({ ctx, caller, id }) => {
+      const { importKinds: kinds } = await reads()
+      const { cancelJob } = await import('../../../services/jobs/steer.ts')
+      return jobReply(await cancelJob(ctx, caller, { id, kinds }))
+    },
+  }),
+]

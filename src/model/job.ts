@@ -1,0 +1,138 @@
+// The schemas of jobs in the API: imports, their undoing, and exports.
+import * as z from 'zod/mini'
+import { jobKinds, jobStates } from './job-states.ts'
+import { limitMax, wholeNumber } from './listing.ts'
+import { text } from './text-schema.ts'
+import { uuid } from './user.ts'
+
+/** The largest file of an import, in bytes as it is sent. */
+export const jobFileBytesMax = 20 * 1024 ** 3
+/** The largest file once it is decompressed. */
+export const importBytesMax = 100 * 1024 ** 3
+
+/** The parser of each is in services/import/parsers.ts. */
+export const importFormats = [
+  'ndjson',
+  'csv',
+  'keycloak',
+  'auth0',
+  'firebase',
+  'cognito',
+  'clerk',
+  'supabase',
+] as const
+
+const mappingMax = 200
+
+export const importBody = z.strictObject({
+  format: z.enum(importFormats),
+  on_conflict: z._default(z.enum(['skip', 'update', 'fail']), 'skip').register(z.globalRegistry, {
+    description:
+      'For a user that the directory already has: `skip` leaves it, `update` changes the fields that the row gives, `fail` refuses the row.',
+  }),
+  match: z._default(z.enum(['username', 'external_id']), 'username').register(z.globalRegistry, {
+    description: 'The field by which a row finds the user that the directory already has.',
+  }),
+  dry_run: z._default(z.boolean(), false).register(z.globalRegistry, {
+    description: 'Reads, checks and counts everything, and changes no user.',
+  }),
+  announce: z._default(z.boolean(), true).register(z.globalRegistry, {
+    description: 'Publishes an event for each created user.',
+  }),
+  mapping: z.optional(
+    z
+      .record(text(1, 200), text(0, 200))
+      .check(
+        z.refine((mapping) => Object.keys(mapping).length <= mappingMax, {
+          error: `must name at most ${mappingMax} columns`,
+        }),
+      )
+      .register(z.globalRegistry, {
+        description: 'CSV only: a column of the file, and the column of our format that it stands for.',
+      }),
+  ),
+  options: z.optional(
+    z.record(text(1, 64), z.union([text(0, 2_000), z.number(), z.boolean()])).register(z.globalRegistry, {
+      description: "The format's own parameters, such as Firebase's hash parameters. Never returned.",
+    }),
+  ),
+})
+
+const instant = z.nullable(z.iso.datetime())
+const count = z.int()
+
+/** A job as the API returns it. */
+export const jobSchema = z.object({
+  id: uuid,
+  kind: z.enum(jobKinds),
+  state: z.enum(jobStates).register(z.globalRegistry, {
+    description: '`waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.',
+  }),
+  format: z.nullable(z.string()),
+  on_conflict: z.optional(z.string()),
+  match: z.optional(z.string()),
+  dry_run: z.optional(z.boolean()),
+  announce: z.optional(z.boolean()),
+  mapping: z.optional(z.record(z.string(), z.string())),
+  filters: z.optional(z.record(z.string(), z.unknown())),
+  include_hashes: z.optional(z.boolean()),
+  undoes: z.nullable(uuid).register(z.globalRegistry, { description: 'The import that an undo reverts.' }),
+  undone_by: z
+    .nullable(uuid)
+    .register(z.globalRegistry, { description: 'The job that undoes this import, under `/import/{id}`.' }),
+  created_by: z.string(),
+  created_at: z.iso.datetime(),
+  started_at: instant,
+  ended_at: instant,
+  error: z.nullable(z.string()).register(z.globalRegistry, { description: 'Why the job failed.' }),
+  bytes_read: count.register(z.globalRegistry, { description: 'Of the file as it was sent.' }),
+  bytes_total: z
+    .nullable(count)
+    .register(z.globalRegistry, { description: 'null until the file is complete' }),
+  rows_read: count,
+  created: count,
+  updated: count,
+  unchanged: count,
+  skipped: count,
+  refused: count.register(z.globalRegistry, { description: 'Listed under `/import/{id}/errors`.' }),
+  erased: count.register(z.globalRegistry, { description: 'By an undo.' }),
+  rows_per_second: z.nullable(z.number()),
+  seconds_left: z.nullable(z.number()),
+})
+
+export const createdImportSchema = z.extend(jobSchema, {
+  upload: z.object({
+    method: z.literal('PUT'),
+    url: z
+      .string()
+      .register(z.globalRegistry, { description: "Relative to this API's address, or absolute." }),
+  }),
+})
+
+export const jobsQuery = z.strictObject({
+  limit: z._default(wholeNumber(1, limitMax), 50),
+  cursor: z.optional(text(1, 100, { description: '`next_cursor` of the previous page.' })),
+})
+
+const nextCursor = z.nullable(z.string()).register(z.globalRegistry, { description: 'null on the last page' })
+
+export const jobsPageSchema = z.object({ items: z.array(jobSchema), next_cursor: nextCursor })
+
+export const jobErrorsSchema = z.object({
+  items: z.array(
+    z.object({
+      line: count.register(z.globalRegistry, { description: 'Where the row begins; 0 for an undo.' }),
+      pointer: z
+        .string()
+        .register(z.globalRegistry, { description: 'The field (RFC 6901); empty for the row as a whole.' }),
+      message: z.string(),
+    }),
+  ),
+  next_cursor: nextCursor,
+})
+
+export type ImportFormat = (typeof importFormats)[number]
+export type ImportBody = z.infer<typeof importBody>
+export type Job = z.infer<typeof jobSchema>
+export type JobsQuery = z.infer<typeof jobsQuery>
+export type Page<T> = { items: T[]; next_cursor: string | null }

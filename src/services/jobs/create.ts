@@ -1,0 +1,89 @@
+// Creates jobs: an import that waits for its file, an export, and the undoing of an import.
+import { v7 as uuidv7 } from 'uuid'
+import type { Queries } from '../../connection/postgres/database.ts'
+import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
+import { ServiceError } from '../../model/errors.ts'
+import type { ImportBody, Job } from '../../model/job.ts'
+import type { JobKind } from '../../model/job-states.ts'
+import type { WriteContext } from '../context.ts'
+import type { Caller } from '../identity/access.ts'
+import { storeJobFile } from './job-file.ts'
+import type { JobRow } from './job-row.ts'
+import { lockJob, readJob } from './read.ts'
+
+/** Jobs that have not ended. More would mean that a script creates them without running them. */
+const openJobsMax = 1_000
+
+type NewJob = {
+  kind: JobKind
+  format: string | null
+  options: object
+  undoes?: string
+  /** An import waits for its file before it starts. */
+  isStarted: boolean
+}
+
+const insertion = `
+INSERT INTO jobs (id, kind, state, format, options, undoes, created_by, started_at)
+SELECT $1, $2, 'waiting', $3, $4, $5, $6, CASE WHEN $7::bool THEN clock_timestamp() END
+WHERE (SELECT count(*) FROM (SELECT FROM jobs WHERE ended_at IS NULL LIMIT ${openJobsMax}) open) < ${openJobsMax}
+RETURNING id`
+
+/** @returns the job's id. @throws ServiceError `unauthenticated`, `overloaded` */
+async function insertJob(
+  ctx: WriteContext,
+  caller: Caller,
+  { job, queries }: { job: NewJob; queries: Queries },
+): Promise<string> {
+  await ctx.callers.confirm(queries, caller)
+  const { kind, format, options, undoes = null, isStarted } = job
+  const values = [uuidv7(), kind, format, options, undoes, caller.key, isStarted]
+  const [row] = await queries.unprepared<{ id: string }>(insertion, values)
+  if (!row)
+    throw new ServiceError(
+      'overloaded',
+      `There are ${openJobsMax} jobs that have not ended. Cancel those that are not needed.`,
+      { retryAfterSeconds: 60 },
+    )
+  return row.id
+}
+
+/** Creates an import that waits for its file. @throws ServiceError `unauthenticated`, `overloaded`, `unavailable` */
+export async function createImport(ctx: WriteContext, caller: Caller, body: ImportBody): Promise<Job> {
+  const { format, options: parameters, ...options } = body
+  const job: NewJob = { kind: 'import', format, options, isStarted: false }
+  const id = await ctx.db.transaction((queries) => insertJob(ctx, caller, { job, queries }))
+  // The parameters may be secret, so they are kept like the file and removed with it.
+  if (parameters !== undefined) {
+    const bytes = Buffer.from(JSON.stringify(parameters))
+    await storeJobFile(ctx, caller, { jobId: id, role: 'options', bytes: [bytes], bytesMax: bytes.length })
+  }
+  return readJob(ctx, { id })
+}
+
+/**
+ * Starts erasing the users that an import created and that were not changed since.
+ * @throws ServiceError `not_found`, `conflict`, `unauthenticated`, `overloaded`, `unavailable`
+ */
+export async function createUndo(ctx: WriteContext, caller: Caller, importId: string): Promise<Job> {
+  try {
+    const id = await ctx.db.transaction(async (queries) => {
+      checkUndoable(await lockJob(queries, { id: importId, kinds: ['import'] }))
+      const job: NewJob = { kind: 'undo', format: null, options: {}, undoes: importId, isStarted: true }
+      return insertJob(ctx, caller, { job, queries })
+    })
+    return await readJob(ctx, { id })
+  } catch (error) {
+    if (violatedUniqueConstraint(error) !== 'jobs_undoes') throw error
+    throw new ServiceError('conflict', 'The import is being undone, or was. See its field undone_by.', {
+      cause: error,
+    })
+  }
+}
+
+function checkUndoable({ endedAt, options }: JobRow): void {
+  if (endedAt === null)
+    throw new ServiceError('conflict', 'The import has not ended. Cancel it first: DELETE /import/{id}.')
+  if ((options as Partial<ImportBody>).dry_run)
+    throw new ServiceError('conflict', 'The import was a dry run and created no users.')
+}

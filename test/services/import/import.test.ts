@@ -1,0 +1,67 @@
+// Imports: what becomes of the rows of a file, and what is reported.
+import { expect, it } from 'vitest'
+import type { User } from '../../../src/model/user.ts'
+import { errorsOf, ndjson, runImport } from '../../support/import.ts'
+import { startService, uniqueName } from '../../support/service.ts'
+
+const service = await startService()
+const { call, makeUser } = service
+const find = async (username: string): Promise<User | undefined> =>
+  (await call<{ items: User[] }>('GET', `/user?username=${encodeURIComponent(username)}`)).body.items[0]
+
+it('creates users with all their fields', async () => {
+  const username = uniqueName('Ada')
+  const job = await runImport(
+    service,
+    ndjson([
+      {
+        username,
+        name: 'Ada Lovelace',
+        status: 'BLOCKED',
+        external_id: `x|${username}`,
+        attributes: { department: 'Engines', floor: 3 },
+        contacts: [
+          { contact_type: 'EMAIL', value: 'ada@example.com' },
+          { contact_type: 'PHONE', value: '+44 20 7946 0958' },
+        ],
+        password_hash: '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy',
+      },
+    ]),
+  )
+  expect(job).toMatchObject({ state: 'done', rows_read: 1, created: 1, refused: 0 })
+  expect(job.bytes_read).toBe(job.bytes_total)
+  expect(await find(username)).toMatchObject({
+    name: 'Ada Lovelace',
+    status: 'BLOCKED',
+    external_id: `x|${username}`,
+    attributes: { department: 'Engines', floor: 3 },
+    contacts: [
+      { contact_type: 'EMAIL', value: 'ada@example.com' },
+      { contact_type: 'PHONE', value: '+44 20 7946 0958' },
+    ],
+    version: 1,
+  })
+})
+
+it('refuses single rows with the messages of the API, and imports the others', async () => {
+  const [good, taken] = [uniqueName(), uniqueName()]
+  await makeUser({ external_id: taken })
+  const job = await runImport(
+    service,
+    ndjson([
+      { username: '', status: 'GONE' },
+      { username: good },
+      { username: good.toUpperCase() },
+      { username: uniqueName(), external_id: taken },
+      { username: uniqueName(), unknown: 1 },
+    ]),
+  )
+  expect(job).toMatchObject({ state: 'done', rows_read: 5, created: 1, refused: 4 })
+  expect(await errorsOf(service, job.id)).toEqual([
+    { line: 1, pointer: '/username', message: 'must be 1 to 128 characters' },
+    { line: 1, pointer: '/status', message: 'must be one of ACTIVE, BLOCKED' },
+    { line: 3, pointer: '/username', message: 'is in line 2 of the file too; keep one of the two' },
+    { line: 4, pointer: '/external_id', message: 'is already taken' },
+    { line: 5, pointer: '/unknown', message: 'is not a known field; remove it' },
+  ])
+})
