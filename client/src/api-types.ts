@@ -210,6 +210,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start an export
+         * @description The file holds the matching users as they are at one instant. It is encrypted at rest, and removed a day after the export has ended.
+         */
+        post: operations["createExport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/export/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the state and progress of an export */
+        get: operations["getExport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/export/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download the file of an export */
+        get: operations["getExportFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3022,6 +3076,491 @@ export interface operations {
                         rows_per_second: number | null;
                         seconds_left: number | null;
                     };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The username is taken, or the job is in another state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createExport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    format: "ndjson" | "csv";
+                    /**
+                     * @description The parameters of `GET /user`, except sort, limit, cursor and count.
+                     * @example {
+                     *       "status": "ACTIVE"
+                     *     }
+                     */
+                    filters?: {
+                        [key: string]: string;
+                    };
+                    /** @default false */
+                    include_hashes?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description The export */
+            201: {
+                headers: {
+                    /** @description The new user's path. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body arrived too slowly; the connection is closed */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match or If-None-Match failed; `version` is the current version */
+            412: {
+                headers: {
+                    /** @description The user's version in double quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getExportFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
+                "If-Match"?: string;
+                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv; charset=utf-8": unknown;
                 };
             };
             /** @description The input is malformed; `errors` lists every fault */

@@ -58,6 +58,19 @@ export const importBody = z.strictObject({
   ),
 })
 
+export const exportFormats = ['ndjson', 'csv'] as const
+
+export const exportBody = z.strictObject({
+  format: z.enum(exportFormats),
+  filters: z.optional(
+    z.record(text(1, 100), text(0, 4_000)).register(z.globalRegistry, {
+      description: 'The parameters of `GET /user`, except sort, limit, cursor and count.',
+      examples: [{ status: 'ACTIVE' }],
+    }),
+  ),
+  include_hashes: z._default(z.boolean(), false),
+})
+
 const instant = z.nullable(z.iso.datetime())
 const count = z.int()
 
@@ -132,6 +145,8 @@ export const jobErrorsSchema = z.object({
 })
 
 export type ImportFormat = (typeof importFormats)[number]
+export type ExportFormat = (typeof exportFormats)[number]
+export type ExportBody = z.infer<typeof exportBody>
 export type ImportBody = z.infer<typeof importBody>
 export type Job = z.infer<typeof jobSchema>
 export type JobsQuery = z.infer<typeof jobsQuery>

@@ -66,8 +66,9 @@ export type Call<Query, Body> = {
 export type Answer = {
   status: number
   description: string
-  /** Absent for an answer without content. */
+  /** Absent for an answer without content, or with a file. */
   schema?: LazySchema
+  fileTypes?: string[]
   headers?: ('ETag' | 'Location' | 'Link' | 'X-Cache')[]
 }
 
@@ -101,6 +102,8 @@ export type Reply = {
   /** Each a value of Set-Cookie. The Node server alone sends them. */
   cookies?: string[]
   body?: string | Uint8Array
+  /** Sent instead of `body`, as it is read. */
+  file?: { bytes: number; read(): AsyncIterable<Uint8Array> }
 }
 
 /** A route outside the protected API, which needs no token. */

@@ -100,12 +100,13 @@ function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
     ...(body && { requestBody: { required: true, content: body } }),
     responses: {
       ...Object.fromEntries(
-        endpoint.answers.map(({ status, description, schema, headers: names }) => [
+        endpoint.answers.map(({ status, description, schema, fileTypes, headers: names }) => [
           status,
           {
             description,
             ...(names && { headers: headersOf(names) }),
             ...(schema && { content: { 'application/json': { schema: refer(schema, 'output') } } }),
+            ...(fileTypes && { content: Object.fromEntries(fileTypes.map((type) => [type, {}])) }),
           },
         ]),
       ),

@@ -10,7 +10,13 @@ import { type App, createApp } from '../http/app.ts'
 import { openCors } from '../http/cors.ts'
 import { problemReply } from '../http/problem.ts'
 import type { Outcome } from '../http/respond.ts'
-import { type GatewayReply, type GatewayRequest, readEvent, toGatewayReply } from './gateway-event.ts'
+import {
+  type GatewayReply,
+  type GatewayRequest,
+  readEvent,
+  toGatewayReply,
+  withoutFile,
+} from './gateway-event.ts'
 
 function open(): App<GatewayRequest> {
   const settings = readFunctionSettings()
@@ -53,5 +59,5 @@ export async function handler(event: unknown): Promise<GatewayReply> {
     openLogger('error', { sync: true }).error('function cannot start', { error })
     return toGatewayReply(request, problemReply(error, crypto.randomUUID()))
   }
-  return toGatewayReply(request, await app(request))
+  return toGatewayReply(request, await withoutFile(await app(request)))
 }

@@ -1,8 +1,10 @@
 // Converts events of API Gateway to requests: REST APIs (payload format 1.0) and HTTP APIs (2.0).
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
+import { ServiceError } from '../../model/errors.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { withPathPrefix } from '../http/path-prefix.ts'
+import { problemReply } from '../http/problem.ts'
 import { basePathOf } from './base-path.ts'
 
 export type GatewayRequest = HttpRequest & {
@@ -86,6 +88,21 @@ export function readEvent(event: unknown): GatewayRequest {
   throw new Error(
     `Only API Gateway's proxy events (payload format 1.0 or 2.0) are supported, not ${JSON.stringify(source ?? type ?? typeof event)}.`,
   )
+}
+
+// API Gateway passes 10 MB, and Lambda 6 MB.
+const fileBytesMax = 5 * 1024 * 1024
+
+/** Reads a reply's file into its body, because a function answers with a whole text. */
+export async function withoutFile({ file, ...reply }: Reply): Promise<Reply> {
+  if (!file) return reply
+  if (file.bytes > fileBytesMax) {
+    const message = `The file has ${file.bytes} bytes, and this address passes ${fileBytesMax}. Export fewer users.`
+    return problemReply(new ServiceError('too_large', message), crypto.randomUUID())
+  }
+  const parts: Uint8Array[] = []
+  for await (const part of file.read()) parts.push(part)
+  return { ...reply, body: Buffer.concat(parts) }
 }
 
 export function toGatewayReply(

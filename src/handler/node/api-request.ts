@@ -24,6 +24,10 @@ export class ApiRequest implements HttpRequest, HostedRequest {
     return this.#request.body(bytesMax)
   }
 
+  stream(): AsyncGenerator<Uint8Array> {
+    return this.#request.stream()
+  }
+
   get bodyOwner(): string {
     return this.#request.bodyOwner
   }

@@ -1,5 +1,6 @@
 // Adapts Node's HTTP messages to the app's requests and replies.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, Readable } from 'node:stream'
 import { ServiceError } from '../../model/errors.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { readBody, tooManyBodies } from './body.ts'
@@ -105,9 +106,9 @@ function targetOf(url: string): string {
 export function sendReply(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { reply: { status = 200, headers, cookies, body = '' }, isLast }: { reply: Reply; isLast: boolean },
+  { reply: { status = 200, headers, cookies, body = '', file }, isLast }: { reply: Reply; isLast: boolean },
 ): void {
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+  const length = file ? file.bytes : typeof body === 'string' ? Buffer.byteLength(body) : body.length
   const list: string[] = []
   for (const name in headers) list.push(name, headers[name] ?? '')
   if (cookies) for (const cookie of cookies) list.push('Set-Cookie', cookie)
@@ -115,10 +116,24 @@ export function sendReply(
   if (isLast) list.push('Connection', 'close')
   if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))
   outgoing.writeHead(status, list)
+  if (file) {
+    sendFile(incoming, outgoing, file)
+    return
+  }
   // Node sends a string in one write with the headers. Latin-1 maps each byte to one character and back.
   if (typeof body === 'string') outgoing.end(body)
   else if (body.length <= textBytesMax) outgoing.end(latin1(body), 'latin1')
   else outgoing.end(body)
+}
+
+/** A file that cannot be read to its end breaks the connection, so that the client notices. */
+function sendFile(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  file: NonNullable<Reply['file']>,
+): void {
+  if (incoming.method === 'HEAD') outgoing.end()
+  else pipeline(Readable.from(file.read(), { objectMode: false }), outgoing, () => {})
 }
 
 const textBytesMax = 16 * 1024

@@ -3,9 +3,10 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
 import { ServiceError } from '../../model/errors.ts'
-import type { ImportBody, Job } from '../../model/job.ts'
+import type { ExportBody, ImportBody, Job } from '../../model/job.ts'
 import type { JobKind } from '../../model/job-states.ts'
 import type { WriteContext } from '../context.ts'
+import { readFilters } from '../export/filters.ts'
 import type { Caller } from '../identity/access.ts'
 import { storeJobFile } from './job-file.ts'
 import type { JobRow } from './job-row.ts'
@@ -58,6 +59,19 @@ export async function createImport(ctx: WriteContext, caller: Caller, body: Impo
     const bytes = Buffer.from(JSON.stringify(parameters))
     await storeJobFile(ctx, caller, { jobId: id, role: 'options', bytes: [bytes], bytesMax: bytes.length })
   }
+  return readJob(ctx, { id })
+}
+
+/**
+ * Starts an export.
+ * @throws ServiceError `invalid` for a filter that the list does not take, `unauthenticated`, `overloaded`, `unavailable`
+ */
+export async function createExport(ctx: WriteContext, caller: Caller, body: ExportBody): Promise<Job> {
+  const { format, ...options } = body
+  readFilters(options.filters)
+  const job: NewJob = { kind: 'export', format, options, isStarted: true }
+  const id = await ctx.db.transaction((queries) => insertJob(ctx, caller, { job, queries }))
+  ctx.logger.info('export requested', { job: id, include_hashes: options.include_hashes })
   return readJob(ctx, { id })
 }
 

@@ -1,6 +1,7 @@
 // Stores, opens and removes the files of a job. They are encrypted with a key of their own, which is in the job's row.
 import { v7 as uuidv7 } from 'uuid'
 import { newFileKey, seal, unseal } from '../../connection/job-files/sealed-file.ts'
+import type { Queries } from '../../connection/postgres/database.ts'
 import { ServiceError } from '../../model/errors.ts'
 import type { jobFiles } from '../../model/job-tables.ts'
 import type { ServiceContext, WriteContext } from '../context.ts'
@@ -20,17 +21,34 @@ type NewFile = {
 const insertion = 'INSERT INTO job_files (id, job_id, role, key) VALUES ($1, $2, $3, $4)'
 
 /**
- * Stores a file of an import that has not started. It replaces the file of the same role once it is complete.
+ * Stores a file of an import that has not started.
  * @throws ServiceError `not_found`, `conflict`, `unauthenticated`, `too_large`, `unavailable`, and the errors of `bytes`
  */
-export async function storeJobFile(ctx: WriteContext, caller: Caller, file: NewFile): Promise<void> {
+export function storeJobFile(ctx: WriteContext, caller: Caller, file: NewFile): Promise<void> {
+  return storeFile(ctx, file, async (queries, step) => {
+    const job = await lockJob(queries, { id: file.jobId, kinds: ['import'] })
+    // A long upload may outlast its token, but not a block of its caller.
+    const claims = { ...caller.claims, expiresAtMs: undefined }
+    if (step === 'commit') await ctx.callers.confirm(queries, { ...caller, claims })
+    checkWaiting(job)
+  })
+}
+
+/**
+ * Stores a file. It replaces the file of the same role once it is complete.
+ * @param guard throws if the job may not have the file, in the transactions before and after the transfer
+ */
+export async function storeFile(
+  ctx: FileContext,
+  file: NewFile,
+  guard: (queries: Queries, step: 'begin' | 'commit') => Promise<void>,
+): Promise<void> {
   const { jobId, role } = file
   const id = uuidv7()
   const key = newFileKey()
-  const wanted = { id: jobId, kinds: ['import' as const] }
   // The row comes first, so that the clean-up knows every file, even one whose upload never ended.
   await ctx.db.transaction(async (queries) => {
-    checkWaiting(await lockJob(queries, wanted))
+    await guard(queries, 'begin')
     await queries.unprepared(insertion, [id, jobId, role, key])
   })
   let replaced: { id: string }[]
@@ -38,11 +56,7 @@ export async function storeJobFile(ctx: WriteContext, caller: Caller, file: NewF
     const counted = { bytes: 0 }
     await ctx.jobFiles.write(id, seal(key, count(file, counted)))
     replaced = await ctx.db.transaction(async (queries) => {
-      const job = await lockJob(queries, wanted)
-      // A long upload may outlast its token, but not a block of its caller.
-      const claims = { ...caller.claims, expiresAtMs: undefined }
-      await ctx.callers.confirm(queries, { ...caller, claims })
-      checkWaiting(job)
+      await guard(queries, 'commit')
       const former = await queries.unprepared<{ id: string }>(
         'UPDATE job_files SET bytes = NULL WHERE job_id = $1 AND role = $2 AND bytes IS NOT NULL RETURNING id',
         [jobId, role],

@@ -18,8 +18,9 @@ import {
 type Work = (run: JobRun) => Promise<void>
 
 // Loaded when needed, because a server may never run a job.
-const works: Record<Exclude<JobKind, 'export'>, () => Promise<Work>> = {
+const works: Record<JobKind, () => Promise<Work>> = {
   import: async () => (await import('../import/run-import.ts')).runImport,
+  export: async () => (await import('../export/run-export.ts')).runExport,
   undo: async () => (await import('../import/run-undo.ts')).runUndo,
 }
 
@@ -62,7 +63,7 @@ export async function runNextJob(ctx: ServiceContext, signal: AbortSignal): Prom
   const lost = new AbortController()
   const lease = setInterval(() => void keepLease(ctx, job, lost), renewEveryMs)
   try {
-    const work = await works[job.kind as keyof typeof works]()
+    const work = await works[job.kind]()
     const stop = AbortSignal.any([signal, lost.signal])
     await ctx.db.ownSession((session) => work({ ctx, job, session, signal: stop }))
     await endJob(ctx, job, { state: 'done' })

@@ -23,9 +23,7 @@ const searchWordsMax = 16
 
 /** @throws ServiceError `invalid` for a cursor of another query, `unavailable`, `overloaded` */
 export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: ListQuery): Promise<Page> {
-  const search = searchClauses(query.search ?? '')
-  if (search.flatMap(({ every }) => every).length > searchWordsMax)
-    throw invalid({ parameter: 'search', message: `must have at most ${searchWordsMax} different words` })
+  const search = readSearch(query)
   const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query)
   const conditions = conditionsOf(query, search)
 
@@ -39,6 +37,19 @@ export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: Li
       ...(query.count !== 'none' && (await count(queries, indexedConditions(conditions), query.count))),
     }
   })
+}
+
+/** The conditions on `users u` of all users that a query matches. @throws ServiceError `invalid` */
+export function matchingConditions(query: ListQuery): SQL[] {
+  return indexedConditions(conditionsOf(query, readSearch(query)))
+}
+
+/** @throws ServiceError `invalid` for too many words */
+function readSearch({ search = '' }: ListQuery): SearchClause[] {
+  const clauses = searchClauses(search)
+  if (clauses.flatMap(({ every }) => every).length > searchWordsMax)
+    throw invalid({ parameter: 'search', message: `must have at most ${searchWordsMax} different words` })
+  return clauses
 }
 
 function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {

@@ -108,6 +108,13 @@ const rows: Record<string, Row> = {
     done: 200,
     request: () => ['GET', '/import?limit=1', {}],
   },
+  createExport: {
+    allowed: administrators,
+    done: 201,
+    request: () => ['POST', '/export', { json: { format: 'ndjson' } }],
+  },
+  getExport: missingJob('GET', (id) => `/export/${id}`),
+  getExportFile: missingJob('GET', (id) => `/export/${id}/file`),
   getImport: missingJob('GET', (id) => `/import/${id}`),
   putImportFile: missingJob('PUT', (id) => `/import/${id}/file`),
   putImportHashes: missingJob('PUT', (id) => `/import/${id}/hashes`),

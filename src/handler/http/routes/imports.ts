@@ -13,11 +13,11 @@ const tag = { name: 'import', description: 'Move many users in' }
 const action = 'import.manage'
 const bytesMax = 64 * 1024
 
-function jobReply(job: object, status = 200, headers: Record<string, string> = {}): Reply {
+export function jobReply(job: object, status = 200, headers: Record<string, string> = {}): Reply {
   return { status, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify(job) }
 }
 
-const jobAnswer = (description: string, status = 200): Answer => ({
+export const jobAnswer = (description: string, status = 200): Answer => ({
   status,
   description,
   schema: jobSchema,

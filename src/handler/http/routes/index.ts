@@ -1,7 +1,13 @@
 // Every endpoint of the protected API.
 import type { Endpoint } from '../endpoint.ts'
 import { avatarEndpoints } from './avatars.ts'
+import { exportEndpoints } from './exports.ts'
 import { importEndpoints } from './imports.ts'
 import { userEndpoints } from './users.ts'
 
-export const endpoints: Endpoint[] = [...userEndpoints, ...avatarEndpoints, ...importEndpoints]
+export const endpoints: Endpoint[] = [
+  ...userEndpoints,
+  ...avatarEndpoints,
+  ...importEndpoints,
+  ...exportEndpoints,
+]

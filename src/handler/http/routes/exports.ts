@@ -1,0 +1,80 @@
+// The endpoints of exports.
+import { ServiceError } from '../../../model/errors.ts'
+import { endpoint, jsonHeaders } from '../endpoint.ts'
+import { jobAnswer, jobReply } from './imports.ts'
+
+// Loaded on first use, because most requests read one user.
+const schemas = () => import('../../../model/job.ts')
+const reads = () => import('../../../services/jobs/read.ts')
+
+const tag = { name: 'export', description: 'Move many users out' }
+const action = 'export.manage'
+const bytesMax = 64 * 1024
+const fileTypes: Record<string, string> = {
+  ndjson: 'application/x-ndjson',
+  csv: 'text/csv; charset=utf-8',
+}
+
+export const exportEndpoints = [
+  endpoint({
+    method: 'POST',
+    path: '/export',
+    operationId: 'createExport',
+    summary: 'Start an export',
+    description:
+      'The file holds the matching users as they are at one instant. It is encrypted at rest, and removed a day after the export has ended.',
+    tag,
+    action,
+    body: { schema: async () => (await schemas()).exportBody, mediaTypes: ['application/json'], bytesMax },
+    answers: [jobAnswer('The export', 201)],
+    problems: ['too_large', 'unsupported_media_type', 'version_mismatch'],
+    handle: async ({ ctx, caller, body }) => {
+      const { createExport } = await import('../../../services/jobs/create.ts')
+      const job = await createExport(ctx, caller, body)
+      return jobReply(job, 201, { Location: `/export/${job.id}` })
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/export/{id}',
+    operationId: 'getExport',
+    summary: 'Read the state and progress of an export',
+    tag,
+    action,
+    answers: [jobAnswer('The export')],
+    problems: ['not_found'],
+    handle: async ({ ctx, id }) => {
+      const { readJob } = await reads()
+      return jobReply(await readJob(ctx, { id, kinds: ['export'] }))
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/export/{id}/file',
+    operationId: 'getExportFile',
+    summary: 'Download the file of an export',
+    tag,
+    action,
+    answers: [{ status: 200, description: 'The file', fileTypes: Object.values(fileTypes) }],
+    problems: ['not_found', 'conflict'],
+    handle: async ({ ctx, id }) => {
+      const { readJob } = await reads()
+      const { openJobFile } = await import('../../../services/jobs/job-file.ts')
+      const { state, format } = await readJob(ctx, { id, kinds: ['export'] })
+      if (state !== 'done')
+        throw new ServiceError('conflict', `The export is ${state}. Its file is ready when it is done.`)
+      const file = await openJobFile(ctx, id, 'result')
+      if (!file)
+        throw new ServiceError('not_found', 'The file was removed a day after the export. Start a new one.')
+      const headers = {
+        ...jsonHeaders,
+        'Content-Type': fileTypes[format ?? ''] ?? 'application/octet-stream',
+        'Content-Disposition': `attachment; filename="users.${format}"`,
+        'Cache-Control': 'no-store',
+      }
+      return { headers, file }
+    },
+  }),
+]
