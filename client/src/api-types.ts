@@ -1751,7 +1751,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @enum {string} */
-                    format: "ndjson" | "csv";
+                    format: "ndjson" | "csv" | "keycloak" | "auth0" | "firebase" | "cognito" | "clerk" | "supabase";
                     /**
                      * @description For a user that the directory already has: `skip` leaves it, `update` changes the fields that the row gives, `fail` refuses the row.
                      * @default skip
@@ -1778,9 +1778,34 @@ export interface operations {
                     mapping?: {
                         [key: string]: string;
                     };
-                    /** @description The format's own parameters, such as Firebase's hash parameters. Never returned. */
+                    /** @description Parameters of the source. Never returned. */
                     options?: {
-                        [key: string]: string | number | boolean;
+                        /**
+                         * @description Metadata that is a list or an object: left out (default), kept as JSON text, or its row refused.
+                         * @enum {string}
+                         */
+                        nested_values?: "drop" | "text" | "refuse";
+                        /**
+                         * @description Metadata that cannot be an attribute: its row is refused (default), or it is left out.
+                         * @enum {string}
+                         */
+                        unfit_values?: "refuse" | "drop";
+                        /**
+                         * @description A password hash that is not supported: its row is refused (default), or the user comes without a password.
+                         * @enum {string}
+                         */
+                        unknown_hashes?: "refuse" | "drop";
+                        firebase?: {
+                            base64_signer_key: string;
+                            base64_salt_separator: string;
+                            rounds: number;
+                            mem_cost: number;
+                        };
+                        /**
+                         * @description An avatar's path that has no image in the store: its row is refused (default), or imported without it.
+                         * @enum {string}
+                         */
+                        missing_avatars?: "refuse" | "drop";
                     };
                 };
             };

@@ -1,5 +1,6 @@
 // The schemas of jobs in the API: imports, their undoing, and exports.
 import * as z from 'zod/mini'
+import { sourceOptions } from './import-options.ts'
 import { jobKinds, jobStates } from './job-states.ts'
 import { limitMax, wholeNumber } from './listing.ts'
 import { text } from './text-schema.ts'
@@ -52,9 +53,14 @@ export const importBody = z.strictObject({
       }),
   ),
   options: z.optional(
-    z.record(text(1, 64), z.union([text(0, 2_000), z.number(), z.boolean()])).register(z.globalRegistry, {
-      description: "The format's own parameters, such as Firebase's hash parameters. Never returned.",
-    }),
+    z
+      .extend(sourceOptions, {
+        missing_avatars: z.optional(z.enum(['refuse', 'drop'])).register(z.globalRegistry, {
+          description:
+            "An avatar's path that has no image in the store: its row is refused (default), or imported without it.",
+        }),
+      })
+      .register(z.globalRegistry, { description: 'Parameters of the source. Never returned.' }),
   ),
 })
 

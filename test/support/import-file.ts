@@ -1,6 +1,6 @@
 // Import files for the parsers, in any chunks, and the rows that come out.
 import { readFileSync } from 'node:fs'
-import type { ImportFormat } from '../../src/services/import/parsers.ts'
+import type { ImportFormat } from '../../src/model/job.ts'
 import type { ImportRow } from '../../src/services/import/row.ts'
 
 /** Each part is one chunk. */

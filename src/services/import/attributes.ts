@@ -1,8 +1,8 @@
 // Makes the metadata of other systems attributes of ours.
 import { attributes as schema } from '../../model/attributes.ts'
 import type { Fault } from '../../model/errors.ts'
+import type { SourceOptions } from '../../model/import-options.ts'
 import { pointer } from '../../model/validate.ts'
-import type { SourceOptions } from './options.ts'
 
 type Attributes = Record<string, unknown>
 

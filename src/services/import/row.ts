@@ -1,6 +1,6 @@
 // The contract between the parsers of import files and the import itself.
 import { type Fault, ServiceError } from '../../model/errors.ts'
-import type { SourceOptions } from './options.ts'
+import type { SourceOptions } from '../../model/import-options.ts'
 
 /** One user of an import file, mapped to the API's fields but not validated. */
 export type ImportRow = {

@@ -12,6 +12,7 @@ import { type Chunk, inChunks } from './chunks.ts'
 import { decompress } from './decompress.ts'
 import { mergeChunk } from './merge-chunk.ts'
 import { loadParser } from './parsers.ts'
+import { readHashes } from './read-hashes.ts'
 import { invalidFile } from './row.ts'
 
 type Choices = Omit<ImportBody, 'format' | 'options'>
@@ -36,14 +37,17 @@ export async function runImport(run: JobRun): Promise<void> {
   const parse = await loadParser(job.format as ImportFormat)
   const { mapping } = choices
   const content = decompress(counted(), { bytesMax: importBytesMax })
-  const parsed = parse(content, { ...parameters, ...(mapping && { mapping }) })
+  const { missing_avatars, ...source } = parameters
+  const hashes = await openJobFile(ctx, job.id, 'hashes')
+  const hashesOf = hashes && (await readHashes(hashes.read()))
+  const parsed = parse(content, { ...source, ...(mapping && { mapping }), ...(hashesOf && { hashesOf }) })
   const chunks = inChunks(parsed, {
     ctx,
     checkRow: createRowCheck(choices),
     skip: job.rowsRead,
     bytesRead: () => bytesRead,
     isDryRun: choices.dry_run,
-    dropsMissingAvatar: parameters.missing_avatars === 'drop',
+    dropsMissingAvatar: missing_avatars === 'drop',
     signal,
   })
 

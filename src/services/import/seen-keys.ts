@@ -8,6 +8,8 @@ const loadMax = 0.7
 export type SeenKeys = {
   /** Remembers that `line` has the key. @returns the earlier line that has it, if there is one */
   claim(key: string, line: number): number | undefined
+  /** @returns the line that has the key */
+  find(key: string): number | undefined
 }
 
 /** Two of ten million different keys are taken for one with a probability of 1 in 400,000. */
@@ -34,36 +36,45 @@ export function createSeenKeys(): SeenKeys {
     }
   }
 
+  /** @returns the slot of the key, or the free one where it belongs */
+  const slotOf = (one: number, other: number): number => {
+    let at = one & (capacity - 1)
+    while (lines[at] !== 0 && (high[at] !== one || low[at] !== other)) at = (at + 1) & (capacity - 1)
+    return at
+  }
+
   /** @returns the line of the key, if it is there already */
   const put = (one: number, other: number, line: number): number | undefined => {
-    for (let at = one & (capacity - 1); ; at = (at + 1) & (capacity - 1)) {
-      const present = lines[at] ?? 0
-      if (present === 0) {
-        high[at] = one
-        low[at] = other
-        lines[at] = line
-        return undefined
-      }
-      if (high[at] === one && low[at] === other) return present
+    const at = slotOf(one, other)
+    const present = lines[at] ?? 0
+    if (present !== 0) return present
+    high[at] = one
+    low[at] = other
+    lines[at] = line
+    return undefined
+  }
+
+  /** Hashes by cyrb53 of bryc (public domain), with both halves in full. */
+  const hash = (key: string): [number, number] => {
+    let h1 = 0xdeadbeef ^ seed1
+    let h2 = 0x41c6ce57 ^ seed2
+    for (let at = 0; at < key.length; at++) {
+      const code = key.charCodeAt(at)
+      h1 = Math.imul(h1 ^ code, 2654435761)
+      h2 = Math.imul(h2 ^ code, 1597334677)
     }
+    h1 = Math.imul(h1 ^ (h1 >>> 16), 2246822507) ^ Math.imul(h2 ^ (h2 >>> 13), 3266489909)
+    h2 = Math.imul(h2 ^ (h2 >>> 16), 2246822507) ^ Math.imul(h1 ^ (h1 >>> 13), 3266489909)
+    return [h1 >>> 0, h2 >>> 0]
   }
 
   return {
     claim: (key, line) => {
       if (count + 1 > capacity * loadMax) grow()
-      // cyrb53 by bryc (public domain), with both halves in full.
-      let h1 = 0xdeadbeef ^ seed1
-      let h2 = 0x41c6ce57 ^ seed2
-      for (let at = 0; at < key.length; at++) {
-        const code = key.charCodeAt(at)
-        h1 = Math.imul(h1 ^ code, 2654435761)
-        h2 = Math.imul(h2 ^ code, 1597334677)
-      }
-      h1 = Math.imul(h1 ^ (h1 >>> 16), 2246822507) ^ Math.imul(h2 ^ (h2 >>> 13), 3266489909)
-      h2 = Math.imul(h2 ^ (h2 >>> 16), 2246822507) ^ Math.imul(h1 ^ (h1 >>> 13), 3266489909)
-      const earlier = put(h1 >>> 0, h2 >>> 0, line)
+      const earlier = put(...hash(key), line)
       if (earlier === undefined) count++
       return earlier
     },
+    find: (key) => lines[slotOf(...hash(key))] || undefined,
   }
 }

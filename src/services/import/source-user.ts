@@ -1,8 +1,9 @@
 // Maps users of other systems to rows, by the same rules for all of them.
+
+import type { SourceOptions } from '../../model/import-options.ts'
 import { parsePasswordHash } from '../../model/password-hash.ts'
 import { toAttributes } from './attributes.ts'
 import type { SourcePassword } from './hash-forms.ts'
-import type { SourceOptions } from './options.ts'
 import type { SourceRecord } from './record.ts'
 import { type ImportOptions, type ImportRow, refusedRow } from './row.ts'
 import { toInstant } from './source-time.ts'

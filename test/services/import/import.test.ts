@@ -1,6 +1,8 @@
 // Imports: what becomes of the rows of a file, and what is reported.
 import { expect, it } from 'vitest'
+import type { Job } from '../../../src/model/job.ts'
 import type { User } from '../../../src/model/user.ts'
+import { runNextJob } from '../../../src/services/jobs/run.ts'
 import { errorsOf, ndjson, runImport } from '../../support/import.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 
@@ -64,4 +66,24 @@ it('refuses single rows with the messages of the API, and imports the others', a
     { line: 4, pointer: '/external_id', message: 'is already taken' },
     { line: 5, pointer: '/unknown', message: 'is not a known field; remove it' },
   ])
+})
+
+it('takes the hashes of Auth0 from a second file', async () => {
+  const name = uniqueName()
+  const hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
+  const { body } = await call<Job>('POST', '/import', { json: { format: 'auth0' } })
+  const put = (file: string, value: object) =>
+    call('PUT', `/import/${body.id}/${file}`, { body: JSON.stringify(value) })
+  const user = { user_id: `auth0|${name}`, email: `${name}@example.com` }
+  expect((await put('file', user)).status).toBe(200)
+  expect((await put('hashes', { _id: { $oid: name }, email: user.email, passwordHash: hash })).status).toBe(
+    200,
+  )
+  await call('POST', `/import/${body.id}/start`)
+  await runNextJob(service.connections, new AbortController().signal)
+  expect(await errorsOf(service, body.id)).toEqual([])
+  const [row] = await service.connections.db.query((queries) =>
+    queries.unprepared('SELECT password_hash FROM users WHERE external_id = $1', [`auth0|${name}`]),
+  )
+  expect(row).toEqual({ password_hash: hash })
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import type { ImportFormat } from '../../../src/model/job.ts'
 import { readAuth0Hashes } from '../../../src/services/import/formats/auth0.ts'
-import { type ImportFormat, loadParser } from '../../../src/services/import/parsers.ts'
+import { loadParser } from '../../../src/services/import/parsers.ts'
 import type { ImportOptions, ImportRow } from '../../../src/services/import/row.ts'
 import { bytesOf, fixture, rowsOf } from '../../support/import-file.ts'
 

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { ImportFormat } from '../../../src/model/job.ts'
 import { createUserBody } from '../../../src/model/user.ts'
 import { check } from '../../../src/model/validate.ts'
 import { verifyPassword } from '../../../src/services/identity/passwords.ts'
-import { type ImportFormat, loadParser } from '../../../src/services/import/parsers.ts'
+import { loadParser } from '../../../src/services/import/parsers.ts'
 import type { ImportOptions } from '../../../src/services/import/row.ts'
 import { bytesOf, chunks, firebaseParameters, fixture, fixtures, rowsOf } from '../../support/import-file.ts'
 
