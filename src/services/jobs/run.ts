@@ -50,6 +50,15 @@ export async function runJobs(ctx: ServiceContext, signal: AbortSignal): Promise
 }
 
 /**
+ * Runs jobs until none is left or `signal` aborts, and removes what is due.
+ * @throws ServiceError `unavailable`, `overloaded`
+ */
+export async function drainJobs(ctx: ServiceContext, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && (await runNextJob(ctx, signal)));
+  if (!signal.aborted) await cleanUpJobs(ctx)
+}
+
+/**
  * Runs one job until it ends, is cancelled, meets an outage or must stop.
  * @returns false if there was none to run
  * @throws ServiceError `unavailable`, `overloaded` if the jobs cannot be read

@@ -33,7 +33,7 @@ SELECT
     FROM contacts c JOIN users u ON u.id = c.user_id) AS contacts,
   (SELECT md5(string_agg(concat_ws('|', line, pointer, message), ',' ORDER BY number)) FROM job_errors) AS errors,
   (SELECT concat_ws('|', state, rows_read, created, updated, skipped, refused) FROM jobs) AS job,
-  (SELECT count(*)::int FROM job_created_users c, unnest(c.user_ids) id JOIN users u ON u.id = id) AS undoable`
+  (SELECT count(*)::int FROM job_created_users c, unnest(c.user_ids) AS made(user_id) JOIN users u ON u.id = made.user_id) AS undoable`
 
 async function connect(databaseUrl: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: databaseUrl })
