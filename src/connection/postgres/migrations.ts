@@ -138,7 +138,7 @@ async function historyOf(client: pg.Client): Promise<SchemaState> {
   if (!applied || applied.size === 0) return 'none'
   const isApplied = files.map(({ hash }) => applied.has(hash))
   if (isApplied[0] !== true) return 'unknown'
-  return isApplied.at(-1) ? 'current' : 'behind'
+  return isApplied.every(Boolean) ? 'current' : 'behind'
 }
 
 /** Searches this module's folder and its parents, because bundles place the module elsewhere. */

@@ -54,7 +54,13 @@ describe('entries', () => {
       // Six bytes each in JSON.
       value: '\u0001'.repeat(256),
     }))
-    const users = await Promise.all(Array.from({ length: 90 }, () => service.makeUser({ contacts })))
+    const largest = (at: number) => ({
+      contacts,
+      name: '\u0001'.repeat(200),
+      external_id: `${at}${'😀'.repeat(253)}`,
+      attributes: Object.fromEntries(Array.from({ length: 15 }, (_, key) => [`key_${key}`, 'x'.repeat(512)])),
+    })
+    const users = await Promise.all(Array.from({ length: 90 }, (_, at) => service.makeUser(largest(at))))
     for (const { id } of users) await service.call('GET', `/user/${id}`)
     expect(counts(await revalidate(service.connections))).toEqual({ ...nothing, scanned: 90, fresh: 90 })
   })
