@@ -49,13 +49,21 @@ const encoded = new RegExp(`[^\\p{L}\\p{Nd}]|[${cjk}]|[\\ua000-\\ua48f]`, 'gu')
  * characters become three letters and punctuation two, from ranges that nothing else uses.
  */
 function encodeWord(word: string): string {
-  return word.replace(encoded, (character) => {
-    const code = character.codePointAt(0) ?? 0
-    return hasCjk.test(character)
-      ? String.fromCharCode(0x4e00 + (code >> 12), 0x5e00 + ((code >> 6) & 0x3f), 0x6e00 + (code & 0x3f))
-      : String.fromCharCode(0xa000 + (code >> 10), 0x3400 + (code & 0x3ff))
-  })
+  if (!ascii.test(word)) return word.replace(encoded, encodeCharacter)
+  // A regular expression without Unicode properties is several times faster.
+  return word.replace(asciiPunctuation, (character) => encodedAscii[character.charCodeAt(0)] ?? character)
 }
+
+function encodeCharacter(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  return hasCjk.test(character)
+    ? String.fromCharCode(0x4e00 + (code >> 12), 0x5e00 + ((code >> 6) & 0x3f), 0x6e00 + (code & 0x3f))
+    : String.fromCharCode(0xa000 + (code >> 10), 0x3400 + (code & 0x3ff))
+}
+
+const ascii = /^[\x21-\x7e]*$/
+const asciiPunctuation = /[^A-Za-z0-9]/g
+const encodedAscii = Array.from({ length: 0x7f }, (_, code) => encodeCharacter(String.fromCharCode(code)))
 
 function words(text: string): string[] {
   return text.split(/\s+/u).filter(Boolean)
@@ -66,14 +74,15 @@ function words(text: string): string[] {
  * its digits; with a country code, also of its national digits.
  */
 export function searchText(texts: (string | null)[]): string {
-  return texts
-    .flatMap((text) => {
-      const base = baseLetters(fold(text ?? ''))
-      const number = readPhoneNumber(base)
-      return [...words(base).map(encodeWord), ...(number ? [numberWord(number)] : [])]
-    })
-    .map((word) => ` ${word}`)
-    .join('')
+  let all = ''
+  for (const text of texts) {
+    if (text === null) continue
+    const base = baseLetters(fold(text))
+    for (const word of words(base)) all += ` ${encodeWord(word)}`
+    const number = readPhoneNumber(base)
+    if (number) all += ` ${numberWord(number)}`
+  }
+  return all
 }
 
 // Marks the end of a telephone number in the search column.
@@ -84,9 +93,10 @@ const numberEnd = '\u7e00'
  * match too many users to be selective.
  */
 function encodeDigits(digits: string): string {
-  return Array.from({ length: Math.max(0, digits.length - 2) }, (_, at) =>
-    String.fromCharCode(0x7000 + Number(digits.slice(at, at + 3))),
-  ).join('')
+  let letters = ''
+  for (let at = 0; at + 3 <= digits.length; at++)
+    letters += String.fromCharCode(0x7000 + Number(digits.slice(at, at + 3)))
+  return letters
 }
 
 function numberWord({ digits, national }: PhoneNumber): string {

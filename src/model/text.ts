@@ -1,10 +1,14 @@
 // Text: case folding for uniqueness, sorting and search, independent of any database locale, and its validity.
 
+const ascii = /^[\x20-\x7e]*$/
+
 /**
  * Folds text for case-insensitive comparison: NFKC, then Unicode's full case mappings down, up and down again, which
  * unify ẞ, ß and SS. The final sigma becomes an ordinary one. Idempotent.
  */
 export function fold(text: string): string {
+  // Most names are ASCII, which NFKC and the upper case do not change.
+  if (ascii.test(text)) return text.toLowerCase()
   const lower = text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
   return lower.normalize('NFKC').replaceAll('ς', 'σ')
 }

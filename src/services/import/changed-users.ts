@@ -1,7 +1,6 @@
 // Changes the users that the rows of a chunk match, as a PATCH of each would.
 import { isDeepStrictEqual } from 'node:util'
 import { getTableColumns } from 'drizzle-orm'
-import { v7 as uuidv7 } from 'uuid'
 import type { BulkQueries, Queries } from '../../connection/postgres/database.ts'
 import { users } from '../../model/tables.ts'
 import type { Contact } from '../../model/user.ts'
@@ -9,6 +8,7 @@ import { avatarKeyAfter } from '../avatars/change.ts'
 import { releaseUsernames } from '../users/released-usernames.ts'
 import { draftColumns, type StoredUser } from '../users/write-transaction.ts'
 import type { CheckedRow } from './check-row.ts'
+import { newId } from './new-ids.ts'
 import { copyUserContacts } from './new-users.ts'
 
 export type ChangedUser = { before: StoredUser; after: StoredUser }
@@ -90,7 +90,7 @@ function contactsAfter(current: Contact[], wanted: NonNullable<CheckedRow['user'
       (contact) => contact.id === id || (contact.contact_type === contact_type && contact.value === value),
     )
     if (same) free.delete(same.id)
-    return { id: same?.id ?? uuidv7(), contact_type, value }
+    return { id: same?.id ?? newId(), contact_type, value }
   })
 }
 

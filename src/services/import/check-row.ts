@@ -60,7 +60,7 @@ export function createRowCheck({ match }: { match: 'username' | 'external_id' })
     if (structure.isUnbounded) return { line, faults: structure.faults }
     const { id, version, created_at, updated_at, ...rest } = fields
     const user = check(createUserBody, rest, 'pointer')
-    const kept = check(keptFields, withoutMissing({ id, version, created_at, updated_at }), 'pointer')
+    const kept = checkKept({ id, version, created_at, updated_at })
     const faults = [...structure.faults, ...faultsOf(user), ...faultsOf(kept)]
     if ('faults' in user || 'faults' in kept || faults.length > 0) return { line, faults }
     if (match === 'external_id' && (user.value.external_id ?? null) === null)
@@ -81,9 +81,12 @@ export function createRowCheck({ match }: { match: 'username' | 'external_id' })
   }
 }
 
-function withoutMissing(fields: Record<string, unknown>): Record<string, unknown> {
-  for (const name in fields) if (fields[name] === undefined) delete fields[name]
-  return fields
+/** Most sources give none of these fields. */
+const keepsNothing: { value: KeptFields } = { value: {} }
+
+function checkKept(fields: Record<string, unknown>): { value: KeptFields } | { faults: Fault[] } {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined)
+  return given.length === 0 ? keepsNothing : check(keptFields, Object.fromEntries(given), 'pointer')
 }
 
 function faultsOf(checked: { faults: Fault[] } | { value: unknown }): Fault[] {

@@ -3,11 +3,15 @@
 import { createTurns } from '../../platform/event-loop.ts'
 import type { ServiceContext } from '../context.ts'
 import { type Checked, type CheckedRow, isRefused, type RefusedRow, type RowCheck } from './check-row.ts'
+import { type NewUser, toNewUser } from './new-users.ts'
 import { isExpensive, prepareRow } from './prepare-row.ts'
 import { type ImportRow, invalidFile } from './row.ts'
 
+/** A row with the user that it creates, unless the directory has the user. */
+export type PreparedRow = CheckedRow & { fresh: NewUser }
+
 export type Chunk = {
-  rows: CheckedRow[]
+  rows: PreparedRow[]
   refused: RefusedRow[]
   /** Rows of the file up to the end of the chunk. */
   rowsRead: number
@@ -22,6 +26,8 @@ type Options = {
   skip: number
   /** How many bytes the parser has read. */
   bytesRead: () => number
+  /** The database's clock. */
+  now: () => Date
   isDryRun: boolean
   dropsMissingAvatar: boolean
   signal: AbortSignal
@@ -36,31 +42,33 @@ const rowsMax = 10_000_000
 
 /** @throws ServiceError `invalid` if the file is not of its format, or too long; `unavailable` */
 export async function* inChunks(parsed: AsyncIterable<ImportRow[]>, options: Options): AsyncGenerator<Chunk> {
-  const { ctx, checkRow, skip, signal } = options
+  const { ctx, checkRow, skip, signal, now } = options
   const { isOver, letOthersRun } = createTurns()
   let rowsRead = 0
   let weight = 0
-  let checked: Checked[] = []
+  let rows: PreparedRow[] = []
+  let refused: RefusedRow[] = []
+  const add = (row: Checked): void => {
+    if (isRefused(row)) refused.push(row)
+    else rows.push({ ...row, fresh: toNewUser(row, now()) })
+  }
   const take = (): Chunk => {
-    const chunk: Chunk = { rows: [], refused: [], rowsRead, bytesRead: options.bytesRead() }
-    for (const row of checked) {
-      if (isRefused(row)) chunk.refused.push(row)
-      else chunk.rows.push(row)
-    }
-    checked = []
+    const chunk: Chunk = { rows, refused, rowsRead, bytesRead: options.bytesRead() }
+    rows = []
+    refused = []
     weight = 0
     return chunk
   }
-  for await (const rows of parsed)
-    for (const row of rows) {
+  for await (const parsedRows of parsed)
+    for (const row of parsedRows) {
       if (isOver()) await letOthersRun()
       signal.throwIfAborted()
       if (++rowsRead > rowsMax) throw invalidFile(`The file has more than ${rowsMax} users. Split it.`)
       const result = checkRow(row)
       if (rowsRead <= skip) continue
-      if (isRefused(result) || !isExpensive(result)) checked.push(result)
+      if (isRefused(result) || !isExpensive(result)) add(result)
       else {
-        checked.push(await prepareRow(ctx, result, options))
+        add(await prepareRow(ctx, result, options))
         weight += expensiveWeight - 1
       }
       if (++weight >= chunkRows) yield take()

@@ -8,9 +8,10 @@ import type { ServiceContext } from '../context.ts'
 import type { StoredUser } from '../users/write-transaction.ts'
 import { type ChangedUser, changeUser, readUsers, storeChanges } from './changed-users.ts'
 import type { CheckedRow, RefusedRow } from './check-row.ts'
+import type { PreparedRow } from './chunks.ts'
 import { decide, type ImportChoices } from './decide.ts'
 import { type Known, lookUp } from './look-up.ts'
-import { copyNewUsers, insertNewUsers, toNewUser } from './new-users.ts'
+import { copyNewUsers, insertNewUsers } from './new-users.ts'
 
 /** The outcomes of the rows. */
 export type Merged = {
@@ -27,7 +28,7 @@ type Merge = {
   merged: Merged
   known: Known
   /** Rows to look at again, because another write was faster. */
-  again: CheckedRow[]
+  again: PreparedRow[]
 }
 
 // Each round waits for the writes that were faster, and then sees them.
@@ -41,7 +42,7 @@ const putsAtOnce = 8
 export async function mergeRows(
   ctx: ServiceContext,
   queries: BulkQueries,
-  { rows, choices, isContended }: { rows: CheckedRow[]; choices: ImportChoices; isContended: boolean },
+  { rows, choices, isContended }: { rows: PreparedRow[]; choices: ImportChoices; isContended: boolean },
 ): Promise<Merged> {
   const merged: Merged = { created: [], changed: [], unchanged: 0, skipped: 0, refused: [] }
   let pending = rows
@@ -49,18 +50,15 @@ export async function mergeRows(
     if (round > roundsMax) throw new Error('other writes keep storing the keys of these rows')
     const known = await lookUp(queries, pending)
     const merge: Merge = { queries, choices, merged, known, again: [] }
-    const created: { row: CheckedRow; user: StoredUser }[] = []
-    const matched = new Map<string, CheckedRow>()
+    const created: PreparedRow[] = []
+    const matched = new Map<string, PreparedRow>()
     for (const row of pending) {
       const decision = decide(row, known, choices)
       if (decision.kind === 'skip') merged.skipped++
       else if (decision.kind === 'refuse') refuse(merged, row, decision.faults)
       else if (decision.kind === 'update') matched.set(decision.user.id, row)
-      else {
-        const user = toNewUser(row, known.now)
-        if (isForeignPath(row, user.id, null)) refuse(merged, row, foreignAvatar().faults)
-        else created.push({ row, user })
-      }
+      else if (isForeignPath(row, row.fresh.user.id, null)) refuse(merged, row, foreignAvatar().faults)
+      else created.push(row)
     }
     await changeMatched(merge, matched)
     await createMissing(merge, created, isContended)
@@ -79,7 +77,7 @@ function isForeignPath({ avatar }: CheckedRow, userId: string, current: string |
   return typeof avatar === 'string' && avatar !== current && userOfAvatarKey(avatar) !== userId
 }
 
-async function changeMatched(merge: Merge, matched: Map<string, CheckedRow>): Promise<void> {
+async function changeMatched(merge: Merge, matched: Map<string, PreparedRow>): Promise<void> {
   const { queries, choices, merged, known, again } = merge
   if (matched.size === 0) return
   const stored = await readUsers(queries, [...matched.keys()], !choices.dry_run)
@@ -105,19 +103,19 @@ async function changeMatched(merge: Merge, matched: Map<string, CheckedRow>): Pr
 
 async function createMissing(
   { queries, choices, merged, again }: Merge,
-  created: { row: CheckedRow; user: StoredUser }[],
+  created: PreparedRow[],
   isContended: boolean,
 ): Promise<void> {
   if (created.length === 0) return
-  const users = created.map(({ user }) => user)
+  const users = created.map(({ fresh }) => fresh)
   if (choices.dry_run || !isContended) {
     if (!choices.dry_run) await copyNewUsers(queries, users)
-    merged.created.push(...users)
+    for (const { user } of users) merged.created.push(user)
     return
   }
   const stored = await insertNewUsers(queries, users)
-  for (const { row, user } of created) {
-    if (stored.has(user.id)) merged.created.push(user)
+  for (const row of created) {
+    if (stored.has(row.fresh.user.id)) merged.created.push(row.fresh.user)
     else again.push(row)
   }
 }

@@ -1,21 +1,29 @@
 // Stores the users that a chunk creates: by COPY, which is fastest, or by statements that leave out whom another write
 // has stored meanwhile.
 import { getTableColumns } from 'drizzle-orm'
-import { v7 as uuidv7 } from 'uuid'
 import { copyRow } from '../../connection/postgres/copy-text.ts'
 import type { BulkQueries } from '../../connection/postgres/database.ts'
 import { users } from '../../model/tables.ts'
-import type { Contact } from '../../model/user.ts'
 import { avatarKeyAfter } from '../avatars/change.ts'
 import { draftColumns, type StoredUser } from '../users/write-transaction.ts'
 import type { CheckedRow } from './check-row.ts'
+import { newId } from './new-ids.ts'
 
-/** @param now the database's clock, for a user without times of its own */
-export function toNewUser(
-  { user, kept, avatar = null, passwordHash = null }: CheckedRow,
-  now: Date,
-): StoredUser {
-  const id = kept.id ?? uuidv7()
+/** A user that a row creates, and its rows in the format of COPY, made while PostgreSQL merges another chunk. */
+export type NewUser = { user: StoredUser; userRow: string; contactRows: string }
+
+/** @param now for a user without times of its own */
+export function toNewUser(row: CheckedRow, now: Date): NewUser {
+  const user = userOf(row, now)
+  return {
+    user,
+    userRow: copyRow(columns.map(({ property }) => user[property])),
+    contactRows: contactRowsOf(user),
+  }
+}
+
+function userOf({ user, kept, avatar = null, passwordHash = null }: CheckedRow, now: Date): StoredUser {
+  const id = kept.id ?? newId()
   const draft = {
     username: user.username,
     name: user.name ?? null,
@@ -35,7 +43,7 @@ export function toNewUser(
     updatedAt: kept.updated_at ?? now,
     sessionsValidFrom: null,
     contacts: draft.contacts.map(({ id, contact_type, value }) => ({
-      id: id ?? uuidv7(),
+      id: id ?? newId(),
       contact_type,
       value,
     })),
@@ -52,10 +60,22 @@ const copyUsers = `COPY users (${columnList}) FROM STDIN`
 const copyContacts = 'COPY contacts (id, user_id, position, contact_type, value) FROM STDIN'
 
 /** @throws the driver's error of a unique constraint if another write was first */
-export async function copyNewUsers(queries: BulkQueries, created: StoredUser[]): Promise<void> {
-  const rows = created.map((user) => copyRow(columns.map(({ property }) => user[property])))
-  await queries.copyIn(copyUsers, Buffer.from(rows.join('')))
-  await copyUserContacts(queries, created)
+export async function copyNewUsers(queries: BulkQueries, created: NewUser[]): Promise<void> {
+  await copyAll(
+    queries,
+    copyUsers,
+    created.map(({ userRow }) => userRow),
+  )
+  await copyAll(
+    queries,
+    copyContacts,
+    created.map(({ contactRows }) => contactRows),
+  )
+}
+
+async function copyAll(queries: BulkQueries, statement: string, rows: string[]): Promise<void> {
+  const text = rows.join('')
+  if (text !== '') await queries.copyIn(statement, Buffer.from(text))
 }
 
 const insertion = `
@@ -63,28 +83,25 @@ INSERT INTO users (${columnList}) SELECT ${columnList} FROM json_populate_record
 ON CONFLICT DO NOTHING RETURNING id`
 
 /** Waits for concurrent writes of the same keys. @returns the ids of the users that were stored */
-export async function insertNewUsers(queries: BulkQueries, created: StoredUser[]): Promise<Set<string>> {
-  const records = created.map((user) =>
+export async function insertNewUsers(queries: BulkQueries, created: NewUser[]): Promise<Set<string>> {
+  const records = created.map(({ user }) =>
     Object.fromEntries(columns.map(({ property, name }) => [name, user[property]])),
   )
   const rows = await queries.unprepared<{ id: string }>(insertion, [JSON.stringify(records)])
   const stored = new Set(rows.map(({ id }) => id))
-  await copyUserContacts(
-    queries,
-    created.filter(({ id }) => stored.has(id)),
-  )
+  const contactRows = created.flatMap(({ user, contactRows }) => (stored.has(user.id) ? [contactRows] : []))
+  await copyAll(queries, copyContacts, contactRows)
   return stored
 }
 
 /** Stores the contacts of users who have none yet. */
-export async function copyUserContacts(
-  queries: BulkQueries,
-  owners: { id: string; contacts: Contact[] }[],
-): Promise<void> {
-  const rows = owners.flatMap(({ id: userId, contacts }) =>
-    contacts.map(({ id, contact_type, value }, position) =>
-      copyRow([id, userId, position, contact_type, value]),
-    ),
-  )
-  if (rows.length > 0) await queries.copyIn(copyContacts, Buffer.from(rows.join('')))
+export async function copyUserContacts(queries: BulkQueries, owners: StoredUser[]): Promise<void> {
+  await copyAll(queries, copyContacts, owners.map(contactRowsOf))
+}
+
+function contactRowsOf({ id: userId, contacts }: StoredUser): string {
+  let rows = ''
+  for (const [position, { id, contact_type, value }] of contacts.entries())
+    rows += copyRow([id, userId, position, contact_type, value])
+  return rows
 }
