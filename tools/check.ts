@@ -124,7 +124,7 @@ async function clientTypesInStep(): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'client-types-'))
   try {
     const file = join(folder, 'api-types.ts')
-    await execute(process.execPath, ['client/tools/generate-types.ts', file], { timeout: 60_000 })
+    await execute(process.execPath, ['client/tools/generate-types.ts', file], { timeout: 300_000 })
     const isInStep = readFileSync(file, 'utf8') === readFileSync('client/src/api-types.ts', 'utf8')
     return isInStep ? undefined : 'The API has changed. Run: npm run types --workspace client\n'
   } finally {

@@ -2,6 +2,9 @@
 import { Command } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { addCompletion } from './commands/completion.ts'
+import { addExport } from './commands/export.ts'
+import { addImport } from './commands/import.ts'
+import { addJobs } from './commands/jobs.ts'
 import { addSignIn } from './commands/sign-in.ts'
 import { addUsers } from './commands/users.ts'
 import type { GlobalOptions, Run } from './context.ts'
@@ -31,6 +34,9 @@ export function buildProgram(signal: AbortSignal): Command {
     }
   addSignIn(program, run)
   addUsers(program, run)
+  addImport(program, run)
+  addExport(program, run)
+  addJobs(program, run)
   addCompletion(program)
   return program
 }

@@ -1,11 +1,13 @@
-// Runs the command as a process of its own, with a home of its own.
+// Runs the command as it is packed: as a process of its own, with a home of its own.
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { afterAll } from 'vitest'
 import { atEnd } from '../../test/support/cleanup.ts'
 import { until } from '../../test/support/wait.ts'
+import { buildCommand } from '../tools/build.ts'
 
 export type Result = { code: number | null; stdout: string; stderr: string }
 
@@ -19,6 +21,8 @@ export type Running = {
 export type Shell = {
   /** The folder of the settings. */
   config: string
+  /** A folder for the PATH with the command `user-directory`. */
+  bin: string
   start(words: string[], options?: RunOptions): Running
   run(...words: string[]): Promise<Result>
   /** Runs a command with `--json`. @returns its values */
@@ -27,16 +31,31 @@ export type Shell = {
 
 type RunOptions = { env?: Record<string, string>; input?: string }
 
-const main = join(import.meta.dirname, '../src/main.ts')
+/** Made once for a file of tests. */
+let built: Promise<string> | undefined
+
+async function build(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'user-directory-command-'))
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}')
+  await buildCommand(folder)
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'user-directory.js')}' "$@"\n`
+  await writeFile(join(folder, 'user-directory'), script, { mode: 0o755 })
+  return folder
+}
+afterAll(async () => {
+  if (built !== undefined) await rm(await built, { recursive: true })
+})
 
 /** @param env for every command, such as the server and a token */
 export async function openShell(env: Record<string, string> = {}): Promise<Shell> {
+  built ??= build()
+  const bin = await built
   const config = await mkdtemp(join(tmpdir(), 'user-directory-cli-'))
   atEnd(() => rm(config, { recursive: true, force: true }))
 
   const start: Shell['start'] = (words, options = {}) => {
     const { PATH = '' } = process.env
-    const child = spawn(process.execPath, [main, ...words], {
+    const child = spawn(process.execPath, [join(bin, 'user-directory.js'), ...words], {
       env: { PATH, XDG_CONFIG_HOME: config, ...env, ...options.env },
       timeout: 60_000,
     })
@@ -56,6 +75,7 @@ export async function openShell(env: Record<string, string> = {}): Promise<Shell
   const run: Shell['run'] = (...words) => start(words).ended
   return {
     config,
+    bin,
     start,
     run,
     json: async <T>(...words: string[]) => {

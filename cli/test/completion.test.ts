@@ -1,9 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { openShell } from './command.ts'
 
 const shell = await openShell()
@@ -22,22 +19,12 @@ it('completes commands, options and the values of options', async () => {
 })
 
 it('bash completes with the script', async () => {
-  const bin = await mkdtemp(join(tmpdir(), 'user-directory-bin-'))
-  onTestFinished(() => rm(bin, { recursive: true }))
-  const command = join(bin, 'user-directory')
-  await writeFile(
-    command,
-    `#!/bin/sh\nexec '${process.execPath}' '${join(import.meta.dirname, '../src/main.ts')}' "$@"\n`,
-    {
-      mode: 0o755,
-    },
-  )
   const script = `
     source <(user-directory completion bash)
     COMP_WORDS=(user-directory users unb); COMP_CWORD=2
     _user_directory
     echo "\${COMPREPLY[@]}"`
-  const env = { PATH: `${bin}:${process.env.PATH}` }
+  const env = { PATH: `${shell.bin}:${process.env.PATH}` }
   const { stdout } = await promisify(execFile)('bash', ['-c', script], { env })
   expect(stdout).toBe('unblock\n')
 })

@@ -1,7 +1,9 @@
 // login, logout and whoami, with the local issuer.
+import { once } from 'node:events'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { startLocalServer } from '../../test/support/local-issuer.ts'
 import { startService, uniqueName } from '../../test/support/service.ts'
 import { addressOf, openShell, type Shell, signIn } from './command.ts'
@@ -94,6 +96,17 @@ it('a redirect with another state signs no one in', async () => {
   const redirect = new URL(await addressOf(login)).searchParams.get('redirect_uri')
   await fetch(`${redirect}?code=stolen&state=other`)
   expect(await login.ended).toMatchObject({ code: 1 })
+})
+
+it('a connection that the browser leaves open does not keep the command running', async () => {
+  const shell = await openShell()
+  const login = shell.start(['login', '--server', server, '--no-browser'])
+  const redirect = new URL(new URL(await addressOf(login)).searchParams.get('redirect_uri') ?? '')
+  const socket = connect(Number(redirect.port), redirect.hostname)
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  await signIn(login, { action: 'administrator' })
+  expect(await login.ended).toMatchObject({ code: 0 })
 })
 
 it('a token from the environment needs no sign-in', async () => {

@@ -89,17 +89,18 @@ function retryAfterMs({ headers }: Response): number {
   return Number.isFinite(ms) ? Math.max(0, ms) : 0
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** @throws the reason of the signal */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer)
-      reject(signal.reason)
+      reject(signal?.reason)
     }
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
+      signal?.removeEventListener('abort', stop)
       resolve()
     }, ms)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted) stop()
+    else signal?.addEventListener('abort', stop, { once: true })
   })
 }

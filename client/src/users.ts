@@ -1,13 +1,8 @@
 // The calls for users.
 import type { components, operations } from './api-types.ts'
+import { itemsOf, type JsonBody } from './calls.ts'
 import { type CallOptions, type Connection, dataOf, type FileBody } from './connection.ts'
 import { ProblemError } from './errors.ts'
-
-type JsonBody<Operation extends keyof operations> = operations[Operation] extends {
-  requestBody: { content: { 'application/json': infer Body } }
-}
-  ? Body
-  : never
 
 export type User = components['schemas']['User']
 export type NewUser = JsonBody<'createUser'>
@@ -54,16 +49,11 @@ export function createUsers({ api, sendFile }: Connection): Users {
   const init = ({ signal }: CallOptions) => (signal ? { signal } : {})
 
   const users: Users = {
-    list: async function* (query = {}, options = {}) {
-      let { cursor } = query
-      for (;;) {
-        const page: UserPage = await users.page(cursor === undefined ? query : { ...query, cursor }, options)
-        yield* page.items
-        if (page.next_cursor === null) return
-        if (page.next_cursor === cursor) throw new Error('The service returned the same page twice.')
-        cursor = page.next_cursor
-      }
-    },
+    list: (query = {}, options = {}) =>
+      itemsOf(
+        (cursor) => users.page(cursor === undefined ? query : { ...query, cursor }, options),
+        query.cursor,
+      ),
     page: (query = {}, options = {}) => dataOf(api.GET('/user', { params: { query }, ...init(options) })),
     get: (id, options = {}) => dataOf(api.GET('/user/{id}', { params: at(id), ...init(options) })),
     create: (body, options = {}) => dataOf(api.POST('/user', { body, ...init(options) })),

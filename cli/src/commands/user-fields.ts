@@ -112,7 +112,7 @@ function readAttribute(value: string): Attribute[1] {
 }
 
 /** @throws InvalidArgumentError without an equals sign */
-function splitPair(given: string): [string, string] {
+export function splitPair(given: string): [string, string] {
   const at = given.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('It must have the form name=value.')
   return [given.slice(0, at), given.slice(at + 1)]

@@ -6,7 +6,7 @@ import { CommandError } from '../exit-codes.ts'
 import type { Output } from '../output/output.ts'
 import { printable } from '../output/printable.ts'
 import { confirmLoss } from '../output/prompts.ts'
-import { addFilters, type FilterOptions, readFilters } from './filters.ts'
+import { addFilters, type FilterOptions, readFilters, toQuery } from './filters.ts'
 import { addFields, type FieldOptions, readAvatar, readFields } from './user-fields.ts'
 
 type ListOptions = FilterOptions & { sort?: UserQuery['sort']; limit: number; all?: boolean }
@@ -55,7 +55,7 @@ async function list(ctx: CommandContext, options: ListOptions): Promise<void> {
   const showRows = output.table(columns)
   let left = options.all ? Number.POSITIVE_INFINITY : options.limit
   const { sort } = options
-  const query: UserQuery = { ...readFilters(options), ...(sort !== undefined && { sort }) }
+  const query: UserQuery = { ...toQuery(readFilters(options)), ...(sort !== undefined && { sort }) }
   let cursor: string | undefined
   do {
     const page = await directory.users.page(

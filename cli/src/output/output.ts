@@ -25,7 +25,7 @@ export function openOutput(isJson: boolean): Output {
     json: (value) => write(printableJson(value)),
     line: write,
     table: (columns) => {
-      const format = formatTable(columns, stdout.isTTY ? stdout.columns : undefined)
+      const format = formatTable(columns, stdout.isTTY ? stdout.columns || undefined : undefined)
       return async (rows) => {
         for (const line of format(rows)) await write(line)
       }

@@ -72,7 +72,8 @@ export async function listenForRedirect(given: string | undefined, signal: Abort
       signal.removeEventListener('abort', stop)
       lines?.close()
       server.close()
-      server.closeIdleConnections()
+      // Browsers open connections in advance, which would keep the command running.
+      server.closeAllConnections()
     },
   }
 }

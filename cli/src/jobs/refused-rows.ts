@@ -1,0 +1,143 @@
+// Writes the refused rows of an import to a file that can be corrected and imported again, and the reasons beside it.
+import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import * as zlib from 'node:zlib'
+import type { RefusedRow } from '../../../client/src/index.ts'
+import { CommandError } from '../exit-codes.ts'
+import { printable } from '../output/printable.ts'
+
+export type RefusedFiles = {
+  /** The rows as they were; absent for one JSON document, whose rows are no lines. */
+  rows: string | undefined
+  reasons: string
+}
+
+/** How the rows of a file are found again. */
+type Form = 'lines' | 'csv' | 'csv with header' | 'document'
+
+type RowsTask = { format: string; lines: Set<number>; target: string }
+
+const linesOf: Record<string, Form> = {
+  ndjson: 'lines',
+  auth0: 'lines',
+  csv: 'csv with header',
+  clerk: 'csv with header',
+  supabase: 'csv with header',
+  cognito: 'csv with header',
+  // Firebase writes no header, and does not escape quotes.
+  firebase: 'lines',
+  keycloak: 'document',
+}
+
+/**
+ * @param file the file that was imported, perhaps compressed
+ * @param faults in the order of the file
+ */
+export async function writeRefusedRows(
+  file: string,
+  { format, faults }: { format: string; faults: AsyncIterable<RefusedRow> },
+): Promise<RefusedFiles> {
+  const [, base = file, extension = ''] = /^(.*?)(\.[a-z0-9]+)?(?:\.gz|\.zst)?$/i.exec(file) ?? []
+  const reasons = `${base}.refused.txt`
+  const lines = await writeReasons(reasons, faults)
+  const target = `${base}.refused${extension}`
+  const hasRows = await writeRows(file, { format, lines, target })
+  return { rows: hasRows ? target : undefined, reasons }
+}
+
+/** The rows may hold hashes, so only the owner may read them. */
+function create(path: string): WriteStream {
+  return createWriteStream(path, { mode: 0o600 })
+}
+
+async function writeReasons(path: string, faults: AsyncIterable<RefusedRow>): Promise<Set<number>> {
+  const lines = new Set<number>()
+  const describe = async function* () {
+    for await (const { line, pointer, message } of faults) {
+      lines.add(line)
+      yield `line ${line}  ${printable(`${pointer} ${message}`.trim())}\n`
+    }
+  }
+  await pipeline(describe, create(path))
+  return lines
+}
+
+/** @returns whether the file has rows that can be copied */
+async function writeRows(file: string, { format, lines, target }: RowsTask): Promise<boolean> {
+  const first = await firstBytes(file)
+  const readAll = async function* (): AsyncGenerator<Buffer> {
+    const source = createReadStream(file)
+    const decompress = decompressor(first)
+    if (!decompress) return yield* source
+    source.on('error', (error) => decompress.destroy(error)).pipe(decompress)
+    yield* decompress
+  }
+  let form = linesOf[format] ?? 'document'
+  const start = await firstCharacter(readAll())
+  if (form === 'csv with header' && format === 'cognito' && /[[{]/.test(start)) form = 'document'
+  if (format === 'firebase' && start === '{') form = 'document'
+  if (format === 'auth0' && start === '[') form = 'document'
+  if (form === 'document') return false
+  await pipeline(() => copyRows(readAll(), { form, lines }), create(target))
+  return true
+}
+
+const newline = 0x0a
+const quote = 0x22
+
+/** Copies the rows that begin at the given lines. Rows of any length pass without being held. */
+async function* copyRows(
+  bytes: AsyncIterable<Buffer>,
+  { form, lines }: { form: Form; lines: Set<number> },
+): AsyncGenerator<Buffer> {
+  let line = 1
+  let isCopied = lines.has(1) || form === 'csv with header'
+  // In CSV a newline within quotes belongs to the row. An escaped quote counts twice, which changes nothing.
+  let isQuoted = false
+  for await (const chunk of bytes) {
+    let from = 0
+    for (let at = 0; at < chunk.length; at++) {
+      if (isCopied && chunk[at] === quote && form !== 'lines') isQuoted = !isQuoted
+      if (chunk[at] !== newline) continue
+      line++
+      if (isQuoted) continue
+      const isNext = lines.has(line)
+      if (isNext === isCopied) continue
+      if (isCopied) yield chunk.subarray(from, at + 1)
+      from = at + 1
+      isCopied = isNext
+    }
+    if (isCopied) yield chunk.subarray(from)
+  }
+}
+
+async function firstBytes(file: string): Promise<Buffer> {
+  const handle = await open(file)
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** RFC 1952, section 2.3.1, and RFC 8878, section 3.1.1. */
+function decompressor(first: Buffer): zlib.Gunzip | zlib.ZstdDecompress | undefined {
+  const magic = first.toString('hex')
+  if (magic.startsWith('1f8b')) return zlib.createGunzip()
+  if (magic !== '28b52ffd') return undefined
+  // Node 20 has no Zstandard.
+  if (!('createZstdDecompress' in zlib))
+    throw new CommandError('failed', 'Reading the rows of a .zst file needs Node 22.15 or newer.')
+  return zlib.createZstdDecompress()
+}
+
+async function firstCharacter(bytes: AsyncIterable<Buffer>): Promise<string> {
+  for await (const chunk of bytes) {
+    // A byte order mark and white space may come first.
+    const [character] = chunk.toString('utf8').replace(/^\uFEFF?\s*/, '')
+    if (character !== undefined) return character
+  }
+  return ''
+}
