@@ -1,6 +1,7 @@
 // Builds the Node server as a self-contained folder.
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Metafile } from 'esbuild'
+import { buildConsole } from './built-console.mjs'
 import { bundle } from './bundle.ts'
 import { lockedPart } from './locked.ts'
 
@@ -24,6 +25,8 @@ export async function bundleServer(outdir: string): Promise<Metafile> {
 export async function buildServer(out: string): Promise<Metafile> {
   const metafile = await bundleServer(`${out}/src`)
   cpSync('migrations', `${out}/migrations`, { recursive: true })
+  if (!buildConsole()) throw new Error('Vite is not installed. Run: npm ci')
+  cpSync('console/dist', `${out}/console/dist`, { recursive: true })
   cpSync('.npmrc', `${out}/.npmrc`)
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   const { dependencies, packages } = lockedPart(external)

@@ -1,11 +1,15 @@
 // Signs people in to the console: leads to the provider's sign-in page, and takes them back with a new session.
 import { RejectedSignIn } from '../../../connection/tokens/openid-provider.ts'
+import { fairQueue } from '../../../platform/queue.ts'
 import { newCookieValue } from '../../../services/console/sealed-tokens.ts'
 import { signInSecrets } from '../../../services/console/sign-in-secrets.ts'
 import type { HttpRequest, Reply } from '../endpoint.ts'
 import { plainPage } from '../plain-page.ts'
 import type { ConsoleContext } from './context.ts'
 import { readReturnTo } from './return-to.ts'
+
+// Each calls the provider. Without a limit, anybody could make this server send it any number of requests.
+const redemptions = fairQueue(10, { waiting: 200, waitMsMax: 5_000, runningPerShare: 5 })
 
 /** @throws ServiceError `invalid`, `unavailable` */
 export async function startSignIn(
@@ -30,7 +34,7 @@ function ownAddress(request: HttpRequest, origin: string): boolean {
   return new URL(`http://${host}`).hostname !== own.hostname
 }
 
-/** The provider's redirect back. @throws ServiceError `unavailable` */
+/** The provider's redirect back. @throws ServiceError `unavailable`, `overloaded` */
 export async function finishSignIn(ctx: ConsoleContext, request: HttpRequest): Promise<Reply> {
   const { provider, sessions, cookies, verifier, callers, connections } = ctx
   const [key = '', encodedReturnTo = ''] = (cookies.signIn.read(request) ?? '').split('.')
@@ -39,7 +43,9 @@ export async function finishSignIn(ctx: ConsoleContext, request: HttpRequest): P
     return failure('This sign-in has expired, or another tab has finished or replaced it.', clear)
   const returnTo = Buffer.from(encodedReturnTo, 'base64url').toString()
   try {
-    const tokens = await provider.redeem(new URLSearchParams(request.query), signInSecrets(key))
+    const tokens = await redemptions(request.source ?? '', () =>
+      provider.redeem(new URLSearchParams(request.query), signInSecrets(key)),
+    )
     const claims = await verifier.verify(tokens.accessToken)
     if (!claims) {
       connections.logger.error(
