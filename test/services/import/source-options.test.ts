@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ImportFormat } from '../../../src/model/job.ts'
-import { readAuth0Hashes } from '../../../src/services/import/formats/auth0.ts'
 import { loadParser } from '../../../src/services/import/parsers.ts'
+import { readHashes } from '../../../src/services/import/read-hashes.ts'
 import type { ImportOptions, ImportRow } from '../../../src/services/import/row.ts'
 import { bytesOf, fixture, rowsOf } from '../../support/import-file.ts'
 
@@ -117,28 +117,30 @@ test('hashes of Firebase need the parameters of the project', async () => {
 })
 
 test('the hashes of Auth0 come from a file of their own, by the user id', async () => {
-  const hashes = new Map<string, string>()
-  const faults: string[] = []
-  for await (const records of readAuth0Hashes(bytesOf(fixture('auth0-hashes.ndjson'))))
-    for (const record of records)
-      if ('hash' in record) hashes.set(record.externalId, record.hash)
-      else faults.push(`${record.line}: ${record.fault}`)
-  expect(faults).toEqual(['3: must have the fields _id and passwordHash'])
   const asked: string[][] = []
-  const rows = await parse('auth0', fixture('auth0.ndjson'), {
-    hashesOf: async (ids) => {
+  const hashesOf = await readHashes(bytesOf(fixture('auth0-hashes.ndjson')))
+  const file = Buffer.concat([
+    fixture('auth0.ndjson'),
+    Buffer.from('{"user_id":"auth0|5f7c8ec7c33c6c004bbafe99","email":"custom@example.com"}\n'),
+  ])
+  const rows = await parse('auth0', file, {
+    hashesOf: (ids) => {
       asked.push(ids)
-      return hashes
+      return hashesOf(ids)
     },
   })
-  expect(asked).toHaveLength(1)
-  expect(rows.map(({ user }) => user.password_hash)).toEqual([
-    hashes.get('auth0|5f7c8ec7c33c6c004bbafe82'),
-    undefined,
-    undefined,
-    hashes.get('auth0|5f7c8ec7c33c6c004bbafe84'),
-    undefined,
+  expect(asked.flat()).toHaveLength(6)
+  const kindOf = ({ user }: ImportRow) => /^\$2.\$10/.exec(String(user.password_hash))?.[0]
+  expect(rows.map(kindOf)).toEqual(['$2b$10', undefined, undefined, '$2a$10', undefined, undefined])
+  expect(rows.at(-1)?.faults).toMatchObject([
+    { message: expect.stringContaining('is a custom password hash, which is not supported') },
   ])
+})
+
+test('a file of hashes with a line that has no id is refused by the line', async () => {
+  await expect(readHashes(bytesOf('{"_id":"1","passwordHash":"x"}\n{}\n'))).rejects.toThrow(
+    'line 2 must have the fields _id and passwordHash',
+  )
 })
 
 test('the file of hashes is a list of users itself', async () => {

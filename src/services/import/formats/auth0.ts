@@ -13,7 +13,10 @@ export const parseAuth0: ParseImport = async function* (bytes, options) {
   yield* toRows(withHashes(readRecords(bytes), options), toUser, options)
 }
 
-/** @returns the hash of each user that has one, from the file of hashes. Others of its records are faults. */
+/**
+ * Reads the file of hashes. A user who has a custom hash gets `customHashMark`.
+ * @returns records without the field `_id` or a hash as faults
+ */
 export async function* readAuth0Hashes(
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncIterable<({ line: number } & ({ externalId: string; hash: string } | { fault: string }))[]> {
@@ -22,12 +25,14 @@ export async function* readAuth0Hashes(
       if (record.fault !== undefined) return record
       const { line, value } = record
       const externalId = externalIdOf(value)
-      const hash = hashOf(value)
+      const hash = hasValue(value.custom_password_hash) ? customHashMark : hashOf(value)
       return typeof externalId === 'string' && typeof hash === 'string'
         ? { line, externalId, hash }
         : { line, fault: 'must have the fields _id and passwordHash' }
     })
 }
+
+const customHashMark = ''
 
 async function* readRecords(bytes: AsyncIterable<Uint8Array>): AsyncIterable<SourceRecord[]> {
   const { first, whole } = await peekCharacter(bytes)
@@ -57,7 +62,9 @@ async function* withHashes(
       const hashes = await hashesOf(ids)
       for (const user of users) {
         const id = externalIdOf(user)
-        if (typeof id === 'string' && hashes.has(id)) user.passwordHash = hashes.get(id)
+        const hash = typeof id === 'string' ? hashes.get(id) : undefined
+        if (hash === customHashMark) user.custom_password_hash = true
+        else if (hash !== undefined) user.passwordHash = hash
       }
     }
     yield records
