@@ -10,6 +10,10 @@ type Props = { users: User[]; onClear: () => void }
 export function BulkActions({ users, onClear }: Props) {
   const [task, setTask] = useState<BulkTask>()
   const [isErasing, setIsErasing] = useState(false)
+  const close = () => {
+    setTask(undefined)
+    onClear()
+  }
   return (
     <>
       {users.length > 0 && (
@@ -41,7 +45,7 @@ export function BulkActions({ users, onClear }: Props) {
         />
       )}
       {task && (
-        <BulkDialog key={task.title} task={task} onUndo={setTask} onClose={() => setTask(undefined)} />
+        <BulkDialog key={task.title} task={task} onUndo={setTask} onClose={close} />
       )}
     </>
   )

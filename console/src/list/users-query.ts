@@ -4,6 +4,7 @@ import {
   infiniteQueryOptions,
   keepPreviousData,
   type QueryClient,
+  type QueryKey,
   queryOptions,
 } from '@tanstack/react-query'
 import { directory, type User } from '../api/directory.ts'
@@ -11,21 +12,33 @@ import { filtersOf, type ListAddress, sortOf } from './address.ts'
 
 type Page = Awaited<ReturnType<typeof directory.page>>
 
-const pageSize = 100
+export const pageSize = 50
+// Bounds memory, and the work for each further page.
+const pagesMax = 16
 // Kept for a quick way back from a user, but not so long that it misleads.
 const keptMs = 60_000
 
+/** A page's place. It leads back to the pages before it, whose users are no longer held. */
+export type PageParam = { index: number; cursor: string | null; previous: PageParam | undefined }
+
+/** Holds a window of pages: loading one drops the farthest at the other end. */
 export function usersQuery(address: ListAddress) {
   const query = { ...filtersOf(address), sort: sortOf(address), limit: pageSize }
-  return infiniteQueryOptions({
+  return infiniteQueryOptions<Page, Error, InfiniteData<Page, PageParam>, QueryKey, PageParam>({
     queryKey: ['users', query],
-    queryFn: ({ pageParam, signal }): Promise<Page> =>
-      directory.page(pageParam === null ? query : { ...query, cursor: pageParam }, { signal }),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page: Page) => page.next_cursor,
+    queryFn: ({ pageParam: { cursor }, signal }): Promise<Page> =>
+      directory.page(cursor === null ? query : { ...query, cursor }, { signal }),
+    // An object of its own for each list, so that lists can be told apart.
+    initialPageParam: { index: 0, cursor: null, previous: undefined },
+    getNextPageParam: ({ next_cursor }: Page, _pages, previous): PageParam | undefined =>
+      next_cursor === null ? undefined : { index: previous.index + 1, cursor: next_cursor, previous },
+    getPreviousPageParam: (_page, _pages, { previous }): PageParam | undefined => previous,
+    maxPages: pagesMax,
+    // Comparing the chains of places would cost more than it saves.
+    structuralSharing: false,
     placeholderData: keepPreviousData,
     gcTime: keptMs,
-    // A refetch would load every page that was scrolled past.
+    // A refetch would load every page that is held.
     staleTime: Number.POSITIVE_INFINITY,
   })
 }

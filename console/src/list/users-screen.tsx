@@ -21,10 +21,11 @@ import { Filters } from './filters.tsx'
 import { SavedViews } from './saved-views.tsx'
 import { SearchBox } from './search-box.tsx'
 import { Total } from './total.tsx'
-import { reloadList, usersQuery } from './users-query.ts'
+import { type PageParam, reloadList, usersQuery } from './users-query.ts'
 import { UsersTable } from './users-table.tsx'
 
-const nothing: ReadonlySet<string> = new Set()
+const nothing: Selected = new Map()
+const noPlaces: readonly PageParam[] = []
 
 export function UsersScreen() {
   const address = useSearch({ from: '/users' })
@@ -34,6 +35,11 @@ export function UsersScreen() {
   const pages = useInfiniteQuery(usersQuery(address))
   const users = useMemo(() => pages.data?.pages.flatMap(({ items }) => items) ?? [], [pages.data])
   const [selection, setSelection] = useSelection(address)
+  const selectedIds = useMemo(() => new Set(selection.keys()), [selection])
+  const select = (ids: ReadonlySet<string>) => {
+    const known = new Map([...selection, ...users.map((user) => [user.id, user] as const)])
+    setSelection(new Map([...known].filter(([id]) => ids.has(id))))
+  }
   const [areFiltersOpen, setAreFiltersOpen] = useState(false)
 
   /** Merges into the address; undefined removes a part. */
@@ -44,6 +50,10 @@ export function UsersScreen() {
   const clear = () => void navigate({ search: ({ sort, columns }) => changed({}, { sort, columns }) })
   const loadMore = () => {
     if (pages.hasNextPage && !pages.isFetching && !pages.isPlaceholderData) void pages.fetchNextPage()
+  }
+
+  const loadPrevious = () => {
+    if (pages.hasPreviousPage && !pages.isFetching && !pages.isPlaceholderData) void pages.fetchPreviousPage()
   }
 
   return (
@@ -64,7 +74,7 @@ export function UsersScreen() {
         </Button>
       </div>
       {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
-      {isAdmin && <BulkActions users={chosen(users, selection)} onClear={() => setSelection(nothing)} />}
+      {isAdmin && <BulkActions users={[...selection.values()]} onClear={() => setSelection(nothing)} />}
       {pages.error && (
         <div className="px-3 pb-2">
           <ProblemNotice
@@ -85,10 +95,12 @@ export function UsersScreen() {
             columnIds={columnsOf(address)}
             sort={sortOf(address)}
             onSort={(sort) => change({ sort: sort === defaultSort ? undefined : sort })}
-            selection={isAdmin ? selection : undefined}
-            onSelect={setSelection}
-            isLoadingMore={pages.isFetchingNextPage}
+            selection={isAdmin ? selectedIds : undefined}
+            onSelect={select}
+            places={pages.data?.pageParams ?? noPlaces}
+            hasMore={pages.hasNextPage}
             onLoadMore={loadMore}
+            onLoadPrevious={loadPrevious}
             emptyState={
               pages.error ? null : <Empty isNarrowed={isNarrowed} isAdmin={isAdmin} onClear={clear} />
             }
@@ -99,17 +111,16 @@ export function UsersScreen() {
   )
 }
 
+/** Selected users by id. They stay selected when their pages are no longer held. */
+type Selected = ReadonlyMap<string, User>
+
 /** The selection belongs to one list: another search must not act on users that are no longer visible. */
 function useSelection(address: ListAddress) {
   const { columns: _columns, ...list } = address
   const key = JSON.stringify(list)
-  const [state, setState] = useState({ key, ids: nothing })
-  const ids = state.key === key ? state.ids : nothing
-  return [ids, (chosen: ReadonlySet<string>) => setState({ key, ids: chosen })] as const
-}
-
-function chosen(users: User[], ids: ReadonlySet<string>): User[] {
-  return ids.size === 0 ? [] : users.filter(({ id }) => ids.has(id))
+  const [state, setState] = useState({ key, users: nothing })
+  const users = state.key === key ? state.users : nothing
+  return [users, (chosen: Selected) => setState({ key, users: chosen })] as const
 }
 
 const skeletonRows = Array.from({ length: 12 }, (_, index) => index)

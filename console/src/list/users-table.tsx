@@ -1,5 +1,5 @@
 // The grid of users. Only the visible rows are in the document.
-import type { KeyboardEvent } from 'react'
+import { type KeyboardEvent, type ReactNode, type UIEvent, useLayoutEffect, useRef } from 'react'
 import {
   Cell,
   Collection,
@@ -19,6 +19,7 @@ import type { User } from '../api/directory.ts'
 import { isSingleKey } from '../shell/shortcuts.ts'
 import { SelectionBox } from '../ui/selection-box.tsx'
 import { type ColumnId, columns } from './columns.tsx'
+import { type PageParam, pageSize } from './users-query.ts'
 
 type Props = {
   users: User[]
@@ -28,12 +29,18 @@ type Props = {
   /** Undefined where the person may not change users. */
   selection: ReadonlySet<string> | undefined
   onSelect: (ids: ReadonlySet<string>) => void
-  isLoadingMore: boolean
+  /** The places of the held pages. */
+  places: readonly PageParam[]
+  /** The last row stands for them. It stays while they load, because a list that shrinks would jump. */
+  hasMore: boolean
   onLoadMore: () => void
-  emptyState: React.ReactNode
+  /** Called near the first held user. */
+  onLoadPrevious: () => void
+  emptyState: ReactNode
 }
 
-const layoutOptions = { rowHeight: 36, headingHeight: 34, loaderHeight: 36 }
+const rowHeight = 36
+const layoutOptions = { rowHeight, headingHeight: 34, loaderHeight: 36 }
 const boxWidth = 40
 
 export function UsersTable(props: Props) {
@@ -42,9 +49,14 @@ export function UsersTable(props: Props) {
   const select = (keys: Selection) =>
     props.onSelect(keys === 'all' ? new Set(users.map(({ id }) => id)) : new Set([...keys].map(String)))
 
+  const frame = useSteadyScroll(props.places)
+  const loadPrevious = ({ target }: UIEvent<HTMLElement>) => {
+    if (target instanceof HTMLElement && target.scrollTop < 10 * rowHeight) props.onLoadPrevious()
+  }
+
   return (
     // The keys j and k move like the arrows. The grid inside has the role and the focus.
-    <div onKeyDownCapture={moveByLetters} className="flex flex-[1_0_20rem] flex-col overflow-hidden">
+    <div ref={frame} onKeyDownCapture={moveByLetters} onScrollCapture={loadPrevious} className="flex flex-[1_0_20rem] flex-col overflow-hidden">
       <Virtualizer layout={TableLayout} layoutOptions={layoutOptions}>
         <Table
           aria-label="Users"
@@ -113,7 +125,7 @@ export function UsersTable(props: Props) {
                 </Row>
               )}
             </Collection>
-            <TableLoadMoreItem isLoading={props.isLoadingMore} onLoadMore={props.onLoadMore}>
+            <TableLoadMoreItem isLoading={props.hasMore} onLoadMore={props.onLoadMore}>
               <div className="skeleton mx-3 my-2 h-5" />
             </TableLoadMoreItem>
           </TableBody>
@@ -121,6 +133,23 @@ export function UsersTable(props: Props) {
       </Virtualizer>
     </div>
   )
+}
+
+/** Keeps the visible users in place when pages above them come or go. Another list begins at its top. */
+function useSteadyScroll(places: readonly PageParam[]) {
+  const frame = useRef<HTMLDivElement>(null)
+  const before = useRef(places)
+  useLayoutEffect(() => {
+    const grid = frame.current?.querySelector('[role=grid]')
+    const old = before.current
+    before.current = places
+    const [first] = places
+    if (!grid || !first || old[0] === first) return
+    const isSameList = places.some((place) => old.includes(place))
+    const rows = ((old[0]?.index ?? 0) - first.index) * pageSize
+    grid.scrollTop = isSameList ? grid.scrollTop + rows * rowHeight : 0
+  }, [places])
+  return frame
 }
 
 function toDescriptor(sort: string): SortDescriptor {
