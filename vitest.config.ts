@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', '{infra,client,cli}/test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', '{infra,client,cli,console}/test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     // Each file starts servers of its own; more at once than this only wait for each other.
