@@ -88,8 +88,19 @@ describe('a sealed file', () => {
     const sealed = await readAll(seal(key, parts(randomBytes(150_000))))
     const changed = Buffer.from(sealed)
     changed[70_000] = (changed[70_000] ?? 0) ^ 1
-    const reordered = Buffer.concat([sealed.subarray(block, 2 * block), sealed.subarray(0, block), sealed.subarray(2 * block)])
-    for (const wrong of [sealed.subarray(0, 2 * block), sealed.subarray(0, -1), sealed.subarray(0, 5), changed, reordered, Buffer.alloc(0)])
+    const reordered = Buffer.concat([
+      sealed.subarray(block, 2 * block),
+      sealed.subarray(0, block),
+      sealed.subarray(2 * block),
+    ])
+    for (const wrong of [
+      sealed.subarray(0, 2 * block),
+      sealed.subarray(0, -1),
+      sealed.subarray(0, 5),
+      changed,
+      reordered,
+      Buffer.alloc(0),
+    ])
       await expect(readAll(unseal(key, parts(wrong)))).rejects.toThrow()
     await expect(readAll(unseal(newFileKey(), parts(sealed)))).rejects.toThrow()
   })

@@ -63,8 +63,7 @@ it('another server does the invalidations of a chunk whose process died after th
     await queries.unprepared(`UPDATE users SET name = 'behind', version = 2 WHERE id = ANY($1)`, [ids])
     await service.connections.cache.recordInvalidation(queries, ids, names)
   })
-  for (const id of ids)
-    await until('the new version', async () => (await readOn(id)).version === 2)
+  for (const id of ids) await until('the new version', async () => (await readOn(id)).version === 2)
   expect(await isCached(usernameKey(names[0] ?? ''))).toBe(false)
   await until('the record to be deleted', async () => {
     const rows = await service.connections.db.query((queries) =>

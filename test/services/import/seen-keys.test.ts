@@ -19,8 +19,7 @@ test('each key has the line that claimed it first, as in a map', () => {
 test('keeps a hundred thousand keys apart while it grows', () => {
   const seen = createSeenKeys()
   let repeated = 0
-  for (let line = 1; line <= 100_000; line++)
-    if (seen.claim(`user.${line}`, line) !== undefined) repeated++
+  for (let line = 1; line <= 100_000; line++) if (seen.claim(`user.${line}`, line) !== undefined) repeated++
   expect(repeated).toBe(0)
   for (let line = 1; line <= 100_000; line += 997) expect(seen.claim(`user.${line}`, 1)).toBe(line)
 })
