@@ -10,6 +10,9 @@ import { defineConfig, type Plugin, type Rolldown } from 'vite'
 /** For the first screen, gzipped. Browsers that take Brotli get less. */
 const scriptKilobytesMax = 220
 
+// Test runners set another value, which would bundle React's development build.
+process.env.NODE_ENV = 'production'
+
 export default defineConfig({
   root: import.meta.dirname,
   base: '/console/',

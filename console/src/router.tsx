@@ -43,6 +43,18 @@ const user = createRoute({
   component: lazyRouteComponent(() => import('./user/user-screen.tsx')),
 })
 
+const imports = createRoute({
+  getParentRoute: () => root,
+  path: '/imports',
+  component: lazyRouteComponent(() => import('./jobs/imports-screen.tsx')),
+})
+
+const oneImport = createRoute({
+  getParentRoute: () => root,
+  path: '/imports/$jobId',
+  component: lazyRouteComponent(() => import('./jobs/import-screen.tsx')),
+})
+
 const health = createRoute({
   getParentRoute: () => root,
   path: '/health',
@@ -56,7 +68,7 @@ const signedIn = createRoute({
   component: () => <p className="p-6">You are signed in. Close this tab and return to the other one.</p>,
 })
 
-const routeTree = root.addChildren([home, users, create, user, health, signedIn])
+const routeTree = root.addChildren([home, users, create, user, imports, oneImport, health, signedIn])
 
 export function createConsoleRouter() {
   return createRouter({

@@ -20,12 +20,13 @@ const screens: Record<string, Screen> = {
     show: async (page) => {
       await page.getByRole('row', { name: user.username }).waitFor()
       await page.getByRole('button', { name: 'Filters' }).click()
-      await page.getByLabel('Select all loaded users').click()
+      await page.getByLabel('Select all loaded users').press('Space')
     },
   },
   user: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Edit' }).waitFor() },
   edit: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Edit' }).click() },
   create: { path: '/users/new', show: (page) => page.getByLabel('Username').waitFor() },
+  imports: { path: '/imports', show: (page) => page.getByText('There are none yet.').waitFor() },
   health: { path: '/health', show: (page) => page.getByRole('rowheader').first().waitFor() },
   erase: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Erase…' }).click() },
 }
@@ -41,7 +42,7 @@ it('axe finds nothing on any screen, in light and dark and right to left, and th
     await show(page)
     for (const look of ['light', 'dark', 'rtl'] as const) {
       await page.emulateMedia({ colorScheme: look === 'dark' ? 'dark' : 'light', reducedMotion: 'reduce' })
-      await page.locator('html').evaluate(`(html) => { html.dir = '${look === 'rtl' ? 'rtl' : 'ltr'}' }`)
+      await page.evaluate(`document.documentElement.dir = '${look === 'rtl' ? 'rtl' : 'ltr'}'`)
       const { violations } = await new AxeBuilder({ page }).analyze()
       for (const { id, nodes } of violations) faults.push(`${name}, ${look}: ${id} at ${nodes[0]?.html}`)
     }
@@ -56,7 +57,7 @@ it('every screen fits into 320 pixels, which is 400 % zoom, in forced colours', 
   for (const [name, { path, show }] of Object.entries(screens)) {
     await page.goto(new URL(`/console${path}`, page.url()).href)
     await show(page)
-    const width = await page.locator('html').evaluate<number>('(html) => html.scrollWidth')
+    const width = await page.evaluate('document.documentElement.scrollWidth')
     expect([name, width]).toEqual([name, viewport.width])
   }
 })
@@ -68,9 +69,8 @@ it('no token is in any answer, the storage or a cookie that scripts can read', a
   await page.reload()
   await page.getByRole('row', { name: user.username }).click()
   await page.getByRole('button', { name: 'Edit' }).waitFor()
-  const stored = await page
-    .locator('html')
-    .evaluate<string>('() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])')
+  const storage = 'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])'
+  const stored = (await page.evaluate(storage)) as string
   const all = [stored, ...(await Promise.all(texts))]
   expect(all.length).toBeGreaterThan(5)
   expect(all.filter((text) => /eyJ[\w-]+\.eyJ/.test(text))).toEqual([])

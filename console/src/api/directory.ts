@@ -5,6 +5,7 @@ import { sessionEnd } from './session-end.ts'
 export {
   ConnectionError,
   type Fault,
+  type operations,
   ProblemError,
   type User,
   type UserChanges,
@@ -15,14 +16,14 @@ export {
 export const consoleHeaders = { 'X-Console': '1' }
 
 const open = (attemptsMax: number) =>
-  openUserDirectory({ url: `${location.origin}/console/api`, token: '', attemptsMax, fetch: send }).users
+  openUserDirectory({ url: `${location.origin}/console/api`, token: '', attemptsMax, fetch: consoleFetch })
 
 /** Tries once: the person decides whether to try again. */
-export const directory = open(1)
+export const { users: directory, api } = open(1)
 /** Waits and tries again while the service is overloaded, for work on many users. */
-export const retryingDirectory = open(6)
+export const { users: retryingDirectory } = open(6)
 
-async function send(request: Request): Promise<Response> {
+export async function consoleFetch(request: Request): Promise<Response> {
   request.headers.delete('authorization')
   for (const [name, value] of Object.entries(consoleHeaders)) request.headers.set(name, value)
   const response = await fetch(request)

@@ -33,8 +33,8 @@ export function readAddress(search: Record<string, unknown>): ListAddress {
   return address
 }
 
-/** @returns the filters for the API, without sort and cursor */
-export function filtersOf(address: ListAddress): UserQuery {
+/** @returns the filters for the API, without sort and cursor. The API names each value that is not valid */
+export function filtersOf(address: ListAddress): Record<string, string> {
   const query: Record<string, string> = {}
   for (const name of ['search', ...filterNames] as const) {
     const value = address[name]
@@ -45,8 +45,7 @@ export function filtersOf(address: ListAddress): UserQuery {
       query[`attribute.${key.trim()}`] = rest.join('=').trim()
     }
   }
-  // The API names each value that is not valid.
-  return query as UserQuery
+  return query
 }
 
 export function sortOf({ sort = defaultSort }: ListAddress): NonNullable<UserQuery['sort']> {

@@ -44,9 +44,7 @@ export function BulkActions({ users, onClear }: Props) {
           }}
         />
       )}
-      {task && (
-        <BulkDialog key={task.title} task={task} onUndo={setTask} onClose={close} />
-      )}
+      {task && <BulkDialog key={task.title} task={task} onUndo={setTask} onClose={close} />}
     </>
   )
 }

@@ -7,7 +7,7 @@ import {
   type QueryKey,
   queryOptions,
 } from '@tanstack/react-query'
-import { directory, type User } from '../api/directory.ts'
+import { directory, type User, type UserQuery } from '../api/directory.ts'
 import { filtersOf, type ListAddress, sortOf } from './address.ts'
 
 type Page = Awaited<ReturnType<typeof directory.page>>
@@ -23,7 +23,7 @@ export type PageParam = { index: number; cursor: string | null; previous: PagePa
 
 /** Holds a window of pages: loading one drops the farthest at the other end. */
 export function usersQuery(address: ListAddress) {
-  const query = { ...filtersOf(address), sort: sortOf(address), limit: pageSize }
+  const query: UserQuery = { ...filtersOf(address), sort: sortOf(address), limit: pageSize }
   return infiniteQueryOptions<Page, Error, InfiniteData<Page, PageParam>, QueryKey, PageParam>({
     queryKey: ['users', query],
     queryFn: ({ pageParam: { cursor }, signal }): Promise<Page> =>
@@ -44,7 +44,7 @@ export function usersQuery(address: ListAddress) {
 }
 
 export function totalQuery(address: ListAddress, count: 'estimate' | 'exact') {
-  const query = { ...filtersOf(address), limit: 1, count }
+  const query: UserQuery = { ...filtersOf(address), limit: 1, count }
   return queryOptions({
     queryKey: ['users-total', query],
     queryFn: async ({ signal }) => {

@@ -1,7 +1,7 @@
 // The list of users: search, filters, sort and columns from the address, and actions on the selection.
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
+import { lazy, Suspense, useMemo, useState } from 'react'
 import type { User } from '../api/directory.ts'
 import { useIsAdmin } from '../api/session.ts'
 import { Button } from '../ui/button.tsx'
@@ -24,6 +24,8 @@ import { Total } from './total.tsx'
 import { type PageParam, reloadList, usersQuery } from './users-query.ts'
 import { UsersTable } from './users-table.tsx'
 
+const ExportDialog = lazy(() => import('../jobs/export-dialog.tsx'))
+
 const nothing: Selected = new Map()
 const noPlaces: readonly PageParam[] = []
 
@@ -40,6 +42,7 @@ export function UsersScreen() {
     const known = new Map([...selection, ...users.map((user) => [user.id, user] as const)])
     setSelection(new Map([...known].filter(([id]) => ids.has(id))))
   }
+  const [isExporting, setIsExporting] = useState(false)
   const [areFiltersOpen, setAreFiltersOpen] = useState(false)
 
   /** Merges into the address; undefined removes a part. */
@@ -52,6 +55,10 @@ export function UsersScreen() {
     if (pages.hasNextPage && !pages.isFetching && !pages.isPlaceholderData) void pages.fetchNextPage()
   }
 
+  const retry = () => {
+    void (pages.isFetchNextPageError ? pages.fetchNextPage() : pages.refetch())
+    void queryClient.invalidateQueries({ queryKey: ['users-total'] })
+  }
   const loadPrevious = () => {
     if (pages.hasPreviousPage && !pages.isFetching && !pages.isPlaceholderData) void pages.fetchPreviousPage()
   }
@@ -68,19 +75,24 @@ export function UsersScreen() {
         <SavedViews address={address} onOpen={(view) => void navigate({ search: view })} />
         <span className="flex-1" />
         <Total address={address} />
-        {isAdmin && <Button onPress={() => void navigate({ to: '/users/new' })}>Create a user</Button>}
+        {isAdmin && (
+          <>
+            <Button onPress={() => setIsExporting(true)}>Export…</Button>
+            <Button onPress={() => void navigate({ to: '/users/new' })}>Create a user</Button>
+          </>
+        )}
         <Button look="quiet" onPress={() => void reloadList(queryClient)}>
           Reload
         </Button>
       </div>
       {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
+      <Suspense>
+        {isExporting && <ExportDialog address={address} onClose={() => setIsExporting(false)} />}
+      </Suspense>
       {isAdmin && <BulkActions users={[...selection.values()]} onClear={() => setSelection(nothing)} />}
       {pages.error && (
         <div className="px-3 pb-2">
-          <ProblemNotice
-            error={pages.error}
-            onRetry={() => void (pages.isFetchNextPageError ? pages.fetchNextPage() : pages.refetch())}
-          />
+          <ProblemNotice error={pages.error} onRetry={retry} />
         </div>
       )}
       {pages.isPending ? (

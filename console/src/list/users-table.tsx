@@ -56,7 +56,12 @@ export function UsersTable(props: Props) {
 
   return (
     // The keys j and k move like the arrows. The grid inside has the role and the focus.
-    <div ref={frame} onKeyDownCapture={moveByLetters} onScrollCapture={loadPrevious} className="flex flex-[1_0_20rem] flex-col overflow-hidden">
+    <div
+      ref={frame}
+      onKeyDownCapture={moveByLetters}
+      onScrollCapture={loadPrevious}
+      className="flex flex-[1_0_20rem] flex-col overflow-hidden"
+    >
       <Virtualizer layout={TableLayout} layoutOptions={layoutOptions}>
         <Table
           aria-label="Users"

@@ -33,7 +33,12 @@ export default function CommandPalette({ onClose, onKeys }: { onClose: () => voi
       text: 'Show blocked users',
       run: () => void router.navigate({ to: '/users', search: { status: 'BLOCKED' } }),
     },
-    ...(isAdmin ? [{ id: 'create', text: 'Create a user', run: go('/users/new') }] : []),
+    ...(isAdmin
+      ? [
+          { id: 'create', text: 'Create a user', run: go('/users/new') },
+          { id: 'import', text: 'Import users', run: go('/imports') },
+        ]
+      : []),
     { id: 'health', text: 'Show the health', run: go('/health') },
     { id: 'keys', text: 'Show the keys', run: onKeys },
     {

@@ -77,6 +77,7 @@ function TopBar({ session: { user }, onPalette, onKeys }: TopBarProps) {
         <span className="font-semibold">User directory</span>
         <nav aria-label="Screens" className="flex flex-wrap">
           {user.role !== null && <NavLink to="/users">Users</NavLink>}
+          {user.role === 'admin' && <NavLink to="/imports">Import</NavLink>}
           {user.role !== null && <NavLink to="/health">Health</NavLink>}
         </nav>
         <span className="flex-1" />
@@ -102,7 +103,7 @@ function TopBar({ session: { user }, onPalette, onKeys }: TopBarProps) {
 const roleText = { admin: 'administrator', reader: 'reader' }
 const paletteKey = /Mac|iP(hone|ad)/.test(navigator.platform) ? '⌘K' : 'Ctrl K'
 
-function NavLink({ to, children }: { to: '/users' | '/health'; children: string }) {
+function NavLink({ to, children }: { to: '/users' | '/imports' | '/health'; children: string }) {
   return (
     <Link
       to={to}

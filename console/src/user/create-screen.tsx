@@ -10,7 +10,7 @@ import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { showToast } from '../ui/toasts.tsx'
 import { type Draft, draftFaults, draftValues, emptyDraft } from './draft.ts'
-import { fieldErrors, focusFirstError, noErrors } from './field-errors.ts'
+import { fieldErrors, noErrors, useFocusOnError } from './field-errors.ts'
 import { UnsavedGuard } from './unsaved-guard.tsx'
 import { UserFields } from './user-fields.tsx'
 import { storeUser } from './user-query.ts'
@@ -45,15 +45,14 @@ function CreateForm() {
       await navigate({ to: '/users/$userId', params: { userId: user.id } })
       await reloadList(queryClient)
     },
-    onError: () => focusFirstError(form.current),
   })
   const submit = () => {
     const found = draftFaults(draft)
     setFaults(found)
-    if (found.size > 0) focusFirstError(form.current)
-    else create.mutate({ draft, password })
+    if (found.size === 0) create.mutate({ draft, password })
   }
   const errors = faults.size > 0 ? faults : fieldErrors(create.error)
+  useFocusOnError(form, faults.size > 0 ? faults : create.error)
   return (
     <form
       ref={form}

@@ -7,7 +7,7 @@ import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { showToast } from '../ui/toasts.tsx'
 import { ConflictDialog } from './conflict-dialog.tsx'
 import { type Draft, draftFaults, draftOf, draftValues } from './draft.ts'
-import { fieldErrors, focusFirstError, noErrors } from './field-errors.ts'
+import { fieldErrors, noErrors, useFocusOnError } from './field-errors.ts'
 import { UnsavedGuard } from './unsaved-guard.tsx'
 import { UserFields } from './user-fields.tsx'
 import { storeUser } from './user-query.ts'
@@ -39,18 +39,17 @@ export function EditForm({ user, onClose }: { user: User; onClose: () => void })
     },
     onError: async (error, { base }) => {
       if (error instanceof ProblemError && error.status === 412) setTheirs(await directory.get(base.id))
-      else focusFirstError(form.current)
     },
   })
 
   const submit = () => {
     const found = draftFaults(draft)
     setFaults(found)
-    if (found.size > 0) focusFirstError(form.current)
-    else save.mutate({ base, values: draftValues(draft) })
+    if (found.size === 0) save.mutate({ base, values: draftValues(draft) })
   }
   const isConflict = save.error instanceof ProblemError && save.error.status === 412
   const errors = faults.size > 0 ? faults : fieldErrors(save.error)
+  useFocusOnError(form, faults.size > 0 ? faults : save.error)
   return (
     <form
       ref={form}

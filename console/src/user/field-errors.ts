@@ -1,4 +1,5 @@
 // The API's faults at their fields.
+import { type RefObject, useEffect } from 'react'
 import { ProblemError } from '../api/directory.ts'
 
 export type FieldErrors = ReadonlyMap<string, string>
@@ -15,7 +16,12 @@ export function fieldErrors(error: unknown): FieldErrors {
   )
 }
 
-/** Focuses the first field with an error, so that a screen reader reads it. */
-export function focusFirstError(form: HTMLElement | null): void {
-  requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus())
+/**
+ * Focuses the first field with an error, so that a screen reader reads it.
+ * @param attempt changes with each attempt that failed
+ */
+export function useFocusOnError(form: RefObject<HTMLElement | null>, attempt: unknown): void {
+  useEffect(() => {
+    if (attempt) form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus()
+  }, [form, attempt])
 }

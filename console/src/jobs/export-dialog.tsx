@@ -1,0 +1,56 @@
+// Exports the users that match the list's filters.
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { filtersOf, type ListAddress } from '../list/address.ts'
+import { Button } from '../ui/button.tsx'
+import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { SelectField } from '../ui/select-field.tsx'
+import { JobProgress } from './job-progress.tsx'
+import { beginExport, exportQuery } from './jobs.ts'
+
+type Format = 'csv' | 'ndjson'
+
+const formats = [
+  { value: 'csv', text: 'CSV, for spreadsheets' },
+  { value: 'ndjson', text: 'NDJSON, for programs' },
+]
+
+export default function ExportDialog({ address, onClose }: { address: ListAddress; onClose: () => void }) {
+  const [format, setFormat] = useState<Format>('csv')
+  const begin = useMutation({ mutationFn: () => beginExport(format, filtersOf(address)) })
+  const job = useQuery(exportQuery(begin.data?.id))
+  const error = begin.error ?? job.error
+  return (
+    <Dialog title="Export the users of this list" onClose={onClose}>
+      {error && <ProblemNotice error={error} />}
+      {job.data ? (
+        <JobProgress job={job.data} />
+      ) : (
+        <SelectField
+          label="Format"
+          value={format}
+          options={formats}
+          onChange={(value) => setFormat(value as Format)}
+        />
+      )}
+      <DialogButtons>
+        <Button onPress={onClose}>Close</Button>
+        {job.data?.state === 'done' && (
+          <a
+            href={`/console/api/export/${job.data.id}/file`}
+            download={`users.${format}`}
+            className="inline-flex min-h-8 items-center rounded-md bg-accent px-3 font-medium text-on-accent"
+          >
+            Download the file
+          </a>
+        )}
+        {!begin.data && (
+          <Button look="primary" isDisabled={begin.isPending} onPress={() => begin.mutate()}>
+            Export
+          </Button>
+        )}
+      </DialogButtons>
+    </Dialog>
+  )
+}

@@ -1,0 +1,134 @@
+// One import: its progress, its refused rows, and the next step.
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { Button } from '../ui/button.tsx'
+import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { JobProgress, jobTitle } from './job-progress.tsx'
+import {
+  beginImport,
+  cancelImport,
+  chosenFiles,
+  type ImportOptions,
+  importErrorsQuery,
+  importQuery,
+  isOver,
+  type Job,
+  undoImport,
+} from './jobs.ts'
+
+export default function ImportScreen() {
+  const { jobId } = useParams({ from: '/imports/$jobId' })
+  const job = useQuery(importQuery(jobId))
+  return (
+    <div className="flex flex-col gap-4 p-4">
+      <Link to="/imports" className="self-start text-accent underline">
+        All imports
+      </Link>
+      {job.error && <ProblemNotice error={job.error} onRetry={() => void job.refetch()} />}
+      {job.isPending && <div aria-hidden="true" className="skeleton h-40 max-w-xl" />}
+      {job.data && (
+        <>
+          <h1>{jobTitle(job.data)}</h1>
+          <JobProgress job={job.data} />
+          <NextSteps key={jobId} job={job.data} />
+          {job.data.refused > 0 && isOver(job.data) && <RefusedRows id={jobId} />}
+        </>
+      )}
+    </div>
+  )
+}
+
+function NextSteps({ job }: { job: Job }) {
+  const navigate = useNavigate()
+  const queryClient = useQueryClient()
+  const file = chosenFiles.get(job.id)
+  const step = useMutation({
+    mutationFn: (take: () => Promise<Job>) => take(),
+    onSuccess: async ({ id }) => {
+      await queryClient.invalidateQueries({ queryKey: ['import'] })
+      await navigate({ to: '/imports/$jobId', params: { jobId: id } })
+    },
+  })
+  const canUndo = job.kind === 'import' && job.dry_run !== true && job.undone_by === null && job.created > 0
+  return (
+    <div className="flex flex-col gap-2">
+      {step.error && <ProblemNotice error={step.error} />}
+      <div className="flex flex-wrap gap-2">
+        {!isOver(job) && (
+          <Button isDisabled={step.isPending} onPress={() => step.mutate(() => cancelImport(job.id))}>
+            Cancel
+          </Button>
+        )}
+        {job.state === 'done' && job.dry_run === true && file && (
+          <Button
+            look="primary"
+            isDisabled={step.isPending}
+            onPress={() => step.mutate(() => beginImport(file, { ...optionsOf(job), dry_run: false }))}
+          >
+            {step.isPending ? 'Sending the file…' : 'Import these users'}
+          </Button>
+        )}
+        {isOver(job) && canUndo && (
+          <Button
+            look="danger"
+            isDisabled={step.isPending}
+            onPress={() => step.mutate(() => undoImport(job.id))}
+          >
+            Undo: erase the created users
+          </Button>
+        )}
+      </div>
+      {job.state === 'done' && job.dry_run === true && !file && (
+        <p>
+          To import the file,{' '}
+          <Link to="/imports" className="text-accent underline">
+            choose it again
+          </Link>
+          .
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** The API answers what it accepted. */
+function optionsOf({ format, on_conflict, match }: Job): ImportOptions {
+  return { format, on_conflict, match } as ImportOptions
+}
+
+function RefusedRows({ id }: { id: string }) {
+  const errors = useQuery(importErrorsQuery(id))
+  if (errors.error) return <ProblemNotice error={errors.error} onRetry={() => void errors.refetch()} />
+  if (errors.isPending) return <div aria-hidden="true" className="skeleton h-20 max-w-xl" />
+  return (
+    <div className="overflow-x-auto">
+      <table>
+        <caption className="pb-1 text-start font-semibold">
+          {errors.data.next_cursor === null ? 'Refused rows' : 'The first refused rows'}
+        </caption>
+        <thead>
+          <tr className="text-muted">
+            <th scope="col" className="pe-6 text-start font-normal">
+              Line
+            </th>
+            <th scope="col" className="pe-6 text-start font-normal">
+              Field
+            </th>
+            <th scope="col" className="text-start font-normal">
+              Fault
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {errors.data.items.map(({ line, pointer, message }) => (
+            <tr key={`${line} ${pointer} ${message}`}>
+              <td className="pe-6 tabular-nums">{line}</td>
+              <td className="pe-6">{pointer}</td>
+              <td>{message}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
