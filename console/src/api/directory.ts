@@ -5,7 +5,9 @@ import { sessionEnd } from './session-end.ts'
 export {
   ConnectionError,
   type Fault,
-  type operations,
+  hasEnded,
+  type Job,
+  type NewImport,
   ProblemError,
   type User,
   type UserChanges,
@@ -19,11 +21,11 @@ const open = (attemptsMax: number) =>
   openUserDirectory({ url: `${location.origin}/console/api`, token: '', attemptsMax, fetch: consoleFetch })
 
 /** Tries once: the person decides whether to try again. */
-export const { users: directory, api } = open(1)
+export const { users: directory, imports, exports } = open(1)
 /** Waits and tries again while the service is overloaded, for work on many users. */
 export const { users: retryingDirectory } = open(6)
 
-export async function consoleFetch(request: Request): Promise<Response> {
+async function consoleFetch(request: Request): Promise<Response> {
   request.headers.delete('authorization')
   for (const [name, value] of Object.entries(consoleHeaders)) request.headers.set(name, value)
   const response = await fetch(request)

@@ -1,13 +1,14 @@
 // Exports the users that match the list's filters.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import { exports } from '../api/directory.ts'
 import { filtersOf, type ListAddress } from '../list/address.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { SelectField } from '../ui/select-field.tsx'
 import { JobProgress } from './job-progress.tsx'
-import { beginExport, exportQuery } from './jobs.ts'
+import { exportQuery } from './jobs.ts'
 
 type Format = 'csv' | 'ndjson'
 
@@ -18,7 +19,7 @@ const formats = [
 
 export default function ExportDialog({ address, onClose }: { address: ListAddress; onClose: () => void }) {
   const [format, setFormat] = useState<Format>('csv')
-  const begin = useMutation({ mutationFn: () => beginExport(format, filtersOf(address)) })
+  const begin = useMutation({ mutationFn: () => exports.create({ format, filters: filtersOf(address) }) })
   const job = useQuery(exportQuery(begin.data?.id))
   const error = begin.error ?? job.error
   return (

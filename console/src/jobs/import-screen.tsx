@@ -1,19 +1,17 @@
 // One import: its progress, its refused rows, and the next step.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { hasEnded, imports, type Job } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { JobProgress, jobTitle } from './job-progress.tsx'
 import {
   beginImport,
-  cancelImport,
   chosenFiles,
   type ImportOptions,
   importErrorsQuery,
   importQuery,
-  isOver,
-  type Job,
-  undoImport,
+  shownErrors,
 } from './jobs.ts'
 
 export default function ImportScreen() {
@@ -31,7 +29,7 @@ export default function ImportScreen() {
           <h1>{jobTitle(job.data)}</h1>
           <JobProgress job={job.data} />
           <NextSteps key={jobId} job={job.data} />
-          {job.data.refused > 0 && isOver(job.data) && <RefusedRows id={jobId} />}
+          {job.data.refused > 0 && hasEnded(job.data) && <RefusedRows id={jobId} />}
         </>
       )}
     </div>
@@ -54,8 +52,8 @@ function NextSteps({ job }: { job: Job }) {
     <div className="flex flex-col gap-2">
       {step.error && <ProblemNotice error={step.error} />}
       <div className="flex flex-wrap gap-2">
-        {!isOver(job) && (
-          <Button isDisabled={step.isPending} onPress={() => step.mutate(() => cancelImport(job.id))}>
+        {!hasEnded(job) && (
+          <Button isDisabled={step.isPending} onPress={() => step.mutate(() => imports.cancel(job.id))}>
             Cancel
           </Button>
         )}
@@ -68,11 +66,11 @@ function NextSteps({ job }: { job: Job }) {
             {step.isPending ? 'Sending the file…' : 'Import these users'}
           </Button>
         )}
-        {isOver(job) && canUndo && (
+        {hasEnded(job) && canUndo && (
           <Button
             look="danger"
             isDisabled={step.isPending}
-            onPress={() => step.mutate(() => undoImport(job.id))}
+            onPress={() => step.mutate(() => imports.undo(job.id))}
           >
             Undo: erase the created users
           </Button>
@@ -104,7 +102,7 @@ function RefusedRows({ id }: { id: string }) {
     <div className="overflow-x-auto">
       <table>
         <caption className="pb-1 text-start font-semibold">
-          {errors.data.next_cursor === null ? 'Refused rows' : 'The first refused rows'}
+          {errors.data.length < shownErrors ? 'Refused rows' : `The first ${shownErrors} refused rows`}
         </caption>
         <thead>
           <tr className="text-muted">
@@ -120,7 +118,7 @@ function RefusedRows({ id }: { id: string }) {
           </tr>
         </thead>
         <tbody>
-          {errors.data.items.map(({ line, pointer, message }) => (
+          {errors.data.map(({ line, pointer, message }) => (
             <tr key={`${line} ${pointer} ${message}`}>
               <td className="pe-6 tabular-nums">{line}</td>
               <td className="pe-6">{pointer}</td>

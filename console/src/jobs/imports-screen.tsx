@@ -117,9 +117,9 @@ function LatestImports() {
   return (
     <section aria-label="Latest imports" className="flex flex-col gap-1">
       <h2>Latest imports</h2>
-      {imports.data.items.length === 0 && <p className="text-muted">There are none yet.</p>}
+      {imports.data.length === 0 && <p className="text-muted">There are none yet.</p>}
       <ul>
-        {imports.data.items.map((job) => (
+        {imports.data.map((job) => (
           <li key={job.id} className="flex flex-wrap gap-x-3 py-1">
             <Link to="/imports/$jobId" params={{ jobId: job.id }} className="text-accent underline">
               {jobTitle(job)}

@@ -1,5 +1,5 @@
 // The state and the counts of a job.
-import type { Job } from './jobs.ts'
+import type { Job } from '../api/directory.ts'
 
 const number = new Intl.NumberFormat()
 
