@@ -28,7 +28,7 @@ export function usersQuery(address: ListAddress) {
     queryKey: ['users', query],
     queryFn: ({ pageParam: { cursor }, signal }): Promise<Page> =>
       directory.page(cursor === null ? query : { ...query, cursor }, { signal }),
-    // An object of its own for each list, so that lists can be told apart.
+    // An object of its own for each list, so that it marks where the list changes.
     initialPageParam: { index: 0, cursor: null, previous: undefined },
     getNextPageParam: ({ next_cursor }: Page, _pages, previous): PageParam | undefined =>
       next_cursor === null ? undefined : { index: previous.index + 1, cursor: next_cursor, previous },

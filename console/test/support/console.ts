@@ -4,12 +4,12 @@ import { expect } from 'vitest'
 import { openTokenVerifier } from '../../../src/connection/tokens/token-verifier.ts'
 import { startNodeServer } from '../../../src/handler/node/http-server.ts'
 import { createTokenPolicy } from '../../../src/services/identity/token-policy.ts'
-import { startChromium } from '../../../test/support/chromium.ts'
 import { atEnd } from '../../../test/support/cleanup.ts'
 import { consoleClient, startProvider } from '../../../test/support/openid-provider.ts'
 import { freePort } from '../../../test/support/port.ts'
 import { type Service, startService, uniqueName } from '../../../test/support/service.ts'
 import { buildConsole } from '../../../tools/built-console.mjs'
+import { startChromium } from './chromium.ts'
 
 type Role = 'admins' | 'readers' | 'none'
 

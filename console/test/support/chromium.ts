@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { type Browser, chromium } from 'playwright-core'
-import { atEnd } from './cleanup.ts'
-import { fetchProgram, findOnPath } from './debian.ts'
+import { atEnd } from '../../../test/support/cleanup.ts'
+import { fetchProgram, findOnPath } from '../../../test/support/debian.ts'
 
 const run = promisify(execFile)
 
@@ -46,7 +46,9 @@ async function findChromium(): Promise<{ command: string; env: Record<string, st
 
 /** @returns the package and all that it needs, which the distribution names differently in each release */
 async function dependenciesOf(name: string): Promise<string[]> {
-  const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`)
+  const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+    (kind) => `--no-${kind}`,
+  )
   const { stdout } = await run('apt-cache', ['depends', '--recurse', ...kinds, name], { timeout: 60_000 })
   return stdout.split('\n').filter((line) => /^[a-z0-9]/.test(line))
 }
