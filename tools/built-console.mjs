@@ -27,7 +27,7 @@ export function buildConsole() {
   if (isBuilt(hash)) return true
   const unfinished = join(root, '.cache', `console-${process.pid}`)
   const options = ['--config', 'console/vite.config.ts', '--outDir', unfinished, '--emptyOutDir']
-  const build = spawnSync(process.execPath, [vite, 'build', ...options, '--logLevel', 'warn'], {
+  const build = spawnSync(process.execPath, [vite, 'build', ...options, '--logLevel', 'error'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   })

@@ -146,8 +146,12 @@ export function createConsoleSessions(
       const keys = keysOf(cookieValue)
       const row = keys && (await rows.find(keys.id))
       if (!keys || !row) return undefined
-      const session = read(keys, row)
-      if (clock() < session.idleExpiresAtMs) return session
+      try {
+        const session = read(keys, row)
+        if (clock() < session.idleExpiresAtMs) return session
+      } catch (error) {
+        logger.error('the tokens of a console session cannot be decrypted; the session ends', { error })
+      }
       await rows.remove(keys.id)
       return undefined
     },

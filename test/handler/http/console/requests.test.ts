@@ -58,6 +58,8 @@ it('an administrator creates, reads, changes and erases a user with the headers 
   })
   expect(upload.status).toBe(200)
   expect((await browser.send(`/console/api/user/${id}`, { method: 'DELETE' })).status).toBe(204)
+  await service.makeUser()
+  await service.makeUser()
   const page = await browser.send('/console/api/user?limit=1')
   expect(page.headers.get('link')).toMatch(/^<\/console\/api\/user\?.*>; rel="next"$/)
   expect((await browser.send('/console/api/nothing')).status).toBe(404)

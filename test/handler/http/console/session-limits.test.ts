@@ -1,5 +1,7 @@
 // How long a session of the console lives: limits of time, refreshes, servers.
+import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
+import type { Browser } from '../../../support/browser.ts'
 import { startConsoleServer } from '../../../support/console-server.ts'
 import { startProvider } from '../../../support/openid-provider.ts'
 import { startService, uniqueName } from '../../../support/service.ts'
@@ -116,6 +118,23 @@ it('a provider that fails ends no session: the present token is used, then the a
   provider.refreshes = 'normal'
   expect(await list()).toBe(200)
   expect(provider.counts).toEqual({ refreshed: 1, reused: 0 })
+})
+
+it('tokens of another session do not open with this cookie, and end it', async () => {
+  const [victim, attacker] = [await setUp(), await setUp()]
+  const idOf = (browser: Browser) =>
+    createHash('sha256')
+      .update(browser.cookies.get('__Host-directory-console') ?? '')
+      .digest()
+  await service.connections.db.query((queries) =>
+    queries.unprepared(
+      `UPDATE console_sessions SET sealed = (SELECT sealed FROM console_sessions WHERE id = $1) WHERE id = $2`,
+      [idOf(victim.browser), idOf(attacker.browser)],
+    ),
+  )
+  expect(await attacker.list()).toBe(401)
+  expect(await attacker.list()).toBe(401)
+  expect(await victim.list()).toBe(200)
 })
 
 it('a session survives a restart of the server', async () => {
