@@ -57,7 +57,8 @@ const oneImport = createRoute({
 
 const health = createRoute({
   getParentRoute: () => root,
-  path: '/health',
+  // The backend answers /console/health.
+  path: '/service-health',
   component: lazyRouteComponent(() => import('./health/health-screen.tsx')),
 })
 

@@ -39,7 +39,7 @@ export default function CommandPalette({ onClose, onKeys }: { onClose: () => voi
           { id: 'import', text: 'Import users', run: go('/imports') },
         ]
       : []),
-    { id: 'health', text: 'Show the health', run: go('/health') },
+    { id: 'health', text: 'Show the health', run: go('/service-health') },
     { id: 'keys', text: 'Show the keys', run: onKeys },
     {
       id: 'sign-out',

@@ -78,7 +78,7 @@ function TopBar({ session: { user }, onPalette, onKeys }: TopBarProps) {
         <nav aria-label="Screens" className="flex flex-wrap">
           {user.role !== null && <NavLink to="/users">Users</NavLink>}
           {user.role === 'admin' && <NavLink to="/imports">Import</NavLink>}
-          {user.role !== null && <NavLink to="/health">Health</NavLink>}
+          {user.role !== null && <NavLink to="/service-health">Health</NavLink>}
         </nav>
         <span className="flex-1" />
         <Button look="quiet" onPress={onPalette}>
@@ -103,7 +103,7 @@ function TopBar({ session: { user }, onPalette, onKeys }: TopBarProps) {
 const roleText = { admin: 'administrator', reader: 'reader' }
 const paletteKey = /Mac|iP(hone|ad)/.test(navigator.platform) ? '⌘K' : 'Ctrl K'
 
-function NavLink({ to, children }: { to: '/users' | '/imports' | '/health'; children: string }) {
+function NavLink({ to, children }: { to: '/users' | '/imports' | '/service-health'; children: string }) {
   return (
     <Link
       to={to}
