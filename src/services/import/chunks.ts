@@ -34,7 +34,7 @@ type Options = {
 }
 
 /** A chunk of this size takes some ten milliseconds of PostgreSQL's time. */
-const chunkRows = 2_000
+const chunkRows = 1_000
 // A chunk is in memory as a whole, and an avatar takes as much as some hundred rows.
 const expensiveWeight = 20
 /** The keys of this many rows take some hundred megabytes. */
