@@ -67,13 +67,17 @@ export async function fetchProgram({
   return { command, env }
 }
 
+// Chromium needs some hundred packages.
+const downloadsMax = 8
+
 async function download(packages: string[], work: string, state: string[]): Promise<void> {
-  // One by one, because an unknown name must not stop the others.
-  await Promise.all(
-    packages.map((name) =>
-      run('apt-get', [...state, 'download', name], { cwd: work, timeout: 120_000 }).catch(() => {}),
-    ),
-  )
+  const waiting = [...packages]
+  const takeTurns = async () => {
+    // One by one, because an unknown name must not stop the others.
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop())
+      await run('apt-get', [...state, 'download', name], { cwd: work, timeout: 120_000 }).catch(() => {})
+  }
+  await Promise.all(Array.from({ length: downloadsMax }, takeTurns))
   for (const name of await readdir(work))
     if (name.endsWith('.deb')) {
       await run('dpkg-deb', ['-x', join(work, name), work])

@@ -36,7 +36,7 @@ async function findChromium(): Promise<{ command: string; env: Record<string, st
     if (command !== undefined) return { command, env: {} }
   }
   try {
-    const packages = await dependenciesOf('chromium')
+    const packages = await missingPackages()
     return await fetchProgram({ name: 'chromium', program: 'usr/lib/chromium/chromium', packages })
   } catch (error) {
     const [reason] = (error as Error).message.split('\n')
@@ -44,11 +44,10 @@ async function findChromium(): Promise<{ command: string; env: Record<string, st
   }
 }
 
-/** @returns the package and all that it needs, which the distribution names differently in each release */
-async function dependenciesOf(name: string): Promise<string[]> {
-  const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
-    (kind) => `--no-${kind}`,
-  )
-  const { stdout } = await run('apt-cache', ['depends', '--recurse', ...kinds, name], { timeout: 60_000 })
-  return stdout.split('\n').filter((line) => /^[a-z0-9]/.test(line))
+/** @returns the browser's packages, and those of the libraries that it needs and the machine lacks */
+async function missingPackages(): Promise<string[]> {
+  const options = ['install', '--simulate', '--no-install-recommends', 'chromium']
+  const { stdout } = await run('apt-get', options, { timeout: 60_000 })
+  const missing = [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name)
+  return [...new Set(['chromium', 'chromium-common', ...missing])]
 }
