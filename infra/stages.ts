@@ -47,6 +47,8 @@ export type Stage = {
   hasEvents: boolean
   /** How often the outbox is delivered, and the time limit of each run. */
   delivery: { everyMinutes: number; seconds: number }
+  /** How long a started import or export waits at most until it runs. */
+  jobsEveryMinutes: number
   /**
    * Reserved concurrency. An invocation of the API uses up to ten connections of the proxy. Sign-ins have their own share,
    * so that a burst of them does not affect the API. Leave it out in a new account with a quota of 10 or 50 invocations.
@@ -91,6 +93,7 @@ export const stages = {
     hasMonitoring: true,
     hasEvents: true,
     delivery: { everyMinutes: 1, seconds: 60 },
+    jobsEveryMinutes: 1,
     webAddresses: ['http://localhost:3000/'],
   },
   // Costs at most 40 dollars a month when idle; docs/costs.md lists its trade-offs.
@@ -114,6 +117,7 @@ export const stages = {
     hasMonitoring: false,
     hasEvents: false,
     delivery: { everyMinutes: 5, seconds: 20 },
+    jobsEveryMinutes: 5,
     webAddresses: ['https://users.example.com/'],
   },
   prod: {
@@ -137,6 +141,7 @@ export const stages = {
     hasMonitoring: true,
     hasEvents: true,
     delivery: { everyMinutes: 1, seconds: 60 },
+    jobsEveryMinutes: 1,
     concurrency: { api: 200, signIn: 50 },
     webAddresses: ['https://users.example.com/'],
   },

@@ -17,6 +17,7 @@ export async function bundleFunctions(options: BuildOptions): Promise<Metafile> 
     entryPoints: {
       refresh: 'src/refresh-job/revalidate.ts',
       deliver: 'src/refresh-job/deliver.ts',
+      'run-jobs': 'src/refresh-job/run-jobs.ts',
       'sign-in': 'src/handler/lambda/cognito-triggers.ts',
       'user-pool': 'src/handler/lambda/user-pool.ts',
       migrate: 'src/refresh-job/migrate.ts',

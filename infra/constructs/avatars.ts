@@ -1,4 +1,4 @@
-// Avatars: a private bucket that the functions write and only CloudFront may read.
+// A private bucket: avatars, which CloudFront serves, and the files of jobs, which it must not serve.
 import { Duration, Stack } from 'aws-cdk-lib'
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
@@ -11,7 +11,7 @@ import {
   ViewerProtocolPolicy,
 } from 'aws-cdk-lib/aws-cloudfront'
 import { S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins'
-import { AnyPrincipal, type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam'
+import { AnyPrincipal, Effect, type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3'
 import { Construct } from 'constructs'
 import { accept, wildcardFinding } from '../nag.ts'
@@ -19,6 +19,9 @@ import { prefix } from '../names.ts'
 import type { StageProps } from '../stages.ts'
 import { removalPolicy } from './log-group.ts'
 import type { Network } from './network.ts'
+
+// Longer than the service keeps a file of a job; a week is its longest (src/services/jobs/clean-up.ts).
+const jobFileDays = 14
 
 /** How long CloudFront may still serve an erased avatar. */
 const edgeTtl = Duration.minutes(5)
@@ -31,6 +34,7 @@ export class Avatars extends Construct {
   // Built from the name, so that other stacks need no reference to this one.
   readonly #bucketArn: string
   readonly #objects: string
+  readonly #jobFiles: string
 
   constructor(
     scope: Construct,
@@ -42,6 +46,7 @@ export class Avatars extends Construct {
     this.bucketName = `${prefix(stageName)}-avatars-${account}-${region}`
     this.#bucketArn = `arn:${partition}:s3:::${this.bucketName}`
     this.#objects = `${this.#bucketArn}/avatars/*`
+    this.#jobFiles = `${this.#bucketArn}/jobs/*`
     const shared = {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       encryption: BucketEncryption.S3_MANAGED,
@@ -64,8 +69,20 @@ export class Avatars extends Construct {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       serverAccessLogsBucket: logs,
       serverAccessLogsPrefix: 's3/',
-      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      lifecycleRules: [
+        { abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        { prefix: 'jobs/', expiration: Duration.days(jobFileDays) },
+      ],
     })
+    // The origin's access control allows CloudFront to read the whole bucket.
+    bucket.addToResourcePolicy(
+      new PolicyStatement({
+        effect: Effect.DENY,
+        principals: [new ServicePrincipal('cloudfront.amazonaws.com')],
+        actions: ['s3:GetObject'],
+        resources: [bucket.arnForObjects('jobs/*')],
+      }),
+    )
 
     this.distribution = new Distribution(this, 'Distribution', {
       comment: 'Avatars',
@@ -113,8 +130,14 @@ export class Avatars extends Construct {
     network.s3.addToPolicy(
       new PolicyStatement({
         principals: [new AnyPrincipal()],
-        actions: ['s3:PutObject', 's3:DeleteObject', 's3:ListBucket'],
-        resources: [this.#bucketArn, this.#objects],
+        actions: [
+          's3:AbortMultipartUpload',
+          's3:DeleteObject',
+          's3:GetObject',
+          's3:ListBucket',
+          's3:PutObject',
+        ],
+        resources: [this.#bucketArn, this.#objects, this.#jobFiles],
         conditions: { StringEquals: { 'aws:PrincipalAccount': account } },
       }),
     )
@@ -132,12 +155,26 @@ export class Avatars extends Construct {
   }
 
   grantWrite(role: IRole): void {
-    this.#grantObjects(role, 's3:PutObject', 's3:DeleteObject')
+    this.#grantObjects(role, this.#objects, ['s3:PutObject', 's3:DeleteObject'])
+  }
+
+  /** Allows imports to store avatars and find those that exist, and their undoing to remove them. */
+  grantMove(role: IRole): void {
+    this.#grantObjects(role, this.#objects, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'])
+    // Without it S3 answers 403 for a missing object. Its requests for one object have no prefix to limit it by.
+    role.addToPrincipalPolicy(
+      new PolicyStatement({ actions: ['s3:ListBucket'], resources: [this.#bucketArn] }),
+    )
+  }
+
+  grantJobFiles(role: IRole): void {
+    const actions = ['s3:AbortMultipartUpload', 's3:DeleteObject', 's3:GetObject', 's3:PutObject']
+    this.#grantObjects(role, this.#jobFiles, actions)
   }
 
   /** Allows the daily job to list objects and remove orphans. */
   grantSweep(role: IRole): void {
-    this.#grantObjects(role, 's3:DeleteObject')
+    this.#grantObjects(role, this.#objects, ['s3:DeleteObject'])
     role.addToPrincipalPolicy(
       new PolicyStatement({
         actions: ['s3:ListBucket'],
@@ -147,10 +184,10 @@ export class Avatars extends Construct {
     )
   }
 
-  #grantObjects(role: IRole, ...actions: string[]): void {
-    role.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [this.#objects] }))
+  #grantObjects(role: IRole, objects: string, actions: string[]): void {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions, resources: [objects] }))
     accept(role, {
-      [wildcardFinding(this, this.#objects)]: 'Each user’s avatar is an object under this prefix.',
+      [wildcardFinding(this, objects)]: 'Each avatar and each file of a job is an object under this prefix.',
     })
   }
 }

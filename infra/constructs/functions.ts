@@ -19,6 +19,7 @@ export class Functions extends Construct {
   readonly migrate: ServiceFunction
   readonly signIn: ServiceFunction
   readonly deliver: ServiceFunction
+  readonly runJobs: ServiceFunction
   readonly userPool: ServiceFunction
 
   constructor(
@@ -88,6 +89,7 @@ export class Functions extends Construct {
       vpc: inVpc(db.clients, cache.clients, endpoints.clients),
     })
     avatars.grantWrite(this.api.role)
+    avatars.grantJobFiles(this.api.role)
     this.userPool.alias.grantInvoke(this.api.role)
 
     this.signIn = addFunction('sign-in', {
@@ -128,7 +130,21 @@ export class Functions extends Construct {
     })
     avatars.grantSweep(this.refresh.role)
 
-    for (const { role } of [this.api, this.signIn, this.deliver, this.refresh]) {
+    this.runJobs = addFunction('run-jobs', {
+      description: 'Imports and exports',
+      environment,
+      // A whole processor, because an import checks each row.
+      memoryMb: 1_792,
+      // Lambda's limit. It gives an unfinished job back before that.
+      timeout: Duration.minutes(15),
+      concurrency: stage.concurrency && 1,
+      vpc: inVpc(db.clients, cache.clients, endpoints.clients),
+    })
+    avatars.grantMove(this.runJobs.role)
+    avatars.grantJobFiles(this.runJobs.role)
+
+    const withDatabase = [this.api, this.signIn, this.deliver, this.refresh, this.runJobs]
+    for (const { role } of withDatabase) {
       db.grantConnect(role, database.service)
       cache.grantConnect(role)
     }
@@ -153,7 +169,6 @@ export class Functions extends Construct {
       handler: this.migrate.function,
       timeout: migrationTimeout,
     })
-    for (const { alias } of [this.api, this.signIn, this.deliver, this.refresh])
-      migration.executeBefore(alias)
+    for (const { alias } of withDatabase) migration.executeBefore(alias)
   }
 }

@@ -1,4 +1,4 @@
-// Scheduled jobs: the daily revalidation and the delivery of the outbox.
+// Scheduled calls: the daily revalidation, the delivery of the outbox, and the jobs.
 import { Duration } from 'aws-cdk-lib'
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events'
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets'
@@ -8,6 +8,7 @@ import { Construct } from 'constructs'
 import { accept } from '../nag.ts'
 import type { Stage } from '../stages.ts'
 import type { Functions } from './functions.ts'
+import type { ServiceFunction } from './service-function.ts'
 
 export class Schedules extends Construct {
   /** Calls that could not be delivered, and runs of the daily job whose last attempt failed. */
@@ -16,7 +17,7 @@ export class Schedules extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { stage, functions: { refresh, deliver } }: { stage: Stage; functions: Functions },
+    { stage, functions: { refresh, deliver, runJobs } }: { stage: Stage; functions: Functions },
   ) {
     super(scope, id)
     this.deadLetters = new Queue(this, 'DeadLetters', {
@@ -44,18 +45,29 @@ export class Schedules extends Construct {
       ],
     })
 
-    // No retries: the next scheduled call also does the work of a lost or throttled one.
-    deliver.alias.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.seconds(60) })
-    new Rule(this, 'Delivery', {
+    this.#addRepeated('Delivery', deliver, {
       description: 'The delivery of the outbox',
-      schedule: Schedule.rate(Duration.minutes(stage.delivery.everyMinutes)),
-      targets: [
-        new LambdaFunction(deliver.alias, {
-          deadLetterQueue: this.deadLetters,
-          retryAttempts: 0,
-          maxEventAge: Duration.seconds(60),
-        }),
-      ],
+      everyMinutes: stage.delivery.everyMinutes,
+    })
+    // Started by the schedule alone: the API's subnets have no way to Lambda except to one function.
+    this.#addRepeated('Jobs', runJobs, {
+      description: 'Imports and exports',
+      everyMinutes: stage.jobsEveryMinutes,
+    })
+  }
+
+  /** Without retries: the next scheduled call also does the work of a lost or throttled one. */
+  #addRepeated(
+    id: string,
+    { alias }: ServiceFunction,
+    { description, everyMinutes }: { description: string; everyMinutes: number },
+  ): void {
+    const once = { retryAttempts: 0, maxEventAge: Duration.seconds(60) }
+    alias.configureAsyncInvoke(once)
+    new Rule(this, id, {
+      description,
+      schedule: Schedule.rate(Duration.minutes(everyMinutes)),
+      targets: [new LambdaFunction(alias, { deadLetterQueue: this.deadLetters, ...once })],
     })
   }
 }

@@ -18,6 +18,7 @@ export const servingFunctions = Object.keys({
   refresh: true,
   'sign-in': true,
   deliver: true,
+  'run-jobs': true,
   'user-pool': true,
 } satisfies Record<Exclude<FunctionName, 'migrate'>, true>) as FunctionName[]
 

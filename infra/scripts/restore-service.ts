@@ -50,6 +50,7 @@ export async function grantLogins(
     api: database.service,
     'sign-in': database.service,
     deliver: database.service,
+    'run-jobs': database.service,
     refresh: database.service,
     migrate: database.owner,
   }

@@ -63,7 +63,7 @@ export function alarmTests({ name, stage, service, ofType, properties }: StageTe
     for (const alarm of alarms) expect(alarm.TreatMissingData, idOf(alarm)).not.toBe('breaching')
     // These must report; their state changes when they stop to.
     const mustReport = alarms.filter(({ TreatMissingData }) => TreatMissingData === 'missing')
-    expect(mustReport.map(idOf).sort()).toEqual(['OutboxLag', 'RevalidationMissing'])
+    expect(mustReport.map(idOf).sort()).toEqual(['JobsMissing', 'OutboxLag', 'RevalidationMissing'])
     for (const { InsufficientDataActions, AlarmActions } of mustReport)
       expect(InsufficientDataActions).toEqual(AlarmActions)
   })

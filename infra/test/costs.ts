@@ -19,7 +19,7 @@ function priceRows(): { what: string; price: number; count: number; together: nu
   )
 }
 
-export function costTests({ name, properties, ofType }: StageTemplates): void {
+export function costTests({ name, stage, properties, ofType }: StageTemplates): void {
   if (name !== 'small') return
 
   test('the small stage costs at most 40 dollars a month idle, by the table in docs/costs.md', () => {
@@ -46,6 +46,14 @@ export function costTests({ name, properties, ofType }: StageTemplates): void {
       String(FunctionName).endsWith('-deliver'),
     )
     expect(delivery).toMatchObject({ MemorySize: 256, Timeout: 20 })
+  })
+
+  test('the jobs of the small stage run as rarely and as small as the table says', () => {
+    expect(stage.jobsEveryMinutes).toBe(5)
+    const jobs = properties('AWS::Lambda::Function').find(({ FunctionName }) =>
+      String(FunctionName).endsWith('-run-jobs'),
+    )
+    expect(jobs).toMatchObject({ MemorySize: 1_792 })
   })
 
   test('the small stage has nothing else that is billed by the hour or the month', () => {

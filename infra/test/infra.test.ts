@@ -144,6 +144,36 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       })
   })
 
+  test('CloudFront never serves the files of jobs, and S3 removes those that were left', () => {
+    data.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          {
+            Effect: 'Deny',
+            Principal: { Service: 'cloudfront.amazonaws.com' },
+            Action: 's3:GetObject',
+            Resource: { 'Fn::Join': ['', [Match.anyValue(), '/jobs/*']] },
+          },
+        ]),
+      },
+    })
+    data.hasResourceProperties('AWS::S3::Bucket', {
+      LifecycleConfiguration: {
+        Rules: Match.arrayWith([
+          Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 } }),
+          Match.objectLike({ Prefix: 'jobs/', ExpirationInDays: 14, Status: 'Enabled' }),
+        ]),
+      },
+    })
+  })
+
+  test('only the API and the jobs reach the files of jobs', () => {
+    const roles = ofType('AWS::IAM::Policy')
+      .filter(([, { Properties }]) => JSON.stringify(Properties).includes('/jobs/*'))
+      .map(([id]) => /Functions(\w+?)Role/.exec(id)?.[1])
+    expect(roles.sort()).toEqual(['api', 'runjobs'])
+  })
+
   test('keeps avatars at the edge for minutes only, so that erased ones leave it', () => {
     data.hasResourceProperties('AWS::CloudFront::CachePolicy', {
       CachePolicyConfig: Match.objectLike({ MaxTTL: 300, DefaultTTL: 300, MinTTL: 0 }),
@@ -280,6 +310,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       deliver: ['directory_service'],
       migrate: ['directory_owner'],
       refresh: ['directory_service'],
+      runjobs: ['directory_service'],
       signin: ['directory_service'],
     })
   })
@@ -293,10 +324,11 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       'api',
       'deliver',
       'refresh',
+      'runjobs',
       'signin',
     ])
     // Of those that do not wait, one is the migration itself and one has no database.
-    expect(aliases).toHaveLength(6)
+    expect(aliases).toHaveLength(7)
   })
 
   test('previous versions of the functions are kept for rollbacks', () => {
@@ -306,7 +338,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
 
   test('scheduled calls go to the alias, and undelivered ones to the dead letters', () => {
     const rules = properties('AWS::Events::Rule')
-    expect(rules).toHaveLength(2)
+    expect(rules).toHaveLength(3)
     for (const { Targets } of rules) {
       expect(JSON.stringify(Targets)).toMatch(/"Arn":\{"Ref":"Functions\w+Live/)
       expect(Targets).toMatchObject([
@@ -344,7 +376,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
         (PolicyDocument as { Statement: Statement[] }).Statement.map(({ Action }) => Action),
       ),
     ).toEqual([
-      [['s3:DeleteObject', 's3:ListBucket', 's3:PutObject']],
+      [['s3:AbortMultipartUpload', 's3:DeleteObject', 's3:GetObject', 's3:ListBucket', 's3:PutObject']],
       ...(stage.hasEvents ? [['events:PutEvents']] : []),
       ['lambda:InvokeFunction'],
     ])

@@ -53,6 +53,11 @@ export const metrics = {
       OutboxLag: 'Seconds',
     },
   },
+  jobs: {
+    dimensions: { Service: 'user-directory' },
+    /** Imports and exports that an internal error ended. */
+    units: { JobsFailed: 'Count' },
+  },
   signIn: {
     dimensions: { Service: 'user-directory' },
     units: { SignIns: 'Count', SignInsRefused: 'Count' },

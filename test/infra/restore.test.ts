@@ -130,6 +130,7 @@ describe('the restore', () => {
       [`${name}-api`, 'directory_service'],
       [`${name}-sign-in`, 'directory_service'],
       [`${name}-deliver`, 'directory_service'],
+      [`${name}-run-jobs`, 'directory_service'],
       [`${name}-refresh`, 'directory_service'],
       [`${name}-migrate`, 'directory_owner'],
     ])

@@ -18,5 +18,5 @@ export type JobFileStore = {
   close(): Promise<void>
 }
 
-/** The prefix of the objects, and the name of the folder. CloudFront serves `avatars/` alone. */
+/** The prefix of the objects, and the name of the folder. The bucket's policy denies it to CloudFront. */
 export const jobFilePrefix = 'jobs/'

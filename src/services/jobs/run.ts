@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ServiceError } from '../../model/errors.ts'
 import type { JobKind } from '../../model/job-states.ts'
+import { metricFields } from '../../platform/metrics.ts'
 import type { ServiceContext } from '../context.ts'
 import { cleanUpJobs } from './clean-up.ts'
 import type { JobRun } from './job-run.ts'
@@ -112,7 +113,8 @@ async function settle(
     await releaseJob(ctx, job, retryMs)
     return
   }
-  if (code === undefined) logger.error('job failed', { ...about, error })
+  if (code === undefined)
+    logger.error('job failed', { ...about, error, ...metricFields('jobs', { JobsFailed: 1 }) })
   else logger.info('job failed', { ...about, reason: message })
   await endJob(ctx, job, {
     state: 'failed',
