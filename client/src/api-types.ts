@@ -80,7 +80,7 @@ export interface paths {
         put?: never;
         /**
          * Create an import, which waits for its file
-         * @description Send the file to the address in `upload`, then start the import.
+         * @description Send the file to the address in `upload`, then start the import. An absolute address is of a store that gets no token; it takes up to 5 GB and is valid for an hour.
          */
         post: operations["createImport"];
         delete?: never;
@@ -1881,6 +1881,12 @@ export interface operations {
                             /** @description Relative to this API's address, or absolute. */
                             url: string;
                         };
+                        hashes_upload: {
+                            /** @constant */
+                            method: "PUT";
+                            /** @description Relative to this API's address, or absolute. */
+                            url: string;
+                        };
                     };
                 };
             };
@@ -3587,6 +3593,15 @@ export interface operations {
                     "application/x-ndjson": unknown;
                     "text/csv; charset=utf-8": unknown;
                 };
+            };
+            /** @description Where the file is for a minute */
+            303: {
+                headers: {
+                    /** @description The new user's path. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The input is malformed; `errors` lists every fault */
             400: {

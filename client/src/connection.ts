@@ -78,7 +78,8 @@ export function openConnection(options: Options): Connection {
 
   const readFile: Connection['readFile'] = async (path, { signal }) => {
     const headers = { authorization: await authorization() }
-    const init = { headers, redirect: 'error' as const, ...(signal && { signal }) }
+    // A store behind the API may have the file. `fetch` sends no token to another origin.
+    const init = { headers, redirect: 'follow' as const, ...(signal && { signal }) }
     const response = await send(() => new Request(url + path, init), {
       ...common,
       timeoutMs: fileTimeoutMs,

@@ -19,7 +19,7 @@ export type Imports = {
   /** Sends the file to where the import says. A stream that was cut must be sent again from its beginning. */
   sendFile(created: CreatedImport, file: FileBody, options?: SendOptions): Promise<void>
   /** Sends the second file of sources that keep hashes apart. */
-  sendHashes(id: string, file: FileBody, options?: SendOptions): Promise<void>
+  sendHashes(created: CreatedImport, file: FileBody, options?: SendOptions): Promise<void>
   start(id: string, options?: CallOptions): Promise<Job>
   get(id: string, options?: CallOptions): Promise<Job>
   /** Yields the import about each second, the last time after its end. */
@@ -51,7 +51,7 @@ export function createImports({ api, sendFile }: Connection): Imports {
   const imports: Imports = {
     create: (body, options = {}) => dataOf(api.POST('/import', { body, ...init(options) })),
     sendFile: ({ upload }, file, options = {}) => put(upload.url, file, options),
-    sendHashes: (id, file, options = {}) => put(`/import/${encodeURIComponent(id)}/hashes`, file, options),
+    sendHashes: ({ hashes_upload }, file, options = {}) => put(hashes_upload.url, file, options),
     start: async (id, options = {}) => {
       // Starting again changes nothing.
       for (let attempt = 1; ; attempt++) {

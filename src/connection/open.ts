@@ -52,7 +52,11 @@ export function openConnections(
     ? openAvatarBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
     : openAvatarDirectory(join(settings.dataDirectory, 'avatars'))
   const jobFiles = settings.avatarBucket
-    ? openJobFileBucket(settings.avatarBucket, { forcePathStyle: settings.avatarPathStyle })
+    ? openJobFileBucket(settings.avatarBucket, {
+        forcePathStyle: settings.avatarPathStyle,
+        // A function takes and sends a few megabytes only.
+        isDirect: isFunction,
+      })
     : openJobFileDirectory(join(settings.dataDirectory, 'jobs'))
   const pool = openConfiguredUserPool(settings)
   const bus = settings.eventBus === undefined ? undefined : openEventBus(settings.eventBus)

@@ -75,8 +75,7 @@ export const jobs = pgTable(
 )
 
 /**
- * The encrypted files of jobs. A row exists before its file and is deleted after it, so that no file is forgotten.
- * Without the key the file cannot be read.
+ * The files of jobs. A row exists before its file and is deleted after it, so that no file is forgotten.
  */
 export const jobFiles = pgTable(
   'job_files',
@@ -88,7 +87,10 @@ export const jobFiles = pgTable(
       .references(() => jobs.id),
     /** `options`: the parameters of an import that may be secret. */
     role: text('role', { enum: ['source', 'hashes', 'options', 'result'] }).notNull(),
-    key: bytea('key').notNull(),
+    /** Without it the file cannot be read. Null for a file that clients exchange with the store, which encrypts it itself. */
+    key: bytea('key'),
+    /** The content that a client sent to the store, fixed at the start of the import. */
+    etag: text('etag'),
     /** The size before encryption; null until the file is complete. */
     bytes: bigint('bytes', { mode: 'number' }),
     createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),

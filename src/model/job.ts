@@ -119,13 +119,15 @@ export const jobSchema = z.object({
   seconds_left: z.nullable(z.number()),
 })
 
+const uploadSchema = z.object({
+  method: z.literal('PUT'),
+  url: z.string().register(z.globalRegistry, { description: "Relative to this API's address, or absolute." }),
+})
+
 export const createdImportSchema = z.extend(jobSchema, {
-  upload: z.object({
-    method: z.literal('PUT'),
-    url: z
-      .string()
-      .register(z.globalRegistry, { description: "Relative to this API's address, or absolute." }),
-  }),
+  upload: uploadSchema,
+  /** For sources that give hashes in a second file. */
+  hashes_upload: uploadSchema,
 })
 
 export const jobsQuery = z.strictObject({

@@ -67,7 +67,7 @@ async function importFile(ctx: CommandContext, file: string, options: ImportOpti
       await sendAnew(
         ctx,
         { label: 'Sending hashes', size: hashesSize, open: () => streamOf(hashes) },
-        (stream, given) => imports.sendHashes(created.id, stream, given),
+        (stream, given) => imports.sendHashes(created, stream, given),
       )
     await sendAnew(ctx, { label: 'Sending', size, open: () => streamOf(file) }, (stream, given) =>
       imports.sendFile(created, stream, given),

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { ServiceError, unavailable } from '../../model/errors.ts'
 import { attemptLimits, openAwsClient } from '../aws/aws-client.ts'
+import { openDirectTransfer } from './direct-transfer.ts'
 import { noSuchFile } from './job-file-directory.ts'
 import { type JobFileStore, jobFilePrefix } from './job-file-store.ts'
 
@@ -17,8 +18,14 @@ const uploadMsMax = 7 * 3_600_000
 // Each range is one request, so a broken connection loses little and an idle reader holds none.
 const rangeBytes = 4 * 1024 * 1024
 
-/** @param options.forcePathStyle puts the bucket into the path instead of the host name, for emulators */
-export function openJobFileBucket(bucket: string, options: { forcePathStyle: boolean }): JobFileStore {
+/**
+ * @param options.forcePathStyle puts the bucket into the path instead of the host name, for emulators
+ * @param options.isDirect clients exchange files with the bucket, which they must be able to reach
+ */
+export function openJobFileBucket(
+  bucket: string,
+  options: { forcePathStyle: boolean; isDirect: boolean },
+): JobFileStore {
   const client = openAwsClient(
     async () => ({ ...(await import('@aws-sdk/client-s3')), ...(await import('@aws-sdk/lib-storage')) }),
     ({ S3Client }): S3Client =>
@@ -58,15 +65,16 @@ export function openJobFileBucket(bucket: string, options: { forcePathStyle: boo
         throw failure ?? unavailable('The store of job files', error)
       }
     },
-    read: async function* (id) {
+    read: async function* (id, etag = null) {
       for (let at = 0, length = Number.POSITIVE_INFINITY; at < length; ) {
         const range = `bytes=${at}-${at + rangeBytes - 1}`
         try {
           const part = await client.call(async (sdk, s3, limit) => {
-            const { Body, ContentRange } = await s3.send(
+            const { Body, ContentRange, ETag } = await s3.send(
               new sdk.GetObjectCommand({ ...of(id), Range: range }),
               limit,
             )
+            if (etag !== null && ETag !== etag) throw replacedFile()
             return { bytes: await Body?.transformToByteArray(), length: Number(ContentRange?.split('/')[1]) }
           }, callMsMax)
           if (!part.bytes?.length || !(part.length > 0)) throw new Error('S3 sent no range')
@@ -86,6 +94,14 @@ export function openJobFileBucket(bucket: string, options: { forcePathStyle: boo
         throw unavailable('The store of job files', error)
       }
     },
+    ...(options.isDirect && { direct: openDirectTransfer(client, of) }),
     close: client.close,
   }
+}
+
+function replacedFile(): ServiceError {
+  return new ServiceError(
+    'conflict',
+    'The file was replaced after the import had started. Create a new import.',
+  )
 }

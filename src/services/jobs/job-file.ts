@@ -1,4 +1,5 @@
-// Stores, opens and removes the files of a job. They are encrypted with a key of their own, which is in the job's row.
+// Stores, opens and removes the files of a job. They are encrypted with a key of their own, except those that clients
+// exchange with the store (`direct-file.ts`).
 import { v7 as uuidv7 } from 'uuid'
 import { newFileKey, seal, unseal } from '../../connection/job-files/sealed-file.ts'
 import type { Queries } from '../../connection/postgres/database.ts'
@@ -45,7 +46,8 @@ export async function storeFile(
 ): Promise<void> {
   const { jobId, role } = file
   const id = uuidv7()
-  const key = newFileKey()
+  // A client gets the result from the store, which does not know the key.
+  const key = role === 'result' && ctx.jobFiles.direct ? null : newFileKey()
   // The row comes first, so that the clean-up knows every file, even one whose upload never ended.
   await ctx.db.transaction(async (queries) => {
     await guard(queries, 'begin')
@@ -54,7 +56,8 @@ export async function storeFile(
   let replaced: { id: string }[]
   try {
     const counted = { bytes: 0 }
-    await ctx.jobFiles.write(id, seal(key, count(file, counted)))
+    const bytes = count(file, counted)
+    await ctx.jobFiles.write(id, key ? seal(key, bytes) : bytes)
     replaced = await ctx.db.transaction(async (queries) => {
       await guard(queries, 'commit')
       const former = await queries.unprepared<{ id: string }>(
@@ -102,8 +105,12 @@ export async function removeFiles({ db, jobFiles, logger }: FileContext, ids: st
     }
 }
 
-/** A stored file: its size, and its decrypted content. */
-export type StoredFile = { bytes: number; read(): AsyncIterable<Uint8Array> }
+/** A stored file: its size, its decrypted content, and its address if clients may get it from the store. */
+export type StoredFile = {
+  bytes: number
+  read(): AsyncIterable<Uint8Array>
+  downloadUrl?: (as: { type: string; disposition: string }) => Promise<string>
+}
 
 /** @returns undefined if the job has no complete file of this role */
 export async function openJobFile(
@@ -112,10 +119,18 @@ export async function openJobFile(
   role: FileRole,
 ): Promise<StoredFile | undefined> {
   const [row] = await db.query((queries) =>
-    queries.unprepared<{ id: string; key: Buffer; bytes: number }>(
-      'SELECT id, key, bytes::float8 AS bytes FROM job_files WHERE job_id = $1 AND role = $2 AND bytes IS NOT NULL',
+    queries.unprepared<{ id: string; key: Buffer | null; etag: string | null; bytes: number }>(
+      'SELECT id, key, etag, bytes::float8 AS bytes FROM job_files WHERE job_id = $1 AND role = $2 AND bytes IS NOT NULL',
       [jobId, role],
     ),
   )
-  return row && { bytes: row.bytes, read: () => unseal(row.key, jobFiles.read(row.id)) }
+  if (!row) return undefined
+  const { id, key, etag, bytes } = row
+  if (key) return { bytes, read: () => unseal(key, jobFiles.read(id)) }
+  const { direct } = jobFiles
+  return {
+    bytes,
+    read: () => jobFiles.read(id, etag),
+    ...(direct && { downloadUrl: (as) => direct.downloadUrl(id, as) }),
+  }
 }

@@ -3,6 +3,7 @@ import { ServiceError } from '../../model/errors.ts'
 import type { Job } from '../../model/job.ts'
 import type { WriteContext } from '../context.ts'
 import type { Caller } from '../identity/access.ts'
+import { acceptUploads, findUploads } from './direct-file.ts'
 import { lockJob, readJob, type WantedJob } from './read.ts'
 
 /**
@@ -10,13 +11,18 @@ import { lockJob, readJob, type WantedJob } from './read.ts'
  * @throws ServiceError `not_found`, `conflict` without a file or after the end, `unauthenticated`, `unavailable`
  */
 export async function startJob(ctx: WriteContext, caller: Caller, wanted: WantedJob): Promise<Job> {
+  const uploads = await findUploads(ctx, wanted.id)
   await ctx.db.transaction(async (queries) => {
     const job = await lockJob(queries, wanted)
     await ctx.callers.confirm(queries, caller)
     if (job.endedAt !== null) throw new ServiceError('conflict', `The job is ${job.state}. Create a new one.`)
     if (job.startedAt !== null) return
-    if (job.bytesTotal === null)
-      throw new ServiceError('conflict', 'The file is missing. Send it first: PUT /import/{id}/file.')
+    await acceptUploads(queries, uploads)
+    if (job.bytesTotal === null && (await lockJob(queries, wanted)).bytesTotal === null)
+      throw new ServiceError(
+        'conflict',
+        'The file is missing or empty. Send it first, to the address in `upload`.',
+      )
     await queries.unprepared('UPDATE jobs SET started_at = clock_timestamp() WHERE id = $1', [wanted.id])
   })
   return readJob(ctx, wanted)

@@ -26,7 +26,10 @@ const folder = await mkdtemp(join(tmpdir(), 'job-files-'))
 atEnd(() => rm(folder, { recursive: true, force: true }))
 const stores: Record<string, JobFileStore> = {
   'a directory': openJobFileDirectory(join(folder, 'jobs')),
-  'a bucket': openJobFileBucket(inject('s3Env').AVATAR_BUCKET ?? '', { forcePathStyle: true }),
+  'a bucket': openJobFileBucket(inject('s3Env').AVATAR_BUCKET ?? '', {
+    forcePathStyle: true,
+    isDirect: true,
+  }),
 }
 atEnd(async () => {
   for (const store of Object.values(stores)) await store.close()

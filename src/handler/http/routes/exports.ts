@@ -57,7 +57,10 @@ export const exportEndpoints = [
     summary: 'Download the file of an export',
     tag,
     action,
-    answers: [{ status: 200, description: 'The file', fileTypes: Object.values(fileTypes) }],
+    answers: [
+      { status: 200, description: 'The file', fileTypes: Object.values(fileTypes) },
+      { status: 303, description: 'Where the file is for a minute', headers: ['Location'] },
+    ],
     problems: ['not_found', 'conflict'],
     handle: async ({ ctx, id }) => {
       const { readJob } = await reads()
@@ -68,13 +71,15 @@ export const exportEndpoints = [
       const file = await openJobFile(ctx, id, 'result')
       if (!file)
         throw new ServiceError('not_found', 'The file was removed a day after the export. Start a new one.')
-      const headers = {
-        ...jsonHeaders,
-        'Content-Type': fileTypes[format ?? ''] ?? 'application/octet-stream',
-        'Content-Disposition': `attachment; filename="users.${format}"`,
-        'Cache-Control': 'no-store',
-      }
-      return { headers, file }
+      const type = fileTypes[format ?? ''] ?? 'application/octet-stream'
+      const disposition = `attachment; filename="users.${format}"`
+      const headers = { ...jsonHeaders, 'Cache-Control': 'no-store' }
+      if (file.downloadUrl)
+        return {
+          status: 303,
+          headers: { ...headers, Location: await file.downloadUrl({ type, disposition }) },
+        }
+      return { headers: { ...headers, 'Content-Type': type, 'Content-Disposition': disposition }, file }
     },
   }),
 ]

@@ -65,7 +65,8 @@ export const importEndpoints = [
     path: '/import',
     operationId: 'createImport',
     summary: 'Create an import, which waits for its file',
-    description: 'Send the file to the address in `upload`, then start the import.',
+    description:
+      'Send the file to the address in `upload`, then start the import. An absolute address is of a store that gets no token; it takes up to 5 GB and is valid for an hour.',
     tag,
     action,
     body: { schema: async () => (await schemas()).importBody, mediaTypes: ['application/json'], bytesMax },
@@ -81,8 +82,13 @@ export const importEndpoints = [
     handle: async ({ ctx, caller, body }) => {
       const { createImport } = await import('../../../services/jobs/create.ts')
       const job = await createImport(ctx, caller, body)
-      const upload = { method: 'PUT', url: `/import/${job.id}/file` }
-      return jobReply({ ...job, upload }, 201, { Location: `/import/${job.id}` })
+      const { openUpload } = await import('../../../services/jobs/direct-file.ts')
+      const to = async (role: 'source' | 'hashes', path: string) => ({
+        method: 'PUT',
+        url: (await openUpload(ctx, job.id, role)) ?? `/import/${job.id}/${path}`,
+      })
+      const uploads = { upload: await to('source', 'file'), hashes_upload: await to('hashes', 'hashes') }
+      return jobReply({ ...job, ...uploads }, 201, { Location: `/import/${job.id}` })
     },
   }),
 
