@@ -151,6 +151,29 @@ it('a run without time leaves the job to the next one', async () => {
   expect(await imports.get(id)).toMatchObject({ state: 'done', created: 1 })
 })
 
+it('a file is sent as a stream if its size is known', async () => {
+  const created = await imports.create({ format: 'ndjson' })
+  const file = oneUser()
+  await imports.sendFile(created, new Blob([file]).stream(), { size: file.length })
+  await imports.start(created.id)
+  await run()
+  expect(await imports.get(created.id)).toMatchObject({ state: 'done', bytes_total: file.length })
+})
+
+it('of a file through the API and one in the store, the first counts', async () => {
+  const created = await imports.create({ format: 'ndjson' })
+  const [username, other] = [uniqueName(), uniqueName()]
+  await imports.sendFile(created, line({ username: other }))
+  const own = { method: 'PUT' as const, url: `/import/${created.id}/file` }
+  await imports.sendFile({ ...created, upload: own }, line({ username }))
+  await imports.start(created.id)
+  await run()
+  expect(await imports.get(created.id)).toMatchObject({ state: 'done', created: 1 })
+  const { id } = await exports.create({ format: 'ndjson', filters: { username } })
+  await run()
+  expect(await new Response(await exports.file(id)).text()).toContain(username)
+})
+
 it('logs hold no signed address', () => {
   expect(lines.length).toBeGreaterThan(10)
   expect(lines.join()).not.toContain('X-Amz-')
