@@ -334,6 +334,7 @@ export async function startTorture(
     },
     faultMs: options.faultMs ?? faultMs,
   }
+  let boundedAt = 0
   return {
     stage,
     judge,
@@ -341,10 +342,13 @@ export async function startTorture(
       const over = isTrouble ? judge.trouble() : () => {}
       await inflict(stage)
       over()
+      if (isTrouble) boundedAt = performance.now() + boundMs
     },
     finish: async () => {
       isOver = true
       await work
+      // Until then, a server may still answer with what it trusted before the last fault.
+      await until('the bound after the last fault to pass', () => performance.now() > boundedAt)
       for (const id of judge.ids()) {
         const answer = await until('the servers to answer', async () => {
           const answer = await trySend('GET', `/user/${id}`)

@@ -20,13 +20,17 @@ export function SearchBox({ value = '', onChange }: Props) {
     setInput(value)
   }, [value])
 
+  const send = (text: string) => {
+    clearTimeout(timer.current)
+    if (text.trim() === sent.current) return
+    sent.current = text.trim()
+    onChange(sent.current || undefined)
+  }
+
   const type = (text: string) => {
     setInput(text)
     clearTimeout(timer.current)
-    timer.current = setTimeout(() => {
-      sent.current = text.trim()
-      onChange(sent.current || undefined)
-    }, delayMs)
+    timer.current = setTimeout(() => send(text), delayMs)
   }
 
   return (
@@ -35,6 +39,8 @@ export function SearchBox({ value = '', onChange }: Props) {
       value={input}
       maxLength={256}
       onChange={type}
+      // A search sent later would undo the navigation to a row that is clicked now.
+      onBlur={() => send(input)}
       className="relative min-w-48 flex-[1_1_16rem] sm:max-w-md"
     >
       <Input

@@ -74,7 +74,7 @@ describe('requests from hundreds of clients without backoff', () => {
     let isOver = false
     const clients = Array.from({ length: 300 }, openClient)
     const before = await residentMegabytes()
-    // Expensive for the server, cheap for its clients.
+    // A large answer, which is cheap for its clients.
     const crowd = Promise.all(
       clients.map(async (client) => {
         while (!isOver) seen[expectServedOrRejected(await client('GET', '/openapi.json'), [200])]++
@@ -139,7 +139,7 @@ describe('more passwords and images than the server can process within seconds',
     expect((await openClient()('POST', '/user', newUser())).status).toBe(201)
   }, 60_000)
 
-  it('are rejected beyond the memory limit, and accepted again after the others', async () => {
+  it('wait unread or are rejected when they are large, in bounded memory', async () => {
     const [user, image] = [await makeUser(), await png()]
     const upload = user.replace('user', 'upload')
     const large = new Uint8Array(avatarBytesMax)
@@ -149,7 +149,7 @@ describe('more passwords and images than the server can process within seconds',
       Array.from({ length: 60 }, () => openClient()('POST', upload, large, 'image/png')),
     )
     const outcomes = answers.map((answer) => expectServedOrRejected(answer, [200]))
-    expect(new Set(outcomes)).toEqual(new Set(['served', 'rejected']))
+    expect(outcomes).toContain('served')
     expect((await residentMegabytes()) - before).toBeLessThan(500)
     expect((await openClient()('POST', upload, large, 'image/png')).status).toBe(200)
   }, 60_000)

@@ -138,10 +138,10 @@ describe('the server with nothing configured', () => {
       openapi: string
       paths: object
     }
-    expect([document.openapi, Object.keys(document.paths)]).toEqual([
-      '3.1.0',
-      ['/user', '/user/{id}', '/upload/{id}'],
-    ])
+    expect(document.openapi).toBe('3.1.0')
+    expect(Object.keys(document.paths)).toEqual(
+      expect.arrayContaining(['/user', '/user/{id}', '/upload/{id}', '/import', '/export']),
+    )
   })
 })
 

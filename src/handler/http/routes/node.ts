@@ -10,19 +10,14 @@ import { readiness } from '../readiness.ts'
 import { localIssuerRoutes } from './local-issuer/routes.ts'
 
 export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): PublicRoute[] {
+  // Made once: it takes milliseconds, and callers need no token.
+  let document: Promise<Reply> | undefined
   const routes: PublicRoute[] = [
     { method: 'GET', path: '/', handle: async (request) => toConsole(request) },
     // Liveness: restarting the process would not bring a dependency back, so none is checked.
     { method: 'GET', path: '/health', handle: async () => json({ status: 'up' }) },
     { method: 'GET', path: '/ready', handle: () => ready(connections) },
-    {
-      method: 'GET',
-      path: '/openapi.json',
-      handle: async () => {
-        const { openApiDocument } = await import('../openapi.ts')
-        return json(await openApiDocument())
-      },
-    },
+    { method: 'GET', path: '/openapi.json', handle: () => (document ??= apiDocument()) },
     { method: 'GET', path: '/docs', handle: async () => docsPage },
     { method: 'GET', path: '/docs/{file}', handle: (_request, [file = '']) => docsFile(file) },
     {
@@ -50,6 +45,11 @@ export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | 
 function toConsole(request: HttpRequest): Reply {
   if (!(request.header('accept') ?? '').includes('text/html')) throw routeNotFound()
   return { status: 302, headers: { Location: '/console/', Vary: 'Accept' } }
+}
+
+async function apiDocument(): Promise<Reply> {
+  const { openApiDocument } = await import('../openapi.ts')
+  return json(await openApiDocument())
 }
 
 function json(value: unknown, status = 200): Reply {
