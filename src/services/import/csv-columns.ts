@@ -39,6 +39,9 @@ export function readHeader(headers: string[], mapping: Record<string, string>): 
   const absent = [...renamed.keys()].filter((header) => !names.includes(header))
   const targets = names.map((header) => renamed.get(header) ?? header)
   const columns = targets.map((target) => (target === '' ? undefined : columnOf(target)))
+  // The first line of a file without a header holds a user's data, which no message may repeat.
+  if (columns.every((column) => column === undefined))
+    throw invalidFile('The first line of the file must name its columns, and names none that is known.')
   const unknown = names.filter((_, at) => targets[at] !== '' && columns[at] === undefined)
   const repeated = targets.filter((target, at) => target !== '' && targets.indexOf(target) !== at)
   const complaints = [
@@ -51,10 +54,16 @@ export function readHeader(headers: string[], mapping: Record<string, string>): 
   return columns.map((column) => column ?? { kind: 'skipped' })
 }
 
+// Anything else may be data, such as a password hash, in a damaged header.
+const headerPattern = /^[\p{L}\p{N} _.:-]{1,64}$/u
+
+/** @returns the header for a message */
+export function quoteHeader(header: string): string {
+  return headerPattern.test(header) ? JSON.stringify(header) : 'a text that is no column name'
+}
+
 function complain(what: string, headers: string[]): string[] {
-  const names = [...new Set(headers)]
-    .slice(0, 20)
-    .map((name) => JSON.stringify(name.slice(0, 100).toWellFormed()))
+  const names = [...new Set(headers)].slice(0, 20).map(quoteHeader)
   return names.length === 0 ? [] : [`${what}: ${names.join(', ')}.`]
 }
 

@@ -1,4 +1,5 @@
 // Reads another system's CSV as one object for each record, with the header's names as keys.
+import { quoteHeader } from './csv-columns.ts'
 import { type CsvRecord, readCsv, recordFault } from './csv-records.ts'
 import type { SourceRecord } from './record.ts'
 import { invalidFile } from './row.ts'
@@ -29,9 +30,7 @@ function checkHeader(cells: string[], needed: string[]): string[] {
     throw invalidFile(`The first line must name the columns, and one of them must be ${needed.join(' or ')}.`)
   const repeated = names.find((name, at) => name !== '' && names.indexOf(name) !== at)
   if (repeated !== undefined)
-    throw invalidFile(
-      `The column ${JSON.stringify(repeated.slice(0, 100))} occurs more than once. Remove one.`,
-    )
+    throw invalidFile(`The column ${quoteHeader(repeated)} occurs more than once. Remove one.`)
   return names
 }
 

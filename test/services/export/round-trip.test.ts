@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { ExportedUser } from '../../../src/services/export/exported-user.ts'
 import { type CsvShape, csvHeader, csvLines } from '../../../src/services/export/formats/csv.ts'
 import { ndjsonLines } from '../../../src/services/export/formats/ndjson.ts'
+import { readCsv } from '../../../src/services/import/csv-records.ts'
 import { parseCsv } from '../../../src/services/import/formats/csv.ts'
 import { parseNdjson } from '../../../src/services/import/formats/ndjson.ts'
 import { bytesOf, rowsOf } from '../../support/import-file.ts'
@@ -137,10 +138,10 @@ test('more than 200 attribute columns become one column of JSON, which is read b
 
 test('no cell of the CSV begins like a formula, except for numbers', async () => {
   await fc.assert(
-    fc.property(text(20), (value) => {
+    fc.asyncProperty(text(20), async (value) => {
       const users = [{ ...sample, name: value, attributes: {}, contacts: [] }]
-      const cell = csvLines(users, shapeOf(users)).split(`${sample.status},`)[0]
-      expect(cell).not.toMatch(/(^|,)"?[=+\-@\t\r]/)
+      for await (const records of readCsv(bytesOf(csvLines(users, shapeOf(users)))))
+        for (const cell of records.flatMap(({ cells }) => cells)) expect(cell).not.toMatch(/^[=+\-@\t\r]/)
     }),
   )
 })

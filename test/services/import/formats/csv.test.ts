@@ -50,6 +50,18 @@ test('unknown, repeated and missing columns are named', async () => {
   await expect(parse('a,'.repeat(1_001))).rejects.toThrow('more than 1000 columns')
 })
 
+test('a first line that holds data is not repeated in the message', async () => {
+  const data =
+    'ada,ada@example.com,hunter2 hunter2,$2b$10$SD0fV/4J3HPIzPn2icBhKuqXmvfbqBRE3TsocDl2wdL9vUzA4HqsO\n'
+  await expect(parse(data)).rejects.toThrow(
+    /^The first line of the file must name its columns, and names none that is known\.$/,
+  )
+  const damaged = 'username,$2b$10$SD0fV/4J3HPIzPn2icBhKuqXmvfbqBRE3TsocDl2wdL9vUzA4HqsO\n'
+  await expect(parse(damaged)).rejects.toThrow(
+    'columns that are unknown: a text that is no column name. Rename',
+  )
+})
+
 test('quoted cells hold line breaks, commas and quotes, and the line numbers count them', async () => {
   const rows = await parse('username,name\nada,"Ada\n""the first"", Lovelace"\n\nbea,Bea\n')
   expect(rows.map(({ line, user }) => [line, user.name])).toEqual([
