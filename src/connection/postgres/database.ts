@@ -42,6 +42,8 @@ export type Database = {
    * `readByKey` batches across callers, so it ignores the share.
    */
   of(share: string): Database
+  /** Call it for each request, so that callers share PostgreSQL fairly while several of them are active. */
+  noteCaller(share: string): void
   /**
    * Reads one row by its key, batched with concurrent reads of the same name into one prepared statement.
    * @param text takes an array of keys as `$1` and returns at most one row for each, with that `key`

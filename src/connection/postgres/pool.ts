@@ -4,6 +4,7 @@ import { ServiceError, unavailable } from '../../model/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { fairQueue } from '../../platform/queue.ts'
 import { Client, clientConfig, isManaged } from './client.ts'
+import type { Contention } from './contention.ts'
 import { type Database, type Queries, ReadOnlyDatabase } from './database.ts'
 import { createDataloader, type Keyed } from './dataloader.ts'
 import { temporaryFailure, withRetries } from './failures.ts'
@@ -16,6 +17,8 @@ const connectionsMax = 10
 // Bounds the connections that one caller's slow statements can occupy. With five, ten concurrent slow lists took more
 // than half of two processors.
 const connectionsPerShare = 3
+// While several callers are active and PostgreSQL shares this machine's processors with the server.
+const connectionsPerShareContended = 1
 const connectMsMax = 1_000
 // Above PostgreSQL's own limit (session.ts), whose error proves that the server is alive and keeps the connection.
 const queryMsMax = 1_600
@@ -37,12 +40,13 @@ export type Pool = Pick<Database, 'readByKey' | 'ownSession' | 'close'> & {
   of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
 }
 
-export function openPostgresPool(url: string, logger: Logger): Pool {
+export function openPostgresPool(url: string, logger: Logger, contention: Contention): Pool {
   /** Connections through a pooler, whose sessions may lack our prepared statements. */
   const pooled = new WeakSet<pg.ClientBase>()
   const connectedAtMs = new WeakMap<pg.ClientBase, number>()
   const usedAtMs = new WeakMap<pg.ClientBase, number>()
   const managed = isManaged(url)
+  const sharesProcessors = isLoopback(url)
   const pool = new pg.Pool({
     Client,
     ...clientConfig(url),
@@ -75,6 +79,8 @@ export function openPostgresPool(url: string, logger: Logger): Pool {
     waiting: waitingMax,
     waitMsMax,
     runningPerShare: connectionsPerShare,
+    runningNow: () =>
+      sharesProcessors && contention.isContended() ? connectionsPerShareContended : connectionsPerShare,
   })
   let failFastUntil = 0
   /** The reason, if the last failure was that only a standby was found. */
@@ -201,6 +207,10 @@ export function openPostgresPool(url: string, logger: Logger): Pool {
     ownSession: (work) => openOwnSession(url, work),
     close: () => pool.end(),
   }
+}
+
+function isLoopback(url: string): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname)
 }
 
 // True for a server that became a standby under an open connection, and for read-only sessions.

@@ -1,6 +1,7 @@
 // Opens PostgreSQL. The driver and Drizzle are loaded after the entry is ready, because they are a good part of a
 // function's start, and a cached read needs neither.
 import type { Logger } from '../../platform/logger.ts'
+import { openContention } from './contention.ts'
 import type { Database } from './database.ts'
 import type { Pool } from './pool.ts'
 
@@ -9,11 +10,12 @@ const serviceShare = 'service'
 
 /** @param url a postgres:// URL; see `clientConfig` */
 export function openPostgres(url: string, logger: Logger): Database {
+  const contention = openContention()
   let pool: Pool | undefined
   let opening: Promise<Pool> | undefined
   const open = (): Promise<Pool> => {
     opening ??= import('./pool.ts').then(({ openPostgresPool }) => {
-      pool = openPostgresPool(url, logger)
+      pool = openPostgresPool(url, logger, contention)
       return pool
     })
     return opening
@@ -22,6 +24,7 @@ export function openPostgres(url: string, logger: Logger): Database {
   setImmediate(() => open().catch(() => {}))
   const view = (share: string): Database => ({
     of: view,
+    noteCaller: contention.note,
     readByKey: async (name, text, key) => (pool ?? (await open())).readByKey(name, text, key),
     query: async (work) => (pool ?? (await open())).of(share).query(work),
     transaction: async (work) => (pool ?? (await open())).of(share).transaction(work),

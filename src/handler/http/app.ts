@@ -85,6 +85,7 @@ export function createApp<Request extends HttpRequest>(
   ): Promise<Reply> {
     const caller = await findCaller(request)
     log.caller = caller.role
+    ctx.db.noteCaller(caller.key)
     authorize(caller, endpoint.action, id)
 
     // All faults are collected for one answer. The body comes last, because reading it may be expensive.

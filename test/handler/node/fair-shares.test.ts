@@ -77,6 +77,39 @@ describe('database connections', () => {
     expect(isOver).toBe(false)
     await attack
   })
+
+  it('a caller has three on this machine while it is alone, and one while others are active', async () => {
+    const databaseUrl = await freshDatabase()
+    const { connections } = await startService({ databaseUrl })
+    const { db } = connections
+    const watcher = new pg.Client({ connectionString: databaseUrl })
+    await watcher.connect()
+    atEnd(() => watcher.end())
+    const sleeping = async () => {
+      const { rowCount } = await watcher.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`,
+      )
+      return rowCount ?? 0
+    }
+    const sleep = () => db.of('attacker').query((queries) => queries.unprepared('SELECT pg_sleep(0.3)', []))
+    const alone = Promise.all(Array.from({ length: 6 }, sleep))
+    await until('three to run', async () => (await sleeping()) === 3)
+    await alone
+
+    let isOver = false
+    let most = 0
+    const others = (async () => {
+      while (!isOver) {
+        db.noteCaller('attacker')
+        db.noteCaller('other')
+        most = Math.max(most, await sleeping())
+      }
+    })()
+    await Promise.all(Array.from({ length: 3 }, sleep))
+    isOver = true
+    await others
+    expect(most).toBe(1)
+  })
 })
 
 describe('the event loop', () => {
