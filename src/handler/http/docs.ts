@@ -52,11 +52,24 @@ export const docsPage: Reply = {
   body: page,
 }
 
+/** The files of the page, by path. */
+const contents = new Map<string, Promise<Buffer>>()
+
+/** Callers need no token, and the largest file has over a megabyte. */
+function readOnce(path: string): Promise<Buffer> {
+  const known = contents.get(path)
+  if (known !== undefined) return known
+  const reading = readFile(path)
+  contents.set(path, reading)
+  reading.catch(() => contents.delete(path))
+  return reading
+}
+
 export async function docsFile(name: string): Promise<Reply> {
   if (name === 'start.js') return { headers: { 'Content-Type': 'text/javascript' }, body: start }
   const type = Object.hasOwn(files, name) ? files[name] : undefined
   if (!type) throw routeNotFound()
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-  const body = await readFile(join(folder, name))
+  const body = await readOnce(join(folder, name))
   return { headers: { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' }, body }
 }

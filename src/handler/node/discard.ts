@@ -1,7 +1,7 @@
 // Discards the rest of a body whose request has been answered. Closing at once would reset the connection, and the
 // client might never read its answer. All connections together discard slowly, so that no caller can keep the event
 // loop busy by sending bodies that are rejected.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ignoreMalformed, onMalformed } from './malformed-request.ts'
 
 // Beyond these limits a client is disconnected.
@@ -26,8 +26,22 @@ function readNext(): void {
   reading = undefined
 }
 
-export function discardRest(incoming: IncomingMessage): void {
-  if (incoming.complete || incoming.destroyed) return
+/** Call it before the answer is sent; the discarding begins afterwards. */
+export function discardRest(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const { complete, headers } = incoming
+  if (complete || (headers['content-length'] ?? headers['transfer-encoding']) === undefined) return
+  // Node discards a body that has not been read at all, at full speed.
+  incoming.pause().read(0)
+  outgoing.once('finish', () => discardSlowly(incoming))
+}
+
+function discardSlowly(incoming: IncomingMessage): void {
+  if (incoming.destroyed) return
+  if (incoming.complete) {
+    // All of it has arrived, so this reads nothing more.
+    incoming.resume()
+    return
+  }
   let length = 0
   const { socket } = incoming
   const disconnect = (): void => {

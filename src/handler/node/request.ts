@@ -114,7 +114,7 @@ export function sendReply(
   if (cookies) for (const cookie of cookies) list.push('Set-Cookie', cookie)
   if (status !== 204 && status !== 304) list.push('Content-Length', String(length))
   if (isLast) list.push('Connection', 'close')
-  if (!incoming.complete) outgoing.once('finish', () => discardRest(incoming))
+  discardRest(incoming, outgoing)
   outgoing.writeHead(status, list)
   if (file) {
     sendFile(incoming, outgoing, file)

@@ -36,6 +36,7 @@ function beginUpload(token: string, { missing = 0, isChunked = false } = {}): Up
 }
 
 const first = ({ answers }: Upload) => answers()[0]
+const warm = beginUpload('no-token')
 
 describe('large bodies of one caller', () => {
   it.each([false, true])(
@@ -82,6 +83,21 @@ describe('large bodies of one caller', () => {
 })
 
 describe('rejected bodies that are still arriving', () => {
+  it('are discarded at 64 MB a second in all at most, whoever sends them', async () => {
+    // Warms up, so that the first discard counts from its start.
+    await until('an answer', () => first(warm) === 401)
+    const startedAt = performance.now()
+    const count = 128
+    const uploads = Array.from({ length: count }, () => beginUpload('no-token'))
+    await until('all answers', () => uploads.every((upload) => first(upload) === 401))
+    for (const { socket } of uploads) socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+    // The next request is read after the rest of the body. A slow machine only makes it later.
+    await until('all to be read', () =>
+      uploads.every(({ answers, isClosed }) => isClosed() || answers()[1] === 200),
+    )
+    expect(performance.now() - startedAt).toBeGreaterThan((count * image.length) / 64_000 / 2)
+  })
+
   it('do not keep their clients from reading the answer and sending the next request', async () => {
     const uploads = Array.from({ length: 64 }, () => beginUpload('no-token'))
     await until('all answers', () => uploads.every((upload) => first(upload) === 401))

@@ -10,14 +10,12 @@ import { readiness } from '../readiness.ts'
 import { localIssuerRoutes } from './local-issuer/routes.ts'
 
 export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): PublicRoute[] {
-  // Made once: it takes milliseconds, and callers need no token.
-  let document: Promise<Reply> | undefined
   const routes: PublicRoute[] = [
     { method: 'GET', path: '/', handle: async (request) => toConsole(request) },
     // Liveness: restarting the process would not bring a dependency back, so none is checked.
     { method: 'GET', path: '/health', handle: async () => json({ status: 'up' }) },
     { method: 'GET', path: '/ready', handle: () => ready(connections) },
-    { method: 'GET', path: '/openapi.json', handle: () => (document ??= apiDocument()) },
+    { method: 'GET', path: '/openapi.json', handle: apiDocument },
     { method: 'GET', path: '/docs', handle: async () => docsPage },
     { method: 'GET', path: '/docs/{file}', handle: (_request, [file = '']) => docsFile(file) },
     {
@@ -47,13 +45,19 @@ function toConsole(request: HttpRequest): Reply {
   return { status: 302, headers: { Location: '/console/', Vary: 'Accept' } }
 }
 
+// Serialized and encoded once: it takes milliseconds, and callers need no token.
+let apiDocumentBytes: Uint8Array | undefined
+
 async function apiDocument(): Promise<Reply> {
   const { openApiDocument } = await import('../openapi.ts')
-  return json(await openApiDocument())
+  apiDocumentBytes ??= Buffer.from(JSON.stringify(await openApiDocument()))
+  return { headers: jsonType, body: apiDocumentBytes }
 }
 
+const jsonType = { 'Content-Type': 'application/json' }
+
 function json(value: unknown, status = 200): Reply {
-  return { status, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) }
+  return { status, headers: jsonType, body: JSON.stringify(value) }
 }
 
 async function ready(connections: Connections): Promise<Reply> {
