@@ -30,7 +30,7 @@ const meansMax = 1_000
  * @param limits.waiting the most calls that may wait. A full queue rejects the newest call of the longest share
  * @param limits.waitMsMax the longest wait of a call, estimated from its share's queue and recent durations
  * @param limits.runningPerShare the most calls of one share that run at once
- * @param limits.runningNow the same at the moment; at most `runningPerShare`
+ * @param limits.runningNow the same for a share at the moment; from 1 to `runningPerShare`
  */
 export function fairQueue(
   running: number,
@@ -39,7 +39,12 @@ export function fairQueue(
     waitMsMax = Number.POSITIVE_INFINITY,
     runningPerShare = running,
     runningNow = () => runningPerShare,
-  }: { waiting: number; waitMsMax?: number; runningPerShare?: number; runningNow?: () => number },
+  }: {
+    waiting: number
+    waitMsMax?: number
+    runningPerShare?: number
+    runningNow?: (share: string) => number
+  },
 ): Limit {
   /** Shares with work, so their number is bounded by that of the calls. */
   const shares = new Map<string, Share>()
@@ -78,13 +83,15 @@ export function fairQueue(
     }
   }
 
+  const nextShare = (): Share | undefined => {
+    for (const [level, shares] of ready.entries())
+      for (const share of shares) if (level === 0 || level < runningNow(share.key)) return share
+    return undefined
+  }
+
   const beginNext = (): void => {
     while (inFlight < running) {
-      const perShare = runningNow()
-      const share = ready
-        .find(({ size }, level) => level < perShare && size > 0)
-        ?.values()
-        .next().value
+      const share = nextShare()
       const task = share?.waiting.shift()
       if (!share || !task) return
       waiting--
@@ -108,14 +115,14 @@ export function fairQueue(
   }
 
   const estimatedWaitMs = (share: Share): number => {
-    const slots = Math.min(runningNow(), running / Math.max(1, shares.size))
+    const slots = Math.min(runningNow(share.key), running / Math.max(1, shares.size))
     return (share.waiting.length * (meanMsOf.get(share.key) ?? 0)) / slots
   }
 
   return (key, work) => {
     const share = shares.get(key) ?? { key, running: 0, waiting: [], level: undefined }
     shares.set(key, share)
-    if (inFlight < running && share.running < runningNow()) return run(share, work)
+    if (inFlight < running && share.running < runningNow(key)) return run(share, work)
     const isRejected = estimatedWaitMs(share) > waitMsMax || (waiting >= waitingMax && !makeRoomFor(share))
     if (isRejected) {
       reposition(share)

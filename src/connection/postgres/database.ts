@@ -36,6 +36,9 @@ export class ReadOnlyDatabase extends Error {
   }
 }
 
+/** The share of work without a caller: background jobs and probes. */
+export const serviceShare = 'service'
+
 export type Database = {
   /**
    * The same database for the work of one caller, which shares the connections fairly with that of other callers.

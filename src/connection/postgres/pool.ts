@@ -5,7 +5,7 @@ import type { Logger } from '../../platform/logger.ts'
 import { fairQueue } from '../../platform/queue.ts'
 import { Client, clientConfig, isManaged } from './client.ts'
 import type { Contention } from './contention.ts'
-import { type Database, type Queries, ReadOnlyDatabase } from './database.ts'
+import { type Database, type Queries, ReadOnlyDatabase, serviceShare } from './database.ts'
 import { createDataloader, type Keyed } from './dataloader.ts'
 import { temporaryFailure, withRetries } from './failures.ts'
 import { openOwnSession } from './own-session.ts'
@@ -75,12 +75,16 @@ export function openPostgresPool(url: string, logger: Logger, contention: Conten
     return queries
   }
 
+  // Background work and batched reads serve all callers.
+  const ownShares = new Set([serviceShare])
   const limit = fairQueue(connectionsMax, {
     waiting: waitingMax,
     waitMsMax,
     runningPerShare: connectionsPerShare,
-    runningNow: () =>
-      sharesProcessors && contention.isContended() ? connectionsPerShareContended : connectionsPerShare,
+    runningNow: (share) =>
+      sharesProcessors && contention.isContended() && !ownShares.has(share)
+        ? connectionsPerShareContended
+        : connectionsPerShare,
   })
   let failFastUntil = 0
   /** The reason, if the last failure was that only a standby was found. */
@@ -174,8 +178,10 @@ export function openPostgresPool(url: string, logger: Logger, contention: Conten
   const readerOf = <Row extends Keyed>(name: string, text: string) => {
     const known = readers.get(name) as ((key: string) => Promise<Row | undefined>) | undefined
     if (known) return known
+    const share = `reads of ${name}`
+    ownShares.add(share)
     const reader = createDataloader(
-      (keys) => withClient(`reads of ${name}`, (client) => bind(client).prepared<Row>(name, text, [keys])),
+      (keys) => withClient(share, (client) => bind(client).prepared<Row>(name, text, [keys])),
       { waiting: waitingMax, waitMsMax },
     )
     readers.set(name, reader)

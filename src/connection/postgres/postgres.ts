@@ -2,11 +2,8 @@
 // function's start, and a cached read needs neither.
 import type { Logger } from '../../platform/logger.ts'
 import { openContention } from './contention.ts'
-import type { Database } from './database.ts'
+import { type Database, serviceShare } from './database.ts'
 import type { Pool } from './pool.ts'
-
-/** The share of work without a caller: background jobs and probes. */
-const serviceShare = 'service'
 
 /** @param url a postgres:// URL; see `clientConfig` */
 export function openPostgres(url: string, logger: Logger): Database {

@@ -2,6 +2,7 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
+import { serviceShare } from '../../../src/connection/postgres/database.ts'
 import { openLoadShedding } from '../../../src/handler/node/load-shedding.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { freshDatabase } from '../../support/database.ts'
@@ -91,10 +92,11 @@ describe('database connections', () => {
       )
       return rowCount ?? 0
     }
-    const sleep = () => db.of('attacker').query((queries) => queries.unprepared('SELECT pg_sleep(0.3)', []))
-    const alone = Promise.all(Array.from({ length: 6 }, sleep))
+    const sleep = (share: string, seconds: number) =>
+      db.of(share).query((queries) => queries.unprepared('SELECT pg_sleep($1)', [seconds]))
+    const alone = Array.from({ length: 3 }, () => sleep('attacker', 1))
     await until('three to run', async () => (await sleeping()) === 3)
-    await alone
+    await Promise.all(alone)
 
     let isOver = false
     let most = 0
@@ -105,10 +107,13 @@ describe('database connections', () => {
         most = Math.max(most, await sleeping())
       }
     })()
-    await Promise.all(Array.from({ length: 3 }, sleep))
+    await Promise.all(Array.from({ length: 2 }, () => sleep('attacker', 0.3)))
+    expect(most).toBe(1)
+    // The service's own work is no caller.
+    await Promise.all(Array.from({ length: 2 }, () => sleep(serviceShare, 0.3)))
     isOver = true
     await others
-    expect(most).toBe(1)
+    expect(most).toBe(2)
   })
 })
 
