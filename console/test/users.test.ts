@@ -29,6 +29,20 @@ it('an administrator finds a user by a telephone number, blocks it and takes tha
   expect((await read(user.id)).status).toBe('ACTIVE')
 })
 
+it('a row that is clicked while a search is still being typed is opened, however late its screen loads', async () => {
+  const user = await service.makeUser({ name: uniqueName('early') })
+  const page = await open(`/users?search=${user.name}`)
+  await row(page, user.username).waitFor()
+  const searched = page.waitForRequest((request) => request.url().includes(`search=${user.username}`))
+  await page.route('**/assets/*.js', async (route) => {
+    await searched
+    await route.continue()
+  })
+  await page.getByRole('searchbox').fill(user.username)
+  await row(page, user.username).click()
+  await button(page, 'Block').waitFor()
+})
+
 it('search, filters, sort and columns are in the address, so that a link shows the same', async () => {
   const name = uniqueName('linked')
   const users = [await service.makeUser({ name: `${name} A` }), await service.makeUser({ name: `${name} B` })]

@@ -6,13 +6,11 @@ import { directory } from '../api/directory.ts'
 import { useIsAdmin } from '../api/session.ts'
 import { reloadList } from '../list/users-query.ts'
 import { Button } from '../ui/button.tsx'
-import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { showToast } from '../ui/toasts.tsx'
-import { type Draft, draftFaults, draftValues, emptyDraft } from './draft.ts'
-import { fieldErrors, noErrors, useFocusOnError } from './field-errors.ts'
+import { type Draft, draftValues, emptyDraft } from './draft.ts'
 import { UnsavedGuard } from './unsaved-guard.tsx'
-import { UserFields } from './user-fields.tsx'
+import { UserForm } from './user-form.tsx'
 import { storeUser } from './user-query.ts'
 
 type Input = { draft: Draft; password: string }
@@ -30,10 +28,8 @@ export default function CreateScreen() {
 function CreateForm() {
   const queryClient = useQueryClient()
   const navigate = useNavigate()
-  const form = useRef<HTMLFormElement>(null)
   const [draft, setDraft] = useState(emptyDraft)
   const [password, setPassword] = useState('')
-  const [faults, setFaults] = useState(noErrors)
   const isSaved = useRef(false)
   const create = useMutation({
     mutationFn: ({ draft, password }: Input) =>
@@ -46,41 +42,33 @@ function CreateForm() {
       await reloadList(queryClient)
     },
   })
-  const submit = () => {
-    const found = draftFaults(draft)
-    setFaults(found)
-    if (found.size === 0) create.mutate({ draft, password })
-  }
-  const errors = faults.size > 0 ? faults : fieldErrors(create.error)
-  useFocusOnError(form, faults.size > 0 ? faults : create.error)
   return (
-    <form
-      ref={form}
-      noValidate
-      className="flex max-w-2xl flex-col gap-3"
-      onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
+    <UserForm
+      draft={draft}
+      error={create.error}
+      onChange={setDraft}
+      onSave={() => create.mutate({ draft, password })}
     >
-      {create.error && <ProblemNotice error={create.error} onRetry={errors.size > 0 ? undefined : submit} />}
-      <UserFields draft={draft} errors={errors} onChange={setDraft} />
-      <TextField
-        label="Password"
-        hint="8 to 128 characters. Without one, the user cannot sign in with a password until it is set."
-        type="password"
-        autoComplete="new-password"
-        value={password}
-        error={errors.get('/password')}
-        onChange={setPassword}
-      />
-      <div className="flex gap-2">
-        <Button look="primary" type="submit" isDisabled={create.isPending}>
-          {create.isPending ? 'Creating…' : 'Create'}
-        </Button>
-        <Button onPress={() => void navigate({ to: '/users' })}>Cancel</Button>
-      </div>
-      <UnsavedGuard isUnsaved={() => !isSaved.current && (draft !== emptyDraft || password !== '')} />
-    </form>
+      {(errors) => (
+        <>
+          <TextField
+            label="Password"
+            hint="8 to 128 characters. Without one, the user cannot sign in with a password until it is set."
+            type="password"
+            autoComplete="new-password"
+            value={password}
+            error={errors.get('/password')}
+            onChange={setPassword}
+          />
+          <div className="flex gap-2">
+            <Button look="primary" type="submit" isDisabled={create.isPending}>
+              {create.isPending ? 'Creating…' : 'Create'}
+            </Button>
+            <Button onPress={() => void navigate({ to: '/users' })}>Cancel</Button>
+          </div>
+          <UnsavedGuard isUnsaved={() => !isSaved.current && (draft !== emptyDraft || password !== '')} />
+        </>
+      )}
+    </UserForm>
   )
 }
