@@ -246,12 +246,17 @@ export const consoleSessions = pgTable(
     id: bytea('id').primaryKey(),
     /** The tokens, encrypted under a key from the cookie's value. */
     sealed: bytea('sealed').notNull(),
+    /** SHA-256 of the caller's key, to limit the sessions of one person. */
+    person: bytea('person'),
     createdAt: instant('created_at').notNull(),
     lastUsedAt: instant('last_used_at').notNull(),
     /** Until then, one server refreshes the tokens and the others wait. */
     refreshingUntil: instant('refreshing_until'),
   },
-  (sessions) => [index('console_sessions_last_used_at').on(sessions.lastUsedAt)],
+  (sessions) => [
+    index('console_sessions_last_used_at').on(sessions.lastUsedAt),
+    index('console_sessions_person').on(sessions.person, sessions.createdAt).concurrently(),
+  ],
 )
 
 /** The position where a long job stopped, from which its next run continues. */

@@ -17,17 +17,25 @@ export {
 /** A form of another origin cannot send this header. */
 export const consoleHeaders = { 'X-Console': '1' }
 
-const open = (attemptsMax: number) =>
-  openUserDirectory({ url: `${location.origin}/console/api`, token: '', attemptsMax, fetch: consoleFetch })
+const open = (attemptsMax: number, headers: Record<string, string> = consoleHeaders) =>
+  openUserDirectory({
+    url: `${location.origin}/console/api`,
+    token: '',
+    attemptsMax,
+    fetch: (request) => consoleFetch(request, headers),
+  })
 
 /** Tries once: the person decides whether to try again. */
 export const { users: directory, imports, exports } = open(1)
 /** Waits and tries again while the service is overloaded, for work on many users. */
 export const { users: retryingDirectory } = open(6)
 
-async function consoleFetch(request: Request): Promise<Response> {
+/** Calls that the page repeats by itself. They do not keep the session in use. */
+export const polls = open(1, { ...consoleHeaders, 'X-Console-Poll': '1' })
+
+async function consoleFetch(request: Request, headers: Record<string, string>): Promise<Response> {
   request.headers.delete('authorization')
-  for (const [name, value] of Object.entries(consoleHeaders)) request.headers.set(name, value)
+  for (const [name, value] of Object.entries(headers)) request.headers.set(name, value)
   const response = await fetch(request)
   if (response.status === 401) sessionEnd.set(true)
   return response

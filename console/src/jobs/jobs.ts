@@ -1,6 +1,6 @@
 // Imports and exports: what the screens load and begin.
-import { queryOptions } from '@tanstack/react-query'
-import { exports, hasEnded, imports, type Job, type NewImport } from '../api/directory.ts'
+import { type QueryFunctionContext, queryOptions } from '@tanstack/react-query'
+import { exports, hasEnded, imports, type Job, type NewImport, polls } from '../api/directory.ts'
 
 export type ImportOptions = Required<Pick<NewImport, 'format' | 'on_conflict' | 'match'>>
 
@@ -20,7 +20,7 @@ export const importsQuery = queryOptions({
 export function importQuery(id: string) {
   return queryOptions({
     queryKey: ['import', id],
-    queryFn: ({ signal }) => imports.get(id, { signal }),
+    queryFn: (query) => (isPoll(query) ? polls.imports : imports).get(id, query),
     refetchInterval: ({ state: { data } }) => (data && hasEnded(data) ? false : pollMs),
   })
 }
@@ -43,10 +43,15 @@ export async function beginImport(file: File, options: ImportOptions & { dry_run
 export function exportQuery(id: string | undefined) {
   return queryOptions({
     queryKey: ['export', id],
-    queryFn: ({ signal }) => exports.get(id ?? '', { signal }),
+    queryFn: (query) => (isPoll(query) ? polls.exports : exports).get(id ?? '', query),
     enabled: id !== undefined,
     refetchInterval: ({ state: { data } }) => (data && hasEnded(data) ? false : pollMs),
   })
+}
+
+/** The first load follows from what the person did; the later ones do not. */
+function isPoll({ client, queryKey }: QueryFunctionContext): boolean {
+  return client.getQueryData(queryKey) !== undefined
 }
 
 async function firstOf<T>(items: AsyncIterable<T>, count: number): Promise<T[]> {

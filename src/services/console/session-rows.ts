@@ -4,7 +4,8 @@ import type { Database } from '../../connection/postgres/database.ts'
 export type SessionRow = { sealed: Buffer; createdAtMs: number; lastUsedAtMs: number }
 
 export type SessionRows = {
-  insert(id: Buffer, row: { sealed: Buffer; nowMs: number }): Promise<void>
+  /** Removes the oldest rows of the person beyond a limit. */
+  insert(id: Buffer, row: { sealed: Buffer; person: Buffer | undefined; nowMs: number }): Promise<void>
   find(id: Buffer): Promise<SessionRow | undefined>
   touch(id: Buffer, nowMs: number): Promise<void>
   remove(id: Buffer): Promise<void>
@@ -18,6 +19,8 @@ export type SessionRows = {
 
 // Removed with each sign-in, so that rows cannot pile up.
 const removedMax = 100
+/** Sessions of one person, on all devices together. */
+const perPersonMax = 20
 
 const msOf = (column: string) => `(extract(epoch FROM ${column}) * 1000)::float8`
 const toInstant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
@@ -30,12 +33,21 @@ export function createSessionRows(db: Database): SessionRows {
   const run = async (name: string, text: string, values: unknown[]): Promise<{ sealed: Buffer }[]> =>
     db.query((queries) => queries.prepared<{ sealed: Buffer }>(`console-${name}`, text, values))
   return {
-    insert: async (id, { sealed, nowMs }) => {
+    insert: async (id, { sealed, person, nowMs }) => {
       await run(
         'insert',
-        `INSERT INTO console_sessions (id, sealed, created_at, last_used_at)
-         VALUES ($1, $2, ${toInstant('$3')}, ${toInstant('$3')})`,
-        [id, sealed, nowMs],
+        `INSERT INTO console_sessions (id, sealed, person, created_at, last_used_at)
+         VALUES ($1, $2, $3, ${toInstant('$4')}, ${toInstant('$4')})`,
+        [id, sealed, person ?? null, nowMs],
+      )
+      if (!person) return
+      // A statement of its own, so that the last of concurrent sign-ins sees the rows of all.
+      await run(
+        'remove-oldest',
+        `DELETE FROM console_sessions WHERE id IN (
+           SELECT id FROM console_sessions WHERE person = $1 ORDER BY created_at DESC, id OFFSET ${perPersonMax}
+         )`,
+        [person],
       )
     },
     find: (id) => db.readByKey<SessionRow & { key: string }>('console-find', findText, id.toString('hex')),

@@ -1,5 +1,6 @@
 // The sessions of the console: their limits, and the access token that each request needs.
 // Why PostgreSQL holds them: docs/adr/0023-console-sessions-in-postgresql.md.
+import { hash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { OpenIdProvider, ProviderTokens } from '../../connection/tokens/openid-provider.ts'
 import { unavailable } from '../../model/errors.ts'
@@ -25,8 +26,13 @@ export type ConsoleSession = {
 }
 
 export type ConsoleSessions = {
-  /** @returns the value of the session's cookie @throws ServiceError `unavailable` */
-  start(tokens: ProviderTokens): Promise<string>
+  /**
+   * Ends the person's oldest sessions beyond a limit.
+   * @param person the caller's key; undefined if it does not name one person
+   * @returns the value of the session's cookie
+   * @throws ServiceError `unavailable`
+   */
+  start(person: string | undefined, tokens: ProviderTokens): Promise<string>
   /** @returns undefined unless the cookie belongs to a session that has not ended @throws ServiceError `unavailable` */
   find(cookieValue: string): Promise<ConsoleSession | undefined>
   /**
@@ -133,12 +139,16 @@ export function createConsoleSessions(
   }
 
   return {
-    start: async (tokens) => {
+    start: async (person, tokens) => {
       const cookieValue = newCookieValue()
       const keys = keysOf(cookieValue)
       if (!keys) throw new Error('a new cookie value must be valid')
       const nowMs = clock()
-      await rows.insert(keys.id, { sealed: seal(toSessionTokens(tokens), keys), nowMs })
+      await rows.insert(keys.id, {
+        sealed: seal(toSessionTokens(tokens), keys),
+        person: person === undefined ? undefined : hash('sha256', person, 'buffer'),
+        nowMs,
+      })
       await rows.removeUnused(nowMs - idleMsMax)
       return cookieValue
     },

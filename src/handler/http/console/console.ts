@@ -126,7 +126,7 @@ function createConfiguredConsole<Request extends HttpRequest>(
       check(request)
       checkRead(request)
       live = await findLiveSession(ctx, request)
-      await ctx.sessions.touch(live.session)
+      if (!isPoll(request)) await ctx.sessions.touch(live.session)
     } catch (error) {
       return respond(request, (_request, log) => {
         log.route = `${request.method} ${apiPrefix}/*`
@@ -161,6 +161,11 @@ function createConfiguredConsole<Request extends HttpRequest>(
 
 function isRead({ method }: HttpRequest): boolean {
   return method === 'GET' || method === 'HEAD'
+}
+
+/** A page that a person left open must not keep the session in use. */
+function isPoll(request: HttpRequest): boolean {
+  return request.header('x-console-poll') === '1'
 }
 
 function apiHeaders(headers: Record<string, string> = {}): Record<string, string> {

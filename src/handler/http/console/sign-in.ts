@@ -56,8 +56,11 @@ export async function finishSignIn(ctx: ConsoleContext, request: HttpRequest): P
         clear,
       )
     }
-    if (!(await callers.find(claims))) return failure('Your account may not sign in.', clear)
-    const cookie = await sessions.start(tokens)
+    const caller = await callers.find(claims)
+    if (!caller) return failure('Your account may not sign in.', clear)
+    // Callers without a username have one key in common.
+    const person = claims.username === undefined ? undefined : caller.key
+    const cookie = await sessions.start(person, tokens)
     // The path was checked when the sign-in started, but the cookie comes from the browser.
     const path = readReturnTo(String(new URLSearchParams({ return_to: returnTo })), ctx.origin)
     return { ...redirect(path), cookies: [cookies.session.write(cookie), clear] }

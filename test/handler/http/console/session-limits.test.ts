@@ -155,3 +155,43 @@ it('a sign-in removes sessions that were not used for longer than the idle limit
   expect(await rowCount()).toBe(1)
   expect([await list(), (await session()).status]).toEqual([401, 401])
 })
+
+it('a person has at most 20 sessions, and a further sign-in ends the oldest', async () => {
+  const { provider, server, browser, list, pass } = await setUp()
+  const person = provider.person
+  const others: Browser[] = []
+  for (let at = 0; at < 19; at++) {
+    pass(1_000)
+    const other = server.browser()
+    await other.signIn()
+    others.push(other)
+  }
+  expect(await list()).toBe(200)
+  provider.person = { username: uniqueName('other'), 'cognito:groups': ['admins'] }
+  await server.browser().signIn()
+  expect(await list()).toBe(200)
+  provider.person = person
+  pass(1_000)
+  const latest = [server.browser(), server.browser()]
+  await Promise.all(latest.map((one) => one.signIn()))
+  const statuses = await Promise.all([browser, ...others, ...latest].map((one) => list(one)))
+  expect(statuses).toEqual([401, 401, ...Array(20).fill(200)])
+})
+
+it('polling is no use of a session, so a page that was left open ends', async () => {
+  const { browser, list, pass } = await setUp()
+  const poll = async () =>
+    (await browser.send('/console/api/user?limit=1', { headers: { 'x-console-poll': '1' } })).status
+  for (let passed = 0; passed < 29; passed++) {
+    pass(1 * minutes)
+    expect(await poll()).toBe(200)
+  }
+  expect(await list()).toBe(200)
+  for (let passed = 0; passed < 29; passed++) {
+    pass(1 * minutes)
+    expect(await poll()).toBe(200)
+  }
+  pass(1 * minutes)
+  expect(await poll()).toBe(401)
+  expect(await list()).toBe(401)
+})
