@@ -1,7 +1,7 @@
 // import, export and jobs.
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import type { Job } from '../../client/src/index.ts'
 import { startFaultyGateway } from '../../test/support/faulty-gateway.ts'
@@ -145,10 +145,30 @@ it('exports and lists select by attribute', async () => {
   ).toEqual([username])
 })
 
+it('without --format the content tells the format, also of a compressed file', async () => {
+  const { code, stderr } = await shell.run('import', 'test/fixtures/import/supabase.csv', '--dry-run')
+  expect([code, stderr]).toEqual([6, expect.stringMatching(/^Format: supabase$/m)])
+  const zst = await store(zstdCompressSync(lines([{ username: uniqueName(), contacts: [] }])), 'zst')
+  expect((await shell.run('import', zst, '--dry-run')).stderr).toMatch(/^Format: ndjson$/m)
+  const mapped = await store('Login\nada\n', 'txt')
+  const renamed = await shell.run('import', mapped, '--mapping', 'Login=username', '--dry-run')
+  expect(renamed.stderr).toMatch(/^Format: csv$/m)
+})
+
+it.each([
+  ['content of several formats', 'email,name\na@example.com,Ada\n', '--format csv|cognito|clerk|supabase.'],
+  ['an empty file', '', '--format ndjson|csv|keycloak|auth0|firebase|cognito|clerk|supabase.'],
+  ['a damaged gzip file', gzipSync('username\nada\n').subarray(0, 15), 'is damaged or cut off'],
+])('%s is an error that lists what is possible', async (_what, content, message) => {
+  const { code, stderr } = await shell.run('import', await store(content))
+  expect([code, stderr]).toEqual([expect.any(Number), expect.stringContaining(message)])
+  expect(code).toBeGreaterThan(0)
+})
+
 it.each([
   ['a file that is not there', ['import', '/none.csv'], 2],
   ['a folder', ['import', '/tmp', '--format', 'csv'], 2],
-  ['an unknown format', ['import', 'users.xml'], 2],
+  ['content of no known format', ['import', '/etc/hostname'], 2],
   [
     'parameters that are no JSON',
     ['import', '/etc/hostname', '--format', 'firebase', '--parameters', '/etc/hostname'],

@@ -6,6 +6,7 @@ import { createUsers, type Users } from './users.ts'
 
 export type { components, operations, paths } from './api-types.ts'
 export type { CallOptions, FileBody, Options } from './connection.ts'
+export { detectFormat } from './detect-format.ts'
 export { ConnectionError, type Fault, ProblemError } from './errors.ts'
 export type { Exports, NewExport } from './exports.ts'
 export type { CreatedImport, Imports, NewImport, RefusedRow } from './imports.ts'

@@ -7,6 +7,7 @@ import type { Imports, Job, NewImport } from '../../../client/src/index.ts'
 import type { CommandContext, Run } from '../context.ts'
 import { CommandError, exitCodes, Interrupted } from '../exit-codes.ts'
 import { writeRefusedRows } from '../jobs/refused-rows.ts'
+import { formatOf, formats } from '../jobs/source-format.ts'
 import { sendAnew } from '../jobs/upload.ts'
 import { checkEnd, resultLines, watchJob } from '../jobs/watch.ts'
 import { splitPair } from './user-fields.ts'
@@ -23,15 +24,11 @@ type ImportOptions = {
   detach?: boolean
 }
 
-const formats = ['ndjson', 'csv', 'keycloak', 'auth0', 'firebase', 'cognito', 'clerk', 'supabase']
-
 export function addImport(program: Command, run: Run): void {
   program
     .command('import <file>')
     .description('Move users in from a file, as it is or compressed by gzip or Zstandard.')
-    .addOption(
-      new Option('--format <format>', 'by default from the name, for .ndjson and .csv').choices(formats),
-    )
+    .addOption(new Option('--format <format>', 'by default the one that the content has').choices(formats))
     .addOption(
       new Option('--on-conflict <action>', 'for users that the directory already has')
         .choices(['skip', 'update', 'fail'])
@@ -53,7 +50,7 @@ export function addImport(program: Command, run: Run): void {
 
 async function importFile(ctx: CommandContext, file: string, options: ImportOptions): Promise<void> {
   const { output, signal } = ctx
-  const body = await bodyOf(file, options)
+  const body = await bodyOf(ctx, file, options)
   const { server, directory } = await ctx.openSession()
   const { imports } = directory
   const sizes = await Promise.all(
@@ -123,11 +120,15 @@ export async function finishImport(
     )
 }
 
-async function bodyOf(file: string, options: ImportOptions): Promise<NewImport> {
+async function bodyOf({ output }: CommandContext, file: string, options: ImportOptions): Promise<NewImport> {
   const { onConflict, match, dryRun = false, announce, mapping, parameters } = options
-  const extension = /\.(ndjson|csv)(?:\.gz|\.zst)?$/i.exec(file)?.[1]?.toLowerCase()
-  const format = options.format ?? (extension as 'ndjson' | 'csv' | undefined)
-  if (format === undefined) throw new CommandError('usage', `Name the format: --format ${formats.join('|')}.`)
+  let { format } = options
+  if (format === undefined) {
+    await sizeOf(file)
+    // Only CSV has columns to rename.
+    format = mapping ? 'csv' : await formatOf(file)
+    output.note(`Format: ${format}`)
+  }
   return {
     format,
     on_conflict: onConflict,

@@ -1,11 +1,9 @@
 // Writes the refused rows of an import to a file that can be corrected and imported again, and the reasons beside it.
-import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import * as zlib from 'node:zlib'
 import type { RefusedRow } from '../../../client/src/index.ts'
-import { CommandError } from '../exit-codes.ts'
 import { printable } from '../output/printable.ts'
+import { readDecompressed } from './source-file.ts'
 
 export type RefusedFiles = {
   /** The rows as they were; absent for one JSON document, whose rows are no lines. */
@@ -65,21 +63,13 @@ async function writeReasons(path: string, faults: AsyncIterable<RefusedRow>): Pr
 
 /** @returns whether the file has rows that can be copied */
 async function writeRows(file: string, { format, lines, target }: RowsTask): Promise<boolean> {
-  const first = await firstBytes(file)
-  const readAll = async function* (): AsyncGenerator<Buffer> {
-    const source = createReadStream(file)
-    const decompress = decompressor(first)
-    if (!decompress) return yield* source
-    source.on('error', (error) => decompress.destroy(error)).pipe(decompress)
-    yield* decompress
-  }
   let form = linesOf[format] ?? 'document'
-  const start = await firstCharacter(readAll())
+  const start = await firstCharacter(readDecompressed(file))
   if (form === 'csv with header' && format === 'cognito' && /[[{]/.test(start)) form = 'document'
   if (format === 'firebase' && start === '{') form = 'document'
   if (format === 'auth0' && start === '[') form = 'document'
   if (form === 'document') return false
-  await pipeline(() => copyRows(readAll(), { form, lines }), create(target))
+  await pipeline(() => copyRows(readDecompressed(file), { form, lines }), create(target))
   return true
 }
 
@@ -110,27 +100,6 @@ async function* copyRows(
     }
     if (isCopied) yield chunk.subarray(from)
   }
-}
-
-async function firstBytes(file: string): Promise<Buffer> {
-  const handle = await open(file)
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await handle.close()
-  }
-}
-
-/** RFC 1952, section 2.3.1, and RFC 8878, section 3.1.1. */
-function decompressor(first: Buffer): zlib.Gunzip | zlib.ZstdDecompress | undefined {
-  const magic = first.toString('hex')
-  if (magic.startsWith('1f8b')) return zlib.createGunzip()
-  if (magic !== '28b52ffd') return undefined
-  // Node 20 has no Zstandard.
-  if (!('createZstdDecompress' in zlib))
-    throw new CommandError('failed', 'Reading the rows of a .zst file needs Node 22.15 or newer.')
-  return zlib.createZstdDecompress()
 }
 
 async function firstCharacter(bytes: AsyncIterable<Buffer>): Promise<string> {
