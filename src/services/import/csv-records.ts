@@ -1,4 +1,5 @@
-// Splits a CSV file (RFC 4180) into records in bounded memory.
+// Splits a CSV file (RFC 4180) into records in bounded memory. Cells may also be separated by semicolons or tabs, as
+// spreadsheets of many countries write them.
 import { TextDecoder } from 'node:util'
 import Papa from 'papaparse'
 import { rowBytesMax } from './lines.ts'
@@ -25,7 +26,8 @@ const stepCharacters = 65_536
 
 /**
  * Yields the records of each step; empty lines are left out. Quoted cells may contain line breaks.
- * @throws ServiceError `invalid` for a record over `rowBytesMax`, bytes that are not UTF-8, and a missing quote
+ * @throws ServiceError `invalid` for a record over `rowBytesMax`, bytes that are not UTF-8, a missing quote, and a
+ * header with several separators
  */
 export async function* readCsv(bytes: AsyncIterable<Uint8Array>): AsyncIterable<CsvRecord[]> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -60,7 +62,7 @@ function decode(decoder: TextDecoder, line: number, chunk?: Uint8Array): string 
 class RecordParser {
   /** Of the next record. */
   line = 1
-  #newline: '\n' | '\r' | '\r\n' | undefined
+  #form: { newline: '\n' | '\r' | '\r\n'; delimiter: string } | undefined
 
   /** @returns the complete records, and the text of the last one, which may continue */
   parse(text: string): { records: CsvRecord[]; rest: string } {
@@ -89,14 +91,14 @@ class RecordParser {
   }
 
   #run(text: string, hasMore: boolean): { data: string[][]; errors: Papa.ParseError[]; cursor: number } {
-    this.#newline ??= newlineOf(text)
-    const parser = new Papa.Parser({ delimiter: ',', newline: this.#newline })
+    this.#form ??= { newline: newlineOf(text), delimiter: delimiterOf(text) }
+    const parser = new Papa.Parser(this.#form)
     const { data, errors, meta } = parser.parse(text, 0, hasMore)
     return { data, errors, cursor: meta.cursor }
   }
 
   get #lineBreak(): '\n' | '\r' {
-    return this.#newline === '\r' ? '\r' : '\n'
+    return this.#form?.newline === '\r' ? '\r' : '\n'
   }
 
   #records(data: string[][], errors: Papa.ParseError[], hasLineBreaks: boolean): CsvRecord[] {
@@ -108,7 +110,7 @@ class RecordParser {
       if (hasLineBreaks) for (const cell of cells) this.line += occurrences(cell, this.#lineBreak)
       const last = cells.at(-1)
       // Another part of the file has line ends of the other kind.
-      if (this.#newline === '\n' && last?.endsWith('\r')) cells[cells.length - 1] = last.slice(0, -1)
+      if (this.#form?.newline === '\n' && last?.endsWith('\r')) cells[cells.length - 1] = last.slice(0, -1)
       const malformedTo = malformed.has(index) ? this.line - 1 : undefined
       if (cells.length > 1 || cells[0] !== '') records.push({ line, cells, malformedTo })
     }
@@ -121,6 +123,25 @@ function newlineOf(text: string): '\n' | '\r' | '\r\n' {
   const at = text.search(/[\r\n]/)
   if (text[at] !== '\r') return '\n'
   return text[at + 1] === '\n' ? '\r\n' : '\r'
+}
+
+const separators = [
+  { delimiter: ',', name: 'commas' },
+  { delimiter: ';', name: 'semicolons' },
+  { delimiter: '\t', name: 'tabs' },
+]
+
+/** The header decides, by what is outside of its quoted names. */
+function delimiterOf(text: string): string {
+  // The first parse has at least this much, however the file is split.
+  const [line = ''] = text.slice(0, stepCharacters).split(/[\r\n]/, 1)
+  const names = line.replaceAll(/"[^"]*"/g, '')
+  const found = separators.filter(({ delimiter }) => names.includes(delimiter))
+  if (found.length > 1)
+    throw invalidFile(
+      `The first line has ${found.map(({ name }) => name).join(' and ')} between its names. Separate all cells by one of them, and quote a name that has another.`,
+    )
+  return found[0]?.delimiter ?? ','
 }
 
 function occurrences(text: string, character: string): number {

@@ -93,7 +93,8 @@ function setAttribute(
 ): void {
   if (type === 'text') attributes[key] = textOfCell(cell)
   else if (type === 'number' && number.test(cell)) attributes[key] = Number(cell)
-  else if (type === 'boolean' && /^(true|false)$/.test(cell)) attributes[key] = cell === 'true'
+  // Spreadsheets write TRUE.
+  else if (type === 'boolean' && /^(true|false)$/i.test(cell)) attributes[key] = cell.toLowerCase() === 'true'
   else
     faults.push({
       pointer: `/attributes/${key}`,

@@ -38,6 +38,38 @@ test('the header names the columns; the mapping renames and skips them', async (
   ])
 })
 
+test.each([';', '\t'])('cells separated by %j give the rows that commas give', async (separator) => {
+  const lines = [
+    ['\uFEFFusername', '"name"', 'contacts.0.value', 'attributes.vip:boolean'],
+    ['ada', '"Ada"', '"a;b\t,c"', 'TRUE'],
+    ['bea', '', "'+44;1", 'FALSE'],
+  ]
+  const quoted = (cell: string) => (/[;,\t"]/.test(cell) && cell[0] !== '"' ? `"${cell}"` : cell)
+  const file = (by: string) => `${lines.map((cells) => cells.map(quoted).join(by)).join('\r\n')}\r\n`
+  const rows = await parse(file(separator))
+  expect(rows).toEqual(await parse(file(',')))
+  expect(rows[0]?.user).toMatchObject({ contacts: [{ value: 'a;b\t,c' }], attributes: { vip: true } })
+})
+
+test('the header decides: other separators in cells are text', async () => {
+  const rows = await parse('username;name\nada;Lovelace, Ada\tKing\n')
+  expect(rows[0]?.user).toMatchObject({ username: 'ada', name: 'Lovelace, Ada\tKing' })
+  const [row] = await parse('username,name\nada;Ada\n')
+  expect(row?.faults[0]?.message).toBe('must have 2 cells like the header; it has 1')
+})
+
+test('a header with several separators is refused, unless they are in quoted names', async () => {
+  await expect(parse('username;name,status\nada;Ada,ACTIVE\n')).rejects.toThrow(
+    'The first line has commas and semicolons between its names. Separate all cells by one of them, and quote a name that has another.',
+  )
+  await expect(parse('username,name;status\tid\n')).rejects.toThrow('has commas and semicolons and tabs')
+  const rows = await parse('"Team; group";"Last, first";username\nx;y;ada\n', {
+    'Team; group': 'attributes.team',
+    'Last, first': 'name',
+  })
+  expect(rows[0]?.user).toMatchObject({ username: 'ada', name: 'y', attributes: { team: 'x' } })
+})
+
 test('unknown, repeated and missing columns are named', async () => {
   await expect(parse('username,Name,name,username\n', { Mail: 'contacts.0.value' })).rejects.toThrow(
     'The file has columns that are unknown: "Name". The file has columns that occur more than once: "username". ' +
