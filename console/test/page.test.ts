@@ -27,7 +27,10 @@ const screens: Record<string, Screen> = {
   edit: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Edit' }).click() },
   create: { path: '/users/new', show: (page) => page.getByLabel('Username').waitFor() },
   imports: { path: '/imports', show: (page) => page.getByText('There are none yet.').waitFor() },
-  health: { path: '/service-health', show: (page) => page.getByRole('rowheader').first().waitFor() },
+  health: {
+    path: '/service-health',
+    show: (page) => page.getByRole('region', { name: 'The last hour' }).waitFor(),
+  },
   erase: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Erase…' }).click() },
 }
 

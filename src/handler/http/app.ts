@@ -22,7 +22,7 @@ import {
 import { checkBody, checkId, checkQuery, takeValue } from './input.ts'
 import { readPrecondition } from './preconditions.ts'
 import { MethodNotAllowed, routeNotFound } from './problem.ts'
-import { createResponder, type Outcome } from './respond.ts'
+import { createResponder, type Observe, type Outcome } from './respond.ts'
 import { createRouter } from './router.ts'
 import { endpoints } from './routes/index.ts'
 
@@ -35,6 +35,7 @@ type AppOptions<Request extends HttpRequest> = {
   checkRequest?: (request: Request) => void
   /** Returns more fields for the request's log line. */
   metricFields?: (outcome: Outcome) => Record<string, unknown>
+  observe?: Observe
   cors?: Cors | undefined
   /** Shared with others that find callers. Absent: its own. */
   callers?: CallerLookup
@@ -51,6 +52,7 @@ export function createApp<Request extends HttpRequest>(
     publicRoutes = [],
     checkRequest,
     metricFields,
+    observe,
     cors,
     callers = createCallerLookup(connections),
   }: AppOptions<Request> = {},
@@ -59,7 +61,7 @@ export function createApp<Request extends HttpRequest>(
   const reader = createUserReader(ctx)
   const findRoute = createRouter<Endpoint | PublicRoute>([...endpoints, ...publicRoutes])
 
-  const respond = createResponder<Request>({ logger: ctx.logger, metricFields, cors })
+  const respond = createResponder<Request>({ logger: ctx.logger, metricFields, observe, cors })
   return (request) => respond(request, answer)
 
   function answer(request: Request, log: RequestLog): Promise<Reply> {

@@ -8,6 +8,9 @@ import { readRequestId, readTraceId } from './request-id.ts'
 
 export type Outcome = { status: number; durationMs: number; cache: unknown }
 
+/** Called after each answer, with the fields of its log line. Must not throw. */
+export type Observe = (log: RequestLog, status: number, durationMs: number) => void
+
 export type Answer<Request extends HttpRequest> = (request: Request, log: RequestLog) => Promise<Reply>
 
 /** Never rejects. */
@@ -20,10 +23,12 @@ export type Responder<Request extends HttpRequest> = (
 export function createResponder<Request extends HttpRequest>({
   logger,
   metricFields,
+  observe,
   cors,
 }: {
   logger: Logger
   metricFields?: ((outcome: Outcome) => Record<string, unknown>) | undefined
+  observe?: Observe | undefined
   cors?: Cors | undefined
 }): Responder<Request> {
   return async (request, answer) => {
@@ -39,6 +44,7 @@ export function createResponder<Request extends HttpRequest>({
     }
     const { status = 200 } = reply
     const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
+    observe?.(log, status, durationMs)
     logger.info('request', {
       request_id: requestId,
       xray_trace_id: readTraceId(request.header('x-amzn-trace-id')),

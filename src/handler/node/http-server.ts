@@ -6,6 +6,7 @@ import type { LocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import type { TokenVerifier } from '../../connection/tokens/token-verifier.ts'
 import type { Claims } from '../../model/claims.ts'
 import { overloaded } from '../../model/errors.ts'
+import { createRequestCounts } from '../../platform/request-counts.ts'
 import { createCallerLookup } from '../../services/identity/callers.ts'
 import { createApp } from '../http/app.ts'
 import { bearerToken } from '../http/bearer-token.ts'
@@ -73,9 +74,14 @@ export async function startNodeServer(
   const cors = openCors(corsOrigins)
   const callers = createCallerLookup(connections)
   const checkRequest = createHostCheck(localIssuer !== undefined)
+  const counts = createRequestCounts()
   const app = createApp<HttpRequest & HostedRequest>(connections, verifyToken(verifier), {
     publicRoutes: nodeRoutes(connections, localIssuer),
     checkRequest,
+    observe: ({ caller, cache }, status, durationMs) => {
+      // Requests of the API alone: probes and pages have no caller.
+      if (caller !== undefined || status >= 400) counts.add(status, durationMs, cache)
+    },
     cors,
     callers,
   })
@@ -87,6 +93,7 @@ export async function startNodeServer(
       console ??= createConsole<NodeRequest>({
         connections,
         callers,
+        counts,
         verifier,
         site,
         checkRequest,
@@ -121,6 +128,7 @@ export async function startNodeServer(
     callerOf: ({ request }) => callerKey(request),
     serve,
     reject: ({ request, incoming, outgoing }, isLast, sent) => {
+      counts.addRejected()
       outgoing.once('finish', sent)
       sendReply(incoming, outgoing, { reply: rejection(request, cors), isLast: isClosing || isLast })
     },

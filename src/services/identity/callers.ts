@@ -9,7 +9,6 @@ import type { Claims } from '../../model/claims.ts'
 import { invalidToken } from '../../model/errors.ts'
 import { fold, isSamePoolUsername } from '../../model/text.ts'
 import { canBeUsername } from '../../model/username.ts'
-import { metricFields } from '../../platform/metrics.ts'
 import { type Caller, roleOf } from './access.ts'
 import {
   decodeNameRecord,
@@ -19,6 +18,7 @@ import {
   selectNameRecords,
   toNameRecord,
 } from './name-record.ts'
+import { createSessionEnds, limitedTo, type SessionEnds } from './session-ends.ts'
 
 export type CallerLookup = {
   /**
@@ -34,15 +34,13 @@ export type CallerLookup = {
   confirm(queries: Queries, caller: Caller): Promise<void>
   /** Counts the commit of the caller's change as the last use of the session. */
   committed(caller: Caller): void
+  /** The ends of sessions that this process has seen. */
+  ends: Pick<SessionEnds, 'latest' | 'count'>
 }
 
 // A block must take effect within a second on every server, and a look-up may take half of it.
 const recentMs = 500
 const recentNamesMax = 10_000
-const sessionsMax = 10_000
-
-// Limits by size, because `max` would allocate all entries at the start.
-const limitedTo = (count: number) => ({ maxSize: count, sizeCalculation: () => 1 })
 
 const callersByName = selectNameRecords()
 
@@ -53,20 +51,7 @@ export function createCallerLookup({
   logger,
 }: Pick<Connections, 'db' | 'cache' | 'outbox' | 'logger'>): CallerLookup {
   const recent = new LRUCache<string, Promise<NameRecord>>({ ...limitedTo(recentNamesMax), ttl: recentMs })
-  const lastUseMs = new LRUCache<string, number>(limitedTo(sessionsMax))
-
-  /**
-   * Logs by how much a session used on this server has outlived its end. The end is the instant stored with the block
-   * or the change of password, shortly before its answer, so the figure is never too small.
-   */
-  const reportEnd = (session: string, endedAtMs: number | undefined): void => {
-    const lastAtMs = lastUseMs.get(session)
-    if (lastAtMs === undefined || endedAtMs === undefined) return
-    // Reported once, however often the client repeats the token.
-    lastUseMs.delete(session)
-    const SessionOutlived = Math.max(0, lastAtMs - endedAtMs)
-    logger.info('session ended', metricFields('sessionEnd', { SessionOutlived }))
-  }
+  const ends = createSessionEnds(logger)
 
   const load = async (folded: string): Promise<NameRecord> => {
     const row = await db.readByKey<NameRow>('callers-by-name', callersByName, folded)
@@ -96,7 +81,7 @@ export function createCallerLookup({
   const resolve = (claims: Claims, person: Person, { user, validFromMs }: NameRecord): Caller | undefined => {
     // Checked before the exact name: a pool that distinguishes Ada from ada must admit neither while the user is blocked.
     if (user?.isBlocked || !startedAfter(claims, validFromMs)) {
-      reportEnd(person.session, validFromMs)
+      ends.refused(person.session, user?.id, validFromMs)
       return undefined
     }
     // The own pool ignores case, but for another issuer Ada and ada may be two people.
@@ -121,7 +106,7 @@ export function createCallerLookup({
         record.catch(() => recent.delete(folded))
       }
       const caller = resolve(claims, subject, await record)
-      if (caller) lastUseMs.set(subject.session, Date.now())
+      if (caller) ends.used(subject.session)
       return caller
     },
     confirm: async (queries, caller) => {
@@ -135,8 +120,9 @@ export function createCallerLookup({
     },
     committed: ({ claims }) => {
       const subject = subjectOf(claims)
-      if ('folded' in subject) lastUseMs.set(subject.session, Date.now())
+      if ('folded' in subject) ends.used(subject.session)
     },
+    ends,
   }
 }
 

@@ -13,6 +13,7 @@ import {
   saveCheckpoint,
   start,
 } from './checkpoint.ts'
+import { saveLastRun } from './last-run.ts'
 import type { Walk } from './walk.ts'
 
 export type Revalidation = Counts & {
@@ -61,9 +62,11 @@ export async function revalidate(ctx: ServiceContext, options: Options = {}): Pr
   if (progress.phase === 'avatars')
     progress = await walkAvatars(walk, progress, { removeMost: options.removeMost ?? false })
   const isFinished = progress.phase === 'avatars' && progress.next === avatarsEnd
-  if (isFinished) await clearCheckpoint(ctx)
-
   const { phase: _, next: __, ...counts } = progress
+  if (isFinished) {
+    await saveLastRun(ctx, counts)
+    await clearCheckpoint(ctx)
+  }
   const result = { ...counts, durationMs: Math.round(performance.now() - startedAt), isFinished }
   ctx.logger.info(
     'revalidation',

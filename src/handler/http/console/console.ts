@@ -6,6 +6,7 @@ import { type OpenIdProviderOptions, openOpenIdProvider } from '../../../connect
 import type { TokenVerifier } from '../../../connection/tokens/token-verifier.ts'
 import type { Claims } from '../../../model/claims.ts'
 import { ServiceError } from '../../../model/errors.ts'
+import type { RequestCounts } from '../../../platform/request-counts.ts'
 import { sessionId } from '../../../services/console/sealed-tokens.ts'
 import { createConsoleSessions } from '../../../services/console/sessions.ts'
 import type { CallerLookup } from '../../../services/identity/callers.ts'
@@ -32,6 +33,7 @@ export type ConsoleSite = {
 export type ConsoleOptions<Request extends HttpRequest> = {
   connections: Connections
   callers: CallerLookup
+  counts: RequestCounts
   verifier: TokenVerifier
   /** Undefined if the settings name no client for the console. */
   site: ConsoleSite | undefined

@@ -3,6 +3,7 @@ import type { Connections } from '../../../connection/open.ts'
 import type { OpenIdProvider } from '../../../connection/tokens/openid-provider.ts'
 import type { TokenVerifier } from '../../../connection/tokens/token-verifier.ts'
 import { ServiceError } from '../../../model/errors.ts'
+import type { RequestCounts } from '../../../platform/request-counts.ts'
 import type { ConsoleSession, ConsoleSessions } from '../../../services/console/sessions.ts'
 import type { Caller } from '../../../services/identity/access.ts'
 import type { CallerLookup } from '../../../services/identity/callers.ts'
@@ -12,6 +13,7 @@ import type { ConsoleCookie } from './cookies.ts'
 export type ConsoleContext = {
   connections: Connections
   callers: CallerLookup
+  counts: RequestCounts
   verifier: TokenVerifier
   provider: OpenIdProvider
   sessions: ConsoleSessions

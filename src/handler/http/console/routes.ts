@@ -1,8 +1,9 @@
 // The routes of the console besides its files and the API.
 import manifest from '../../../../package.json' with { type: 'json' }
+import { authorize } from '../../../services/identity/access.ts'
 import type { HttpRequest, PublicRoute, Reply } from '../endpoint.ts'
-import { readiness } from '../readiness.ts'
 import { type ConsoleContext, findPerson } from './context.ts'
+import { readHealth } from './health.ts'
 import { checkRead } from './same-origin.ts'
 import { finishSignIn, startSignIn } from './sign-in.ts'
 
@@ -13,6 +14,11 @@ export function consoleRoutes(ctx: ConsoleContext): PublicRoute[] {
     { method: 'GET', path: '/console/session', handle: (request) => describeSession(ctx, request) },
     { method: 'POST', path: '/console/sign-out', handle: (request) => signOut(ctx, request) },
     { method: 'GET', path: '/console/health', handle: (request) => describeHealth(ctx, request) },
+    {
+      method: 'GET',
+      path: '/console/session-end/{user}',
+      handle: (request, [userId = '']) => describeSessionEnd(ctx, request, userId),
+    },
   ]
 }
 
@@ -50,9 +56,26 @@ async function signOut(
 }
 
 async function describeHealth(ctx: ConsoleContext, request: HttpRequest): Promise<Reply> {
+  await authorizeLook(ctx, request)
+  return json(await readHealth(ctx))
+}
+
+/** When this process refused the last session of a user, and how much later than its end; null if it knows of none. */
+async function describeSessionEnd(ctx: ConsoleContext, request: HttpRequest, userId: string): Promise<Reply> {
+  await authorizeLook(ctx, request)
+  const end = ctx.callers.ends.latest(userId)
+  return json({
+    session_end: end
+      ? { refused_at: new Date(end.refusedAtMs).toISOString(), outlived_ms: end.outlivedMs }
+      : null,
+  })
+}
+
+/** @throws ServiceError `unauthenticated`, `forbidden` unless the person may look at all users */
+async function authorizeLook(ctx: ConsoleContext, request: HttpRequest): Promise<void> {
   checkRead(request)
-  await findPerson(ctx, request)
-  return json({ ready: await readiness(ctx.connections) })
+  const { caller } = await findPerson(ctx, request)
+  authorize(caller, 'user.list', undefined)
 }
 
 function json(value: object): Reply {

@@ -201,13 +201,3 @@ it('no answer contains a token, and neither does the log', async () => {
   )
   for (const { row } of stored) expect(row).not.toContain('eyJ')
 })
-
-it('health says what /ready says, to people with a session', async () => {
-  const browser = await signIn(['readers'])
-  const { status, text } = await browser.send('/console/health')
-  expect([status, JSON.parse(text).ready]).toMatchObject([
-    200,
-    { status: 'ready', dependencies: { database: 'up' } },
-  ])
-  expect((await server.browser().send('/console/health')).status).toBe(401)
-})
