@@ -217,7 +217,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** List exports, the newest first */
+        get: operations["listExports"];
         put?: never;
         /**
          * Start an export
@@ -241,7 +242,11 @@ export interface paths {
         get: operations["getExport"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Cancel an export
+         * @description Removes the part of the file that is written. An export that has ended does not change.
+         */
+        delete: operations["cancelExport"];
         options?: never;
         head?: never;
         patch?: never;
@@ -331,9 +336,15 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /** @description An id for the request. If it is missing or has another form, the service makes one. */
+        "X-Request-Id": string;
+    };
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description Names the request in the log and in problem documents. */
+        "X-Request-Id": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -372,7 +383,10 @@ export interface operations {
                 cursor?: string;
                 count?: "none" | "estimate" | "exact";
             };
-            header?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -383,6 +397,7 @@ export interface operations {
                 headers: {
                     /** @description The next page, with rel="next". */
                     Link?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -399,6 +414,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -410,6 +426,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -421,17 +438,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description If-Match or If-None-Match failed; `version` is the current version */
-            412: {
-                headers: {
-                    /** @description The user's version in double quotes. */
-                    ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -441,6 +448,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -452,6 +460,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -461,6 +470,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -472,6 +482,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -483,7 +494,10 @@ export interface operations {
     createUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -550,6 +564,7 @@ export interface operations {
                     ETag?: string;
                     /** @description The new user's path. */
                     Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -559,6 +574,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -570,6 +586,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -581,6 +598,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -590,6 +608,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -599,17 +618,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description If-Match or If-None-Match failed; `version` is the current version */
-            412: {
-                headers: {
-                    /** @description The user's version in double quotes. */
-                    ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -619,6 +628,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -628,6 +638,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -637,6 +648,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -646,6 +658,7 @@ export interface operations {
             /** @description The image cannot be decoded, or has more than 40 megapixels */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -657,6 +670,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -666,6 +680,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -677,6 +692,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -693,6 +709,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
                 "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -708,6 +726,7 @@ export interface operations {
                     ETag?: string;
                     /** @description Whether the answer came from the cache. */
                     "X-Cache"?: "hit" | "miss" | "bypass";
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -717,6 +736,11 @@ export interface operations {
             /** @description The current version is in If-None-Match */
             304: {
                 headers: {
+                    /** @description The user's version in double quotes. */
+                    ETag?: string;
+                    /** @description Whether the answer came from the cache. */
+                    "X-Cache"?: "hit" | "miss" | "bypass";
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -724,6 +748,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -735,6 +760,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -746,6 +772,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -755,6 +782,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -766,6 +794,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -775,6 +804,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -786,6 +816,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -795,6 +826,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -806,6 +838,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -822,6 +855,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
                 "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -890,6 +925,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -899,6 +935,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -910,6 +947,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -921,6 +959,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -930,6 +969,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -939,6 +979,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -948,6 +989,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -959,6 +1001,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -968,6 +1011,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -977,6 +1021,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -986,6 +1031,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -995,6 +1041,7 @@ export interface operations {
             /** @description The image cannot be decoded, or has more than 40 megapixels */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1006,6 +1053,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1015,6 +1063,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1026,6 +1075,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1042,6 +1092,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
                 "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -1053,6 +1105,7 @@ export interface operations {
             /** @description Erased */
             204: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1060,6 +1113,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1071,6 +1125,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1082,6 +1137,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1091,6 +1147,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1102,6 +1159,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1111,6 +1169,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1122,6 +1181,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1131,6 +1191,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1142,6 +1203,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1158,6 +1220,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
                 "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -1260,6 +1324,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1269,6 +1334,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1280,6 +1346,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1291,6 +1358,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1300,6 +1368,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1309,6 +1378,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1318,6 +1388,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1329,6 +1400,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1338,6 +1410,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1347,6 +1420,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1356,6 +1430,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1365,6 +1440,7 @@ export interface operations {
             /** @description The image cannot be decoded, or has more than 40 megapixels */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1376,6 +1452,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1385,6 +1462,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1396,6 +1474,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1412,6 +1491,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
                 "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -1436,6 +1517,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1448,6 +1530,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1459,6 +1542,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1470,6 +1554,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1479,6 +1564,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1488,6 +1574,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1499,6 +1586,7 @@ export interface operations {
                 headers: {
                     /** @description The user's version in double quotes. */
                     ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1508,6 +1596,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1517,6 +1606,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1526,6 +1616,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1535,6 +1626,7 @@ export interface operations {
             /** @description The image cannot be decoded, or has more than 40 megapixels */
             422: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1546,6 +1638,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1555,6 +1648,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1566,6 +1660,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1581,7 +1676,10 @@ export interface operations {
                 /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1590,6 +1688,7 @@ export interface operations {
             /** @description A page of jobs */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1659,6 +1758,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1670,6 +1770,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1681,17 +1782,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description If-Match or If-None-Match failed; `version` is the current version */
-            412: {
-                headers: {
-                    /** @description The user's version in double quotes. */
-                    ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1701,6 +1792,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1712,6 +1804,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1721,6 +1814,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1732,6 +1826,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1743,7 +1838,10 @@ export interface operations {
     createImport: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1814,8 +1912,9 @@ export interface operations {
             /** @description The import, and where to send its file */
             201: {
                 headers: {
-                    /** @description The new user's path. */
+                    /** @description The import's path. */
                     Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1893,6 +1992,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1904,6 +2004,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1915,6 +2016,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1924,17 +2026,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description If-Match or If-None-Match failed; `version` is the current version */
-            412: {
-                headers: {
-                    /** @description The user's version in double quotes. */
-                    ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1944,6 +2036,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1953,6 +2046,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1962,6 +2056,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1973,6 +2068,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1982,6 +2078,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1993,6 +2090,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2005,10 +2103,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -2020,6 +2116,7 @@ export interface operations {
             /** @description The job */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2085,6 +2182,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2096,6 +2194,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2107,6 +2206,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2116,6 +2216,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2125,6 +2226,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2136,6 +2238,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2145,6 +2248,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2156,6 +2260,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2168,10 +2273,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -2183,6 +2286,7 @@ export interface operations {
             /** @description The job */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2248,6 +2352,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2259,6 +2364,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2270,6 +2376,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2279,6 +2386,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2288,6 +2396,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2299,6 +2408,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2308,6 +2418,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2319,6 +2430,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2331,10 +2443,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description The service recognises the compression without it, too. */
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -2350,6 +2462,7 @@ export interface operations {
             /** @description The import */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2415,6 +2528,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2426,6 +2540,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2437,6 +2552,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2446,6 +2562,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2455,6 +2572,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2464,6 +2582,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2473,6 +2592,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2482,6 +2602,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2491,6 +2612,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2502,6 +2624,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2511,6 +2634,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2522,6 +2646,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2534,10 +2659,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description The service recognises the compression without it, too. */
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -2553,6 +2678,7 @@ export interface operations {
             /** @description The import */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2618,6 +2744,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2629,6 +2756,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2640,6 +2768,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2649,6 +2778,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2658,6 +2788,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2667,6 +2798,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2676,6 +2808,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2685,6 +2818,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2694,6 +2828,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2705,6 +2840,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2714,6 +2850,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2725,6 +2862,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2737,10 +2875,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -2752,6 +2888,7 @@ export interface operations {
             /** @description The import */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2817,6 +2954,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2828,6 +2966,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2839,6 +2978,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2848,6 +2988,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2857,6 +2998,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2866,6 +3008,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2877,6 +3020,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2886,6 +3030,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2897,6 +3042,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2913,10 +3059,8 @@ export interface operations {
                 cursor?: string;
             };
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -2928,6 +3072,7 @@ export interface operations {
             /** @description A page of faults */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2947,6 +3092,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2958,6 +3104,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2969,6 +3116,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2978,6 +3126,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2987,6 +3136,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2998,6 +3148,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3007,6 +3158,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3018,6 +3170,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3030,10 +3183,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -3045,8 +3196,9 @@ export interface operations {
             /** @description The job that undoes the import */
             201: {
                 headers: {
-                    /** @description The new user's path. */
+                    /** @description The new job's path. */
                     Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3112,6 +3264,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3123,6 +3276,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3134,6 +3288,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3143,6 +3298,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3152,6 +3308,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3161,6 +3318,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3172,6 +3330,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3181,6 +3340,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3192,6 +3352,173 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listExports: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /**
+                             * Format: uuid
+                             * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                             */
+                            id: string;
+                            /** @enum {string} */
+                            kind: "import" | "export" | "undo";
+                            /**
+                             * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                             * @enum {string}
+                             */
+                            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                            format: string | null;
+                            on_conflict?: string;
+                            match?: string;
+                            dry_run?: boolean;
+                            announce?: boolean;
+                            mapping?: {
+                                [key: string]: string;
+                            };
+                            filters?: {
+                                [key: string]: unknown;
+                            };
+                            include_hashes?: boolean;
+                            /** @description The import that an undo reverts. */
+                            undoes: string | null;
+                            /** @description The job that undoes this import, under `/import/{id}`. */
+                            undone_by: string | null;
+                            created_by: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            started_at: string | null;
+                            ended_at: string | null;
+                            /** @description Why the job failed. */
+                            error: string | null;
+                            /** @description Where the row begins; 0 for an undo. */
+                            bytes_read: number;
+                            /** @description null until the file is complete */
+                            bytes_total: number | null;
+                            /** @description Where the row begins; 0 for an undo. */
+                            rows_read: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            created: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            updated: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            unchanged: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            skipped: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            refused: number;
+                            /** @description Where the row begins; 0 for an undo. */
+                            erased: number;
+                            rows_per_second: number | null;
+                            seconds_left: number | null;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3203,7 +3530,10 @@ export interface operations {
     createExport: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3230,8 +3560,9 @@ export interface operations {
             /** @description The export */
             201: {
                 headers: {
-                    /** @description The new user's path. */
+                    /** @description The export's path. */
                     Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3297,6 +3628,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3308,6 +3640,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3319,6 +3652,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3328,17 +3662,7 @@ export interface operations {
             /** @description The body arrived too slowly; the connection is closed */
             408: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description If-Match or If-None-Match failed; `version` is the current version */
-            412: {
-                headers: {
-                    /** @description The user's version in double quotes. */
-                    ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3348,6 +3672,7 @@ export interface operations {
             /** @description The body is too large */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3357,6 +3682,7 @@ export interface operations {
             /** @description The media type is not supported */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3366,6 +3692,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3377,6 +3704,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3386,6 +3714,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3397,6 +3726,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3409,10 +3739,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -3424,6 +3752,7 @@ export interface operations {
             /** @description The export */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3489,6 +3818,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3500,6 +3830,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3511,6 +3842,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3520,6 +3852,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3529,6 +3862,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3540,6 +3874,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3549,6 +3884,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3560,6 +3896,177 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @description The import that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins; 0 for an undo. */
+                        rows_read: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        created: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        updated: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        unchanged: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        skipped: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        refused: number;
+                        /** @description Where the row begins; 0 for an undo. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3572,10 +4079,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Versions in double quotes, or *. The answer is 412 unless the current version is one of them. */
-                "If-Match"?: string;
-                /** @description Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods. */
-                "If-None-Match"?: string;
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
             path: {
                 id: string;
@@ -3587,6 +4092,9 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
+                    /** @description The name of the file. */
+                    "Content-Disposition"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3594,11 +4102,12 @@ export interface operations {
                     "text/csv; charset=utf-8": unknown;
                 };
             };
-            /** @description Where the file is for a minute */
+            /** @description The file is in a store, to which the token must not be sent */
             303: {
                 headers: {
-                    /** @description The new user's path. */
+                    /** @description The file's address in the store, valid for a minute. */
                     Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3606,6 +4115,7 @@ export interface operations {
             /** @description The input is malformed; `errors` lists every fault */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3617,6 +4127,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3628,6 +4139,7 @@ export interface operations {
                 headers: {
                     /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3637,6 +4149,7 @@ export interface operations {
             /** @description The user or job does not exist */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3646,6 +4159,7 @@ export interface operations {
             /** @description The username is taken, or the job is in another state */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3655,6 +4169,7 @@ export interface operations {
             /** @description The Host header does not name this machine (with the local issuer only) */
             421: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3666,6 +4181,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3675,6 +4191,7 @@ export interface operations {
             /** @description The service failed */
             500: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3686,6 +4203,7 @@ export interface operations {
                 headers: {
                     /** @description In seconds. */
                     "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -10,6 +10,13 @@ export type JsonBody<Operation extends keyof operations> = operations[Operation]
 
 type Page<T> = { items: T[]; next_cursor: string | null }
 
+const pageSize = 200
+
+/** The query of a page of jobs or faults. */
+export function pageOf(cursor: string | undefined) {
+  return { limit: pageSize, ...(cursor !== undefined && { cursor }) }
+}
+
 /** Reads page by page. @throws Error if the service returns the same page twice */
 export async function* itemsOf<T>(
   readPage: (cursor: string | undefined) => Promise<Page<T>>,

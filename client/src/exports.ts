@@ -1,5 +1,5 @@
 // The calls that move all users, or some, out.
-import type { JsonBody } from './calls.ts'
+import { itemsOf, type JsonBody, pageOf } from './calls.ts'
 import { type CallOptions, type Connection, dataOf } from './connection.ts'
 import { follow, type Job } from './jobs.ts'
 
@@ -11,6 +11,10 @@ export type Exports = {
   get(id: string, options?: CallOptions): Promise<Job>
   /** Yields the export about each second, the last time after its end. */
   follow(id: string, options?: CallOptions): AsyncGenerator<Job, void, undefined>
+  /** The newest first. */
+  list(options?: CallOptions): AsyncGenerator<Job, void, undefined>
+  /** Stops the export and removes its file. */
+  cancel(id: string, options?: CallOptions): Promise<Job>
   /** The file of an export that is done, to be read as a stream. */
   file(id: string, options?: CallOptions): Promise<ReadableStream<Uint8Array>>
 }
@@ -22,6 +26,12 @@ export function createExports({ api, readFile }: Connection): Exports {
     get: (id, options = {}) =>
       dataOf(api.GET('/export/{id}', { params: { path: { id } }, ...init(options) })),
     follow: (id, options = {}) => follow(() => exports.get(id, options), options),
+    list: (options = {}) =>
+      itemsOf((cursor) =>
+        dataOf(api.GET('/export', { params: { query: pageOf(cursor) }, ...init(options) })),
+      ),
+    cancel: (id, options = {}) =>
+      dataOf(api.DELETE('/export/{id}', { params: { path: { id } }, ...init(options) })),
     file: async (id, options = {}) => {
       const { body } = await readFile(`/export/${encodeURIComponent(id)}/file`, options)
       return body ?? new Blob([]).stream()

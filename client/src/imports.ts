@@ -1,6 +1,6 @@
 // The calls that move many users in.
 import type { operations } from './api-types.ts'
-import { itemsOf, type JsonBody } from './calls.ts'
+import { itemsOf, type JsonBody, pageOf } from './calls.ts'
 import { type CallOptions, type Connection, dataOf, type FileBody } from './connection.ts'
 import { ConnectionError } from './errors.ts'
 import { follow, type Job } from './jobs.ts'
@@ -34,7 +34,6 @@ export type Imports = {
   cancel(id: string, options?: CallOptions): Promise<Job>
 }
 
-const pageSize = 200
 const startsMax = 3
 
 export function createImports({ api, sendFile }: Connection): Imports {
@@ -81,8 +80,4 @@ export function createImports({ api, sendFile }: Connection): Imports {
     cancel: (id, options = {}) => dataOf(api.DELETE('/import/{id}', at(id, options))),
   }
   return imports
-}
-
-function pageOf(cursor: string | undefined) {
-  return { limit: pageSize, ...(cursor !== undefined && { cursor }) }
 }

@@ -206,3 +206,13 @@ it('a wrong token is a problem with status 401', async () => {
   const { users } = openUserDirectory({ url: service.url, token: 'wrong' })
   expect(await problemOf(users.page())).toMatchObject({ status: 401, type: 'urn:problem:unauthenticated' })
 })
+
+it('exports are listed from the newest, and cancelled', async () => {
+  const { exports } = directory
+  const created = await exports.create({ format: 'csv' })
+  for await (const job of exports.list()) {
+    expect(job).toEqual(created)
+    break
+  }
+  expect(await exports.cancel(created.id)).toMatchObject({ id: created.id, state: 'cancelled' })
+})

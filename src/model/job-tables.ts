@@ -57,7 +57,7 @@ export const jobs = pgTable(
     skipped: count('skipped'),
     refused: count('refused'),
     erased: count('erased'),
-    /** Where an undo or an export goes on. */
+    /** Where an undo goes on. */
     position: text('position'),
     /** Time spent, for the rate. */
     workedMs: count('worked_ms'),

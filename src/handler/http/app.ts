@@ -7,11 +7,12 @@ import { type Fault, invalid, invalidToken, missingToken } from '../../model/err
 import type { ServiceContext } from '../../services/context.ts'
 import { authorize, type Caller } from '../../services/identity/access.ts'
 import { type CallerLookup, createCallerLookup } from '../../services/identity/callers.ts'
-import { checkPrecondition } from '../../services/users/precondition.ts'
+import { checkPrecondition, type Precondition } from '../../services/users/precondition.ts'
 import { createUserReader } from '../../services/users/read.ts'
 import { bearerToken } from './bearer-token.ts'
 import type { Cors } from './cors.ts'
 import {
+  type Call,
   type Endpoint,
   type HttpRequest,
   jsonHeaders,
@@ -98,12 +99,7 @@ export function createApp<Request extends HttpRequest>(
     if (endpoint.body || endpoint.unparsedBody) request.bodyOwner = caller.key
     const body = endpoint.body && takeValue(await checkBody(endpoint, request), faults)
     if (faults.length > 0) throw invalid(...faults)
-    // The list and a user yet to be created have no version. Other endpoints compare where they read the version.
-    if (precondition && id === undefined) {
-      if (endpoint.method === 'GET' && precondition(undefined) === 'If-None-Match') return notModified
-      checkPrecondition(precondition, undefined)
-    }
-    return endpoint.handle({
+    const call: Call<unknown, unknown> = {
       // A read by id is mostly served from the cache and should not pay for a database view per caller.
       ctx: endpoint.action === 'user.read' ? ctx : { ...ctx, db: ctx.db.of(caller.key) },
       reader,
@@ -114,7 +110,10 @@ export function createApp<Request extends HttpRequest>(
       body,
       precondition,
       log,
-    })
+    }
+    // Versioned endpoints compare where they read the version.
+    if (precondition && !endpoint.isVersioned) return handleWithoutVersion(endpoint, call, precondition)
+    return endpoint.handle(call)
   }
 
   async function findCaller(request: Request): Promise<Caller> {
@@ -123,6 +122,19 @@ export function createApp<Request extends HttpRequest>(
     if (!caller) throw bearerToken(request) === undefined ? missingToken() : invalidToken()
     return caller
   }
+}
+
+/** Evaluates the conditions of a request for something without a version, such as a list or a job. */
+async function handleWithoutVersion(
+  endpoint: Endpoint,
+  call: Call<unknown, unknown>,
+  precondition: Precondition,
+): Promise<Reply> {
+  // RFC 9110, section 13.2.1: an error comes before the conditions. Only a read can be tried without effect.
+  const reply = endpoint.method === 'GET' ? await endpoint.handle(call) : undefined
+  if (reply && precondition(undefined) === 'If-None-Match') return notModified
+  checkPrecondition(precondition, undefined)
+  return reply ?? endpoint.handle(call)
 }
 
 const notModified: Reply = { status: 304, headers: { 'Cache-Control': jsonHeaders['Cache-Control'] } }

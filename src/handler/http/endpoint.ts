@@ -57,7 +57,7 @@ export type Call<Query, Body> = {
   id: string
   query: Query
   body: Body
-  /** Already checked if the endpoint has no id. */
+  /** Already checked unless the endpoint is versioned. */
   precondition: Precondition | undefined
   log: RequestLog
 }
@@ -69,7 +69,9 @@ export type Answer = {
   /** Absent for an answer without content, or with a file. */
   schema?: LazySchema
   fileTypes?: string[]
-  headers?: ('ETag' | 'Location' | 'Link' | 'X-Cache')[]
+  headers?: ('ETag' | 'Link' | 'X-Cache' | 'Content-Disposition')[]
+  /** The description of the Location header. */
+  location?: string
 }
 
 /** An OpenAPI tag, which groups endpoints. */
@@ -84,11 +86,15 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   description?: string
   tag: Tag
   action: Action
+  /** Whether the path's user has a version, with which the handler compares `precondition`. */
+  isVersioned?: boolean
   query?: LazySchema<Query>
   /** A JSON body, which the app parses and validates. */
   body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number }
   /** Bodies that the handler reads itself, by media type. A form has one field, `file`. */
   unparsedBody?: Record<string, LazySchema | 'binary' | 'form'>
+  /** The values of Content-Encoding that the handler accepts besides `identity`. */
+  contentEncodings?: string[]
   answers: Answer[]
   /** The problems besides those of every endpoint. */
   problems: ErrorCode[]

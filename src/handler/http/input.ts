@@ -42,7 +42,8 @@ export function checkQuery(schema: Schema | undefined, { query }: HttpRequest): 
       parameter: name.slice(0, 100),
       message: unknownMessage('parameter'),
     }))
-    return unknown.length > 0 ? { faults: unknown } : { value: undefined }
+    faults.push(...unknown)
+    return faults.length > 0 ? { faults } : { value: undefined }
   }
   const checked = check(schema, { ...values }, 'parameter')
   if ('faults' in checked) return { faults: [...faults, ...checked.faults] }

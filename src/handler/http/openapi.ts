@@ -3,29 +3,12 @@ import * as z from 'zod/mini'
 import manifest from '../../../package.json' with { type: 'json' }
 import { problemSchema } from '../../model/problem.ts'
 import { userSchema } from '../../model/user.ts'
-import type { Answer, Endpoint, LazySchema, Schema } from './endpoint.ts'
-import { type ProblemCode, type ProblemType, problemTypes } from './problem-types.ts'
+import type { Endpoint, LazySchema, Schema } from './endpoint.ts'
+import { headerComponents, requestHeaders, responseHeaders } from './openapi-headers.ts'
+import { type ProblemCode, problemTypes } from './problem-types.ts'
 import { endpoints } from './routes/index.ts'
 
 type Json = Record<string, unknown>
-
-const headers: Record<NonNullable<(Answer | ProblemType)['headers']>[number], Json> = {
-  ETag: {
-    description: "The user's version in double quotes.",
-    schema: { type: 'string', examples: ['"3"'] },
-  },
-  Location: { description: "The new user's path.", schema: { type: 'string' } },
-  Link: { description: 'The next page, with rel="next".', schema: { type: 'string' } },
-  'X-Cache': {
-    description: 'Whether the answer came from the cache.',
-    schema: { type: 'string', enum: ['hit', 'miss', 'bypass'] },
-  },
-  'WWW-Authenticate': {
-    description: 'RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`.',
-    schema: { type: 'string', examples: ['Bearer realm="user-directory", error="invalid_token"'] },
-  },
-  'Retry-After': { description: 'In seconds.', schema: { type: 'integer', examples: [2] } },
-}
 
 const commonProblems: ProblemCode[] = [
   'invalid',
@@ -75,6 +58,7 @@ async function build(): Promise<Json> {
     tags: [...new Set(endpoints.map(({ tag }) => tag))],
     paths,
     components: {
+      ...headerComponents,
       securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
       schemas: components,
     },
@@ -90,7 +74,12 @@ function schemasOf({ query, body, unparsedBody = {}, answers }: Endpoint): LazyS
 
 function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
   const body = requestBody(endpoint, refer)
-  const problems = [...commonProblems, ...(body ? (['timed_out'] as const) : []), ...endpoint.problems]
+  const problems: ProblemCode[] = [
+    ...commonProblems,
+    ...(body ? (['timed_out'] as const) : []),
+    ...(endpoint.isVersioned ? (['version_mismatch'] as const) : []),
+    ...endpoint.problems,
+  ]
   return {
     operationId: endpoint.operationId,
     summary: endpoint.summary,
@@ -100,11 +89,11 @@ function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
     ...(body && { requestBody: { required: true, content: body } }),
     responses: {
       ...Object.fromEntries(
-        endpoint.answers.map(({ status, description, schema, fileTypes, headers: names }) => [
+        endpoint.answers.map(({ status, description, schema, fileTypes, headers: names, location }) => [
           status,
           {
             description,
-            ...(names && { headers: headersOf(names) }),
+            headers: responseHeaders(names, location),
             ...(schema && { content: { 'application/json': { schema: refer(schema, 'output') } } }),
             ...(fileTypes && { content: Object.fromEntries(fileTypes.map((type) => [type, {}])) }),
           },
@@ -115,15 +104,11 @@ function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
           .map((code) => problemTypes[code])
           .map(({ status, description, headers: names }) => [
             status,
-            { description, ...(names && { headers: headersOf(names) }), content: problem },
+            { description, headers: responseHeaders(names), content: problem },
           ]),
       ),
     },
   }
-}
-
-function headersOf(names: (keyof typeof headers)[]): Json {
-  return Object.fromEntries(names.map((name) => [name, headers[name]]))
 }
 
 function requestBody({ body, unparsedBody }: Endpoint, refer: Refer): Json | undefined {
@@ -160,7 +145,7 @@ function parameters(endpoint: Endpoint, refer: Refer): Json[] {
       ...(description !== undefined && { description }),
       ...(schema.type === 'object' ? keyedParameter(name, schema) : { schema }),
     })),
-    ...(hasId ? conditions : []),
+    ...requestHeaders(endpoint),
   ]
 }
 
@@ -178,25 +163,6 @@ function keyedParameter(name: string, { propertyNames, ...schema }: Json): Json 
     },
   }
 }
-
-const conditions: Json[] = [
-  {
-    name: 'If-Match',
-    in: 'header',
-    required: false,
-    description:
-      'Versions in double quotes, or *. The answer is 412 unless the current version is one of them.',
-    schema: { type: 'string', examples: ['"3"'] },
-  },
-  {
-    name: 'If-None-Match',
-    in: 'header',
-    required: false,
-    description:
-      'Versions in double quotes, or * for any. If the current version is one of them, the answer is 304 for GET and 412 for other methods.',
-    schema: { type: 'string', examples: ['"3"'] },
-  },
-]
 
 const componentNames = new Map<unknown, string>([
   [userSchema, 'User'],

@@ -105,6 +105,16 @@ export async function removeFiles({ db, jobFiles, logger }: FileContext, ids: st
     }
 }
 
+/** Removes the file of an export, whether it is complete or not. @throws ServiceError `unavailable`, `overloaded` */
+export async function removeResult(ctx: FileContext, jobId: string): Promise<void> {
+  const text = `SELECT id FROM job_files WHERE job_id = $1 AND role = 'result'`
+  const rows = await ctx.db.query((queries) => queries.unprepared<{ id: string }>(text, [jobId]))
+  await removeFiles(
+    ctx,
+    rows.map(({ id }) => id),
+  )
+}
+
 /** A stored file: its size, its decrypted content, and its address if clients may get it from the store. */
 export type StoredFile = {
   bytes: number

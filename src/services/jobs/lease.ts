@@ -25,7 +25,7 @@ export type Progress = Pick<
 
 const leaseMs = 30_000
 export const renewEveryMs = 5_000
-/** Processes that may end without a word, one after the other, before the job counts as the cause. */
+/** Processes that may end without a checkpoint, one after the other, before the job counts as the cause. */
 const attemptsMax = 5
 // An arbitrary advisory lock key that nothing else in the database uses.
 const claimKey = 7_301_460
@@ -59,10 +59,11 @@ export async function claimJob(ctx: LeaseContext): Promise<ClaimedJob | undefine
   if (!row) return undefined
   const job = { ...row, token, claimedAt: performance.now() }
   if (job.attempts <= attemptsMax) return job
-  await endJob(ctx, job, {
-    state: 'failed',
-    error: `The process that ran the job ended ${attemptsMax} times after row ${job.rowsRead}. See the log.`,
-  })
+  const error =
+    job.kind === 'export'
+      ? `The export was interrupted ${attemptsMax} times, and an export starts again each time. Export the users in parts, by filters such as created_before.`
+      : `The process that ran the job ended ${attemptsMax} times after row ${job.rowsRead}. See the log.`
+  await endJob(ctx, job, { state: 'failed', error })
   return undefined
 }
 
@@ -74,9 +75,12 @@ export async function renewLease({ db }: LeaseContext, { id, token }: ClaimedJob
   return (await db.query((queries) => queries.unprepared(text, [id, token]))).length > 0
 }
 
+// An export starts again after an interruption, so its progress is no checkpoint.
+const attemptsAfterProgress = `attempts = CASE WHEN kind = 'export' THEN attempts ELSE 0 END`
+
 const checkpointText = `
 UPDATE jobs SET bytes_read = $3, rows_read = $4, created = $5, updated = $6, unchanged = $7, skipped = $8,
-  refused = $9, erased = $10, position = $11, worked_ms = $12, attempts = 0
+  refused = $9, erased = $10, position = $11, worked_ms = $12, ${attemptsAfterProgress}
 WHERE ${isOwn} RETURNING id`
 
 /** Records progress in the transaction that makes it, as its last statement. @throws LeaseLost */
@@ -101,7 +105,7 @@ export async function endJob(
 }
 
 /**
- * Gives a job back, to be claimed again after a pause.
+ * Gives a job back, to be claimed again after a pause. Without a pause, the process had to stop.
  * @throws ServiceError `unavailable`, `overloaded`
  */
 export async function releaseJob(
@@ -110,7 +114,7 @@ export async function releaseJob(
   pauseMs: number,
 ): Promise<void> {
   const text = `
-    UPDATE jobs SET lease_token = NULL, attempts = 0, leased_until = clock_timestamp() + $3 * interval '1 ms'
+    UPDATE jobs SET lease_token = NULL, ${pauseMs > 0 ? 'attempts = 0' : attemptsAfterProgress}, leased_until = clock_timestamp() + $3 * interval '1 ms'
     WHERE ${isOwn}`
   await db.query((queries) => queries.unprepared(text, [id, token, pauseMs]))
 }

@@ -4,6 +4,7 @@ import type { Job } from '../../model/job.ts'
 import type { WriteContext } from '../context.ts'
 import type { Caller } from '../identity/access.ts'
 import { acceptUploads, findUploads } from './direct-file.ts'
+import { removeResult } from './job-file.ts'
 import { lockJob, readJob, type WantedJob } from './read.ts'
 
 /**
@@ -29,8 +30,8 @@ export async function startJob(ctx: WriteContext, caller: Caller, wanted: Wanted
 }
 
 /**
- * Cancels a job. The process that runs it stops before its next commit; what is committed stays. A job that has ended
- * stays as it is.
+ * Cancels a job. The process that runs it stops before its next commit; what is committed stays, except the file of an
+ * export. A job that has ended stays as it is.
  * @throws ServiceError `not_found`, `unauthenticated`, `unavailable`
  */
 export async function cancelJob(ctx: WriteContext, caller: Caller, wanted: WantedJob): Promise<Job> {
@@ -43,5 +44,8 @@ export async function cancelJob(ctx: WriteContext, caller: Caller, wanted: Wante
         [wanted.id],
       )
   })
+  const job = await readJob(ctx, wanted)
+  // A process that still writes the file removes it once more when it stops.
+  if (job.kind === 'export' && job.state === 'cancelled') await removeResult(ctx, job.id)
   return readJob(ctx, wanted)
 }

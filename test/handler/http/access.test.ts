@@ -97,22 +97,18 @@ const missingJob = (method: string, path: (id: string) => string): Row => ({
   request: ({ id }) => [method, path(id), method === 'PUT' ? { body: 'x' } : {}],
 })
 
+const ofAdministrators = (done: number, request: ReturnType<Row['request']>): Row => ({
+  allowed: administrators,
+  done,
+  request: () => request,
+})
+
 const rows: Record<string, Row> = {
-  createImport: {
-    allowed: administrators,
-    done: 201,
-    request: () => ['POST', '/import', { json: { format: 'ndjson' } }],
-  },
-  listImports: {
-    allowed: administrators,
-    done: 200,
-    request: () => ['GET', '/import?limit=1', {}],
-  },
-  createExport: {
-    allowed: administrators,
-    done: 201,
-    request: () => ['POST', '/export', { json: { format: 'ndjson' } }],
-  },
+  createImport: ofAdministrators(201, ['POST', '/import', { json: { format: 'ndjson' } }]),
+  listImports: ofAdministrators(200, ['GET', '/import?limit=1', {}]),
+  createExport: ofAdministrators(201, ['POST', '/export', { json: { format: 'ndjson' } }]),
+  listExports: ofAdministrators(200, ['GET', '/export?limit=1', {}]),
+  cancelExport: missingJob('DELETE', (id) => `/export/${id}`),
   getExport: missingJob('GET', (id) => `/export/${id}`),
   getExportFile: missingJob('GET', (id) => `/export/${id}/file`),
   getImport: missingJob('GET', (id) => `/import/${id}`),

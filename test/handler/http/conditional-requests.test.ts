@@ -1,4 +1,5 @@
 // Conditional requests (RFC 9110, section 13) on every method.
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
 import { png } from '../../support/picture.ts'
@@ -141,6 +142,18 @@ describe('GET and HEAD', () => {
     const both = { 'if-match': '"2"', 'if-none-match': '"2"' }
     expect((await call('GET', `/user/${id}`, { headers: both })).status).toBe(304)
     expect((await call('GET', `/user/${id}`, { headers: { 'if-match': '"2"' } })).status).toBe(200)
+  })
+})
+
+describe('jobs, which have no entity tag', () => {
+  it('a tag matches none, and a missing job is a 404 under every condition of a read', async () => {
+    const { body } = await call('POST', '/export', { json: { format: 'csv' } })
+    const stale = { headers: { 'if-match': '"1"' } }
+    for (const method of ['GET', 'DELETE'])
+      expect((await call(method, `/export/${body.id}`, stale)).status).toBe(412)
+    expect((await call<{ state: string }>('GET', `/export/${body.id}`)).body.state).toBe('waiting')
+    for (const headers of [{ 'if-match': '"1"' }, { 'if-none-match': '*' }] as Record<string, string>[])
+      expect((await call('GET', `/export/${randomUUID()}`, { headers })).status).toBe(404)
   })
 })
 

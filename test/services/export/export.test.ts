@@ -1,16 +1,19 @@
 // Exports: the users that a filter matches, as a file that the import reads back exactly.
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import type { Job } from '../../../src/model/job.ts'
+import type { Job, Page } from '../../../src/model/job.ts'
 import { runNextJob } from '../../../src/services/jobs/run.ts'
 import { errorsOf, runImport } from '../../support/import.ts'
 import { type Service, startService, uniqueName } from '../../support/service.ts'
 
 const service = await startService()
 const { call, makeUser } = service
+const never = new AbortController().signal
 
 async function runExport(from: Service, body: object): Promise<{ job: Job; file: Buffer; headers: Headers }> {
   const { body: created } = await from.call<Job>('POST', '/export', { json: body })
-  await runNextJob(from.connections, new AbortController().signal)
+  await runNextJob(from.connections, never)
   const { body: job } = await from.call<Job>('GET', `/export/${created.id}`)
   const answer = await fetch(`${from.url}/export/${created.id}/file`, {
     headers: { authorization: `Bearer ${from.tokens.admin}` },
@@ -55,6 +58,81 @@ it('holds hashes only on request, is never cached, and is filtered like the list
   expect(headers.get('content-disposition')).toBe('attachment; filename="users.ndjson"')
 })
 
+it('exports are listed from the newest, apart from imports', async () => {
+  const one = await call<Job>('POST', '/export', { json: { format: 'csv' } })
+  await call('POST', '/import', { json: { format: 'csv' } })
+  const other = await call<Job>('POST', '/export', { json: { format: 'ndjson' } })
+  const first = await call<Page<Job>>('GET', '/export?limit=1')
+  expect(first.body.items).toEqual([other.body])
+  const second = await call<Page<Job>>('GET', `/export?limit=1&cursor=${first.body.next_cursor}`)
+  expect(second.body.items).toEqual([one.body])
+  for (const { body } of [one, other]) await call('DELETE', `/export/${body.id}`)
+})
+
+const filesOf = (id: string) =>
+  service.connections.db.query((queries) =>
+    queries.unprepared('SELECT id FROM job_files WHERE job_id = $1', [id]),
+  )
+const cancel = (id: string) => call<Job>('DELETE', `/export/${id}`)
+
+it('a cancelled export is not run, has no file, and can be cancelled again', async () => {
+  const { body } = await call<Job>('POST', '/export', { json: { format: 'csv' } })
+  for (let time = 1; time <= 2; time++)
+    expect(await cancel(body.id)).toMatchObject({ status: 200, body: { state: 'cancelled' } })
+  expect(await runNextJob(service.connections, never)).toBe(false)
+  expect(await call('GET', `/export/${body.id}/file`)).toMatchObject({ status: 409 })
+})
+
+it('an export cancelled while its file is written leaves nothing of it', async () => {
+  const other = await startService()
+  const { connections } = other
+  const write = connections.jobFiles.write
+  const stored: string[] = []
+  // The store finishes the file only after the cancellation.
+  const slow: typeof connections = {
+    ...connections,
+    jobFiles: {
+      ...connections.jobFiles,
+      write: async (id, bytes) => {
+        await write(id, bytes)
+        stored.push(id)
+        await other.call('DELETE', `/export/${body.id}`)
+      },
+    },
+  }
+  const { body } = await other.call<Job>('POST', '/export', { json: { format: 'csv' } })
+  await runNextJob(slow, never)
+  expect(stored).toHaveLength(1)
+  expect((await other.call<Job>('GET', `/export/${body.id}`)).body.state).toBe('cancelled')
+  const files = join(other.avatarDirectory, '..', 'jobs')
+  expect(await readdir(files)).toEqual([])
+})
+
+it('the complete file of an export goes if it is cancelled before it counts as done', async () => {
+  const { job } = await runExport(service, { format: 'csv' })
+  expect(await filesOf(job.id)).toHaveLength(1)
+  expect((await cancel(job.id)).body).toMatchObject({ state: 'done', bytes_total: job.bytes_total })
+  expect(await filesOf(job.id)).toHaveLength(1)
+  await service.connections.db.query((queries) =>
+    queries.unprepared(`UPDATE jobs SET state = 'running', ended_at = NULL WHERE id = $1`, [job.id]),
+  )
+  expect((await cancel(job.id)).body).toMatchObject({ state: 'cancelled', bytes_total: null })
+  expect(await filesOf(job.id)).toEqual([])
+})
+
+it('an export that is interrupted again and again fails, and says how to export in parts', async () => {
+  const { body } = await call<Job>('POST', '/export', { json: { format: 'csv' } })
+  for (let time = 1; time <= 5; time++)
+    expect(await runNextJob(service.connections, AbortSignal.abort())).toBe(true)
+  expect((await call<Job>('GET', `/export/${body.id}`)).body.state).toBe('running')
+  expect(await runNextJob(service.connections, never)).toBe(false)
+  expect((await call<Job>('GET', `/export/${body.id}`)).body).toMatchObject({
+    state: 'failed',
+    error: expect.stringContaining('in parts'),
+  })
+  expect(await filesOf(body.id)).toEqual([])
+})
+
 it('refuses filters that the list does not know, and a file before its end', async () => {
   const answer = await call<{ errors: object[] }>('POST', '/export', {
     json: { format: 'csv', filters: { sort: 'name', unknown: 'x', status: 'GONE' } },
@@ -67,6 +145,6 @@ it('refuses filters that the list does not know, and a file before its end', asy
   ])
   const { body } = await call<Job>('POST', '/export', { json: { format: 'csv' } })
   expect(await call('GET', `/export/${body.id}/file`)).toMatchObject({ status: 409 })
-  await runNextJob(service.connections, new AbortController().signal)
+  await runNextJob(service.connections, never)
   expect(await call('GET', `/export/${body.id}/file`)).toMatchObject({ status: 200 })
 })

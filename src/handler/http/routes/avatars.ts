@@ -22,6 +22,7 @@ export const avatarEndpoints = [
       'PNG, JPEG, WebP, GIF or AVIF, recognised by their bytes; at most 5 MB, 40 megapixels and 16,384 pixels a side. Stored as WebP of at most 512 × 512 pixels, without metadata.',
     tag,
     action: 'avatar.upload',
+    isVersioned: true,
     unparsedBody: {
       'application/json': async () => (await schemas()).uploadBody,
       'multipart/form-data': 'form',
@@ -35,7 +36,7 @@ export const avatarEndpoints = [
         headers: ['ETag'],
       },
     ],
-    problems: ['not_found', 'version_mismatch', 'too_large', 'unsupported_media_type', 'undecodable'],
+    problems: ['not_found', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, id, precondition, request }) => {
       const { uploadAvatar } = await import('../../../services/avatars/upload.ts')
       const user = await uploadAvatar(ctx, { id, caller, precondition }, await readImage(request))

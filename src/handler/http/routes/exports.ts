@@ -1,7 +1,8 @@
 // The endpoints of exports.
 import { ServiceError } from '../../../model/errors.ts'
+import type { JobKind } from '../../../model/job-states.ts'
 import { endpoint, jsonHeaders } from '../endpoint.ts'
-import { jobAnswer, jobReply } from './imports.ts'
+import { jobAnswer, jobReply, jobsAnswer } from './imports.ts'
 
 // Loaded on first use, because most requests read one user.
 const schemas = () => import('../../../model/job.ts')
@@ -9,6 +10,7 @@ const reads = () => import('../../../services/jobs/read.ts')
 
 const tag = { name: 'export', description: 'Move many users out' }
 const action = 'export.manage'
+const kinds: JobKind[] = ['export']
 const bytesMax = 64 * 1024
 const fileTypes: Record<string, string> = {
   ndjson: 'application/x-ndjson',
@@ -26,12 +28,28 @@ export const exportEndpoints = [
     tag,
     action,
     body: { schema: async () => (await schemas()).exportBody, mediaTypes: ['application/json'], bytesMax },
-    answers: [jobAnswer('The export', 201)],
-    problems: ['too_large', 'unsupported_media_type', 'version_mismatch'],
+    answers: [{ ...jobAnswer('The export', 201), location: "The export's path." }],
+    problems: ['too_large', 'unsupported_media_type'],
     handle: async ({ ctx, caller, body }) => {
       const { createExport } = await import('../../../services/jobs/create.ts')
       const job = await createExport(ctx, caller, body)
       return jobReply(job, 201, { Location: `/export/${job.id}` })
+    },
+  }),
+
+  endpoint({
+    method: 'GET',
+    path: '/export',
+    operationId: 'listExports',
+    summary: 'List exports, the newest first',
+    tag,
+    action,
+    query: async () => (await schemas()).jobsQuery,
+    answers: [jobsAnswer],
+    problems: [],
+    handle: async ({ ctx, query }) => {
+      const { listJobs } = await reads()
+      return jobReply(await listJobs(ctx, kinds, query))
     },
   }),
 
@@ -46,7 +64,7 @@ export const exportEndpoints = [
     problems: ['not_found'],
     handle: async ({ ctx, id }) => {
       const { readJob } = await reads()
-      return jobReply(await readJob(ctx, { id, kinds: ['export'] }))
+      return jobReply(await readJob(ctx, { id, kinds }))
     },
   }),
 
@@ -58,14 +76,23 @@ export const exportEndpoints = [
     tag,
     action,
     answers: [
-      { status: 200, description: 'The file', fileTypes: Object.values(fileTypes) },
-      { status: 303, description: 'Where the file is for a minute', headers: ['Location'] },
+      {
+        status: 200,
+        description: 'The file',
+        fileTypes: Object.values(fileTypes),
+        headers: ['Content-Disposition'],
+      },
+      {
+        status: 303,
+        description: 'The file is in a store, to which the token must not be sent',
+        location: "The file's address in the store, valid for a minute.",
+      },
     ],
     problems: ['not_found', 'conflict'],
     handle: async ({ ctx, id }) => {
       const { readJob } = await reads()
       const { openJobFile } = await import('../../../services/jobs/job-file.ts')
-      const { state, format } = await readJob(ctx, { id, kinds: ['export'] })
+      const { state, format } = await readJob(ctx, { id, kinds })
       if (state !== 'done')
         throw new ServiceError('conflict', `The export is ${state}. Its file is ready when it is done.`)
       const file = await openJobFile(ctx, id, 'result')
@@ -80,6 +107,22 @@ export const exportEndpoints = [
           headers: { ...headers, Location: await file.downloadUrl({ type, disposition }) },
         }
       return { headers: { ...headers, 'Content-Type': type, 'Content-Disposition': disposition }, file }
+    },
+  }),
+
+  endpoint({
+    method: 'DELETE',
+    path: '/export/{id}',
+    operationId: 'cancelExport',
+    summary: 'Cancel an export',
+    description: 'Removes the part of the file that is written. An export that has ended does not change.',
+    tag,
+    action,
+    answers: [jobAnswer('The export')],
+    problems: ['not_found'],
+    handle: async ({ ctx, caller, id }) => {
+      const { cancelJob } = await import('../../../services/jobs/steer.ts')
+      return jobReply(await cancelJob(ctx, caller, { id, kinds }))
     },
   }),
 ]

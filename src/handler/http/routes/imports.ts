@@ -12,6 +12,7 @@ const reads = () => import('../../../services/jobs/read.ts')
 const tag = { name: 'import', description: 'Move many users in' }
 const action = 'import.manage'
 const bytesMax = 64 * 1024
+const contentEncodings = ['gzip', 'zstd']
 
 export function jobReply(job: object, status = 200, headers: Record<string, string> = {}): Reply {
   return { status, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify(job) }
@@ -21,8 +22,13 @@ export const jobAnswer = (description: string, status = 200): Answer => ({
   status,
   description,
   schema: jobSchema,
-  ...(status === 201 && { headers: ['Location'] as const }),
 })
+
+export const jobsAnswer: Answer = {
+  status: 200,
+  description: 'A page of jobs',
+  schema: async () => (await schemas()).jobsPageSchema,
+}
 
 /** An endpoint that stores a file of an import. */
 function fileEndpoint(
@@ -37,8 +43,9 @@ function fileEndpoint(
     tag,
     action,
     unparsedBody: { 'application/octet-stream': 'binary' },
+    contentEncodings,
     answers: [jobAnswer('The import')],
-    problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'timed_out'],
+    problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type'],
     handle: async (call) => jobReply(await storeFile(call, role)),
   })
 }
@@ -47,7 +54,7 @@ async function storeFile({ ctx, caller, id, request }: Call<unknown, unknown>, r
   const { jobFileBytesMax } = await schemas()
   const encoding = request.header('content-encoding')?.toLowerCase() ?? 'identity'
   // The import recognises both by their first bytes.
-  if (!['identity', 'gzip', 'zstd'].includes(encoding))
+  if (encoding !== 'identity' && !contentEncodings.includes(encoding))
     throw new ServiceError(
       'unsupported_media_type',
       'The Content-Encoding is not supported; send gzip, zstd or none.',
@@ -75,10 +82,10 @@ export const importEndpoints = [
         status: 201,
         description: 'The import, and where to send its file',
         schema: async () => (await schemas()).createdImportSchema,
-        headers: ['Location'],
+        location: "The import's path.",
       },
     ],
-    problems: ['too_large', 'unsupported_media_type', 'version_mismatch'],
+    problems: ['too_large', 'unsupported_media_type'],
     handle: async ({ ctx, caller, body }) => {
       const { createImport } = await import('../../../services/jobs/create.ts')
       const job = await createImport(ctx, caller, body)
@@ -100,14 +107,8 @@ export const importEndpoints = [
     tag,
     action,
     query: async () => (await schemas()).jobsQuery,
-    answers: [
-      {
-        status: 200,
-        description: 'A page of jobs',
-        schema: async () => (await schemas()).jobsPageSchema,
-      },
-    ],
-    problems: ['version_mismatch'],
+    answers: [jobsAnswer],
+    problems: [],
     handle: async ({ ctx, query }) => {
       const { importKinds, listJobs } = await reads()
       return jobReply(await listJobs(ctx, importKinds, query))
@@ -189,7 +190,7 @@ export const importEndpoints = [
     description: 'A job of its own, whose errors list the users that were changed and are kept.',
     tag,
     action,
-    answers: [jobAnswer('The job that undoes the import', 201)],
+    answers: [{ ...jobAnswer('The job that undoes the import', 201), location: "The new job's path." }],
     problems: ['not_found', 'conflict'],
     handle: async ({ ctx, caller, id }) => {
       const { createUndo } = await import('../../../services/jobs/create.ts')

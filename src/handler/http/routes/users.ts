@@ -35,9 +35,15 @@ export const userEndpoints = [
       bytesMax,
     },
     answers: [
-      { status: 201, description: 'The new user', schema: userSchema, headers: ['ETag', 'Location'] },
+      {
+        status: 201,
+        description: 'The new user',
+        schema: userSchema,
+        headers: ['ETag'],
+        location: "The new user's path.",
+      },
     ],
-    problems: ['conflict', 'version_mismatch', 'too_large', 'unsupported_media_type', 'undecodable'],
+    problems: ['conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, body }) => {
       const { createUser } = await import('../../../services/users/create.ts')
       const user = await createUser(ctx, caller, body)
@@ -61,7 +67,7 @@ export const userEndpoints = [
         headers: ['Link'],
       },
     ],
-    problems: ['version_mismatch'],
+    problems: [],
     handle: async ({ ctx, query, request }) => {
       const { listUsers } = await import('../../../services/users/list.ts')
       const page = await listUsers(ctx, query)
@@ -83,11 +89,12 @@ export const userEndpoints = [
     description: 'Served from the cache if possible, and never older than the last acknowledged write.',
     tag,
     action: 'user.read',
+    isVersioned: true,
     answers: [
       { status: 200, description: 'The user', schema: userSchema, headers: ['ETag', 'X-Cache'] },
-      { status: 304, description: 'The current version is in If-None-Match' },
+      { status: 304, description: 'The current version is in If-None-Match', headers: ['ETag', 'X-Cache'] },
     ],
-    problems: ['not_found', 'version_mismatch'],
+    problems: ['not_found'],
     handle: async ({ reader, id, precondition, log }) => {
       const { version, json, cache } = await reader.get(id)
       log.cache = cache
@@ -111,20 +118,14 @@ export const userEndpoints = [
       'Missing optional fields are cleared; a missing password or status is kept. A contact sent with its id keeps it.',
     tag,
     action: 'user.replace',
+    isVersioned: true,
     body: {
       schema: async () => (await schemas()).replaceUserBody,
       mediaTypes: ['application/json'],
       bytesMax,
     },
     answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
-    problems: [
-      'not_found',
-      'conflict',
-      'version_mismatch',
-      'too_large',
-      'unsupported_media_type',
-      'undecodable',
-    ],
+    problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, id, precondition, body }) => {
       const { replaceUser } = await import('../../../services/users/replace.ts')
       return userReply(200, await replaceUser(ctx, { id, caller, precondition }, body))
@@ -139,20 +140,14 @@ export const userEndpoints = [
     description: 'A JSON merge patch (RFC 7396): missing fields are kept, and null clears a field.',
     tag,
     action: 'user.patch',
+    isVersioned: true,
     body: {
       schema: async () => (await schemas()).patchUserBody,
       mediaTypes: ['application/merge-patch+json', 'application/json'],
       bytesMax,
     },
     answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
-    problems: [
-      'not_found',
-      'conflict',
-      'version_mismatch',
-      'too_large',
-      'unsupported_media_type',
-      'undecodable',
-    ],
+    problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
     handle: async ({ ctx, caller, id, precondition, body }) => {
       const { patchUser } = await import('../../../services/users/patch.ts')
       return userReply(200, await patchUser(ctx, { id, caller, precondition }, body))
@@ -166,8 +161,9 @@ export const userEndpoints = [
     summary: 'Erase a user with contacts, avatar and cache entry',
     tag,
     action: 'user.erase',
+    isVersioned: true,
     answers: [{ status: 204, description: 'Erased' }],
-    problems: ['not_found', 'version_mismatch'],
+    problems: ['not_found'],
     handle: async ({ ctx, caller, id, precondition }) => {
       const { eraseUser } = await import('../../../services/users/erase.ts')
       await eraseUser(ctx, { id, caller, precondition })
