@@ -1,6 +1,7 @@
 // The commands and their options.
 import { Command } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
+import { addAvatars } from './commands/avatars.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addExport } from './commands/export.ts'
 import { addImport } from './commands/import.ts'
@@ -35,6 +36,7 @@ export function buildProgram(signal: AbortSignal): Command {
   addSignIn(program, run)
   addUsers(program, run)
   addImport(program, run)
+  addAvatars(program, run)
   addExport(program, run)
   addJobs(program, run)
   addCompletion(program)

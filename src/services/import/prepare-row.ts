@@ -45,10 +45,10 @@ async function avatarOf(
   { dropsMissingAvatar }: Options,
 ): Promise<{ avatar: AvatarChange | undefined } | { fault: Fault }> {
   if (!isDataUri(image)) {
-    if (isAvatarKey(image)) {
-      if (await ctx.avatars.read(image)) return { avatar: image }
-      if (dropsMissingAvatar) return { avatar: undefined }
-    }
+    if (!isAvatarKey(image))
+      return refused('must be a base64 data URI of an image, or the path of one in the store')
+    if (await ctx.avatars.read(image)) return { avatar: image }
+    if (dropsMissingAvatar) return { avatar: undefined }
     return refused(
       'has no image in the store; copy the images first, or import without them: options.missing_avatars = "drop"',
     )
