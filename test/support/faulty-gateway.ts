@@ -11,6 +11,8 @@ export type GatewayFault =
   | 'cut after'
   /** Never answers. */
   | 'hang'
+  /** None, before the fault of a later request. */
+  | 'pass'
 
 export type FaultyGateway = {
   url: string

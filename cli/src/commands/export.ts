@@ -5,16 +5,20 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { type Command, Option } from 'commander'
-import type { NewExport } from '../../../client/src/index.ts'
+import type { Job, NewExport } from '../../../client/src/index.ts'
 import type { CommandContext, Run } from '../context.ts'
-import { CommandError } from '../exit-codes.ts'
-import { checkEnd, watchJob } from '../jobs/watch.ts'
+import { CommandError, exitCodeOf, exitCodes, Interrupted } from '../exit-codes.ts'
+import { checkEnd, resultLines, watchJob } from '../jobs/watch.ts'
 import { addFilters, type FilterOptions, readFilters } from './filters.ts'
 
-type ExportOptions = FilterOptions & { format?: NewExport['format']; includeHashes?: boolean }
+type ExportOptions = FilterOptions & {
+  format?: NewExport['format']
+  includeHashes?: boolean
+  resume?: string
+}
 
 export function addExport(program: Command, run: Run): void {
-  addFilters(
+  const command = addFilters(
     program
       .command('export <file>')
       .description('Store all users, or those that match, in a file; - is stdout.'),
@@ -23,6 +27,9 @@ export function addExport(program: Command, run: Run): void {
       new Option('--format <format>', 'by default from the name, else ndjson').choices(['ndjson', 'csv']),
     )
     .option('--include-hashes', 'with the password hashes')
+  const resume = new Option('--resume <id>', 'an export that was started before, as it was started')
+  command
+    .addOption(resume.conflicts(command.options.map((option) => option.attributeName())))
     .action(run(exportUsers))
 }
 
@@ -31,33 +38,50 @@ async function exportUsers(ctx: CommandContext, file: string, options: ExportOpt
   const isStdout = file === '-'
   if (isStdout && output.isJson) throw new CommandError('usage', 'With --json, name a file.')
   const { exports } = (await ctx.openSession()).directory
-  const filters = readFilters(options)
-  const created = await exports.create(
-    {
-      format: options.format ?? (file.endsWith('.csv') ? 'csv' : 'ndjson'),
-      include_hashes: options.includeHashes === true,
-      ...(Object.keys(filters).length > 0 && { filters }),
-    },
-    { signal },
-  )
-  const job = await watchJob(ctx, exports.follow(created.id, { signal }))
+  const id = options.resume ?? (await exports.create(bodyOf(file, options), { signal })).id
+  const attach = `user-directory export ${isStdout ? '-' : 'FILE'} --resume ${id}`
+  const job = await watchJob(ctx, { id, open: () => exports.follow(id, { signal }), attach })
   checkEnd(job)
-  const stream = await exports.file(job.id, { signal })
-  if (isStdout) await pipeline(toNode(stream), process.stdout, { end: false, signal })
-  else await store(stream, file, signal)
+  try {
+    const stream = await exports.file(id, { signal })
+    if (isStdout) await pipeline(toNode(stream), process.stdout, { end: false })
+    else await store(stream, file)
+  } catch (error) {
+    const message = `The file was not stored completely. Get it again within a day: ${attach}`
+    if (signal.aborted) throw new Interrupted(message)
+    if (exitCodeOf(error) !== exitCodes.failed) throw error
+    throw new CommandError('failed', `${message}\n${(error as Error).message}`)
+  }
   if (output.isJson) await output.json(job)
   else output.note(`${job.rows_read} users are in ${isStdout ? 'the output' : file}.`)
 }
 
+function bodyOf(file: string, options: ExportOptions): NewExport {
+  const filters = readFilters(options)
+  return {
+    format: options.format ?? (file.endsWith('.csv') ? 'csv' : 'ndjson'),
+    include_hashes: options.includeHashes === true,
+    ...(Object.keys(filters).length > 0 && { filters }),
+  }
+}
+
+/** Shows an export that has ended. @throws CommandError unless it did its work */
+export async function finishExport({ output }: CommandContext, job: Job): Promise<void> {
+  if (output.isJson) await output.json(job)
+  else for (const line of resultLines(job)) await output.line(line)
+  checkEnd(job)
+  output.note(`Get its file within a day: user-directory export FILE --resume ${job.id}`)
+}
+
 /** The file appears when it is complete. It may hold hashes, so only its owner may read it. */
-async function store(stream: ReadableStream<Uint8Array>, file: string, signal: AbortSignal): Promise<void> {
+async function store(stream: ReadableStream<Uint8Array>, file: string): Promise<void> {
   const draft = `${file}.part`
   try {
-    await pipeline(toNode(stream), createWriteStream(draft, { mode: 0o600 }), { signal })
+    await pipeline(toNode(stream), createWriteStream(draft, { mode: 0o600 }))
     await rename(draft, file)
   } catch (error) {
     await rm(draft, { force: true })
-    throw signal.aborted ? signal.reason : error
+    throw error
   }
 }
 

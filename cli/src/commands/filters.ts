@@ -10,6 +10,7 @@ export type FilterOptions = {
   contactType?: UserQuery['contact_type']
   contact?: string
   externalId?: string
+  ids?: string[]
   attribute?: Record<string, string>
   createdAfter?: string
   createdBefore?: string
@@ -25,6 +26,7 @@ export function addFilters(command: Command): Command {
     .addOption(new Option('--contact-type <type>').choices(['PHONE', 'WORK', 'WHATSAPP', 'EMAIL']))
     .option('--contact <value>', 'the exact value of a contact')
     .option('--external-id <id>', 'the exact id in the system that the user came from')
+    .option('--ids <ids>', 'up to 100, separated by commas or repeated', collectIds)
     .option('--attribute <key=value>', 'the exact value; repeat it for several', collectAttribute)
     .option('--created-after <instant>', 'such as 2026-01-31T12:00Z')
     .option('--created-before <instant>')
@@ -34,13 +36,14 @@ export function addFilters(command: Command): Command {
 
 /** @returns the parameters by their names in the API, such as `attribute.department` */
 export function readFilters(options: FilterOptions): Record<string, string> {
-  const { search, status, username, contact, attribute = {} } = options
+  const { search, status, username, contact, ids, attribute = {} } = options
   const filters: Record<string, string | undefined> = {
     search,
     status,
     username,
     contact,
     external_id: options.externalId,
+    ids: ids?.join(','),
     contact_type: options.contactType,
     created_after: options.createdAfter,
     created_before: options.createdBefore,
@@ -61,6 +64,10 @@ export function toQuery(filters: Record<string, string>): UserQuery {
 }
 
 const attributePrefix = 'attribute.'
+
+function collectIds(given: string, earlier: string[] = []): string[] {
+  return [...earlier, given]
+}
 
 function collectAttribute(given: string, earlier: Record<string, string> = {}): Record<string, string> {
   const [key, value] = splitPair(given)

@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander'
 import type { Imports, Job, NewImport } from '../../../client/src/index.ts'
 import type { CommandContext, Run } from '../context.ts'
 import { CommandError, exitCodes, Interrupted } from '../exit-codes.ts'
-import { writeRefusedRows } from '../jobs/refused-rows.ts'
+import { type RefusedFiles, writeRefusedRows } from '../jobs/refused-rows.ts'
 import { formatOf, formats } from '../jobs/source-format.ts'
 import { sendAnew } from '../jobs/upload.ts'
 import { checkEnd, resultLines, watchJob } from '../jobs/watch.ts'
@@ -72,10 +72,8 @@ async function importFile(ctx: CommandContext, file: string, options: ImportOpti
     await imports.start(created.id, { signal })
   } catch (error) {
     // Without its file the import waits for ever. The first error matters more than this one.
-    await imports.cancel(created.id).catch(() => {})
-    throw signal.aborted
-      ? new Interrupted('The file was not sent completely, so nothing was imported.')
-      : error
+    const cancelled = await imports.cancel(created.id).catch(() => undefined)
+    throw signal.aborted ? new Interrupted(stoppedEarly(created.id, cancelled)) : error
   }
   output.note(`Import ${created.id} at ${server}`)
   if (options.detach) {
@@ -83,8 +81,17 @@ async function importFile(ctx: CommandContext, file: string, options: ImportOpti
     if (output.isJson) await output.json(await imports.get(created.id, { signal }))
     return
   }
-  const job = await watchJob(ctx, imports.follow(created.id, { signal }))
+  const { id } = created
+  const job = await watchJob(ctx, { id, open: () => imports.follow(id, { signal }) })
   await finishImport(ctx, imports, { job, file })
+}
+
+/** @param cancelled undefined if the service did not answer. It may have begun after all */
+function stoppedEarly(id: string, cancelled: Job | undefined): string {
+  if (!cancelled) return `It is not known whether import ${id} began. See: user-directory jobs get ${id}`
+  if (cancelled.rows_read === 0)
+    return 'The import had not begun, so nothing was imported. The same command starts it anew.'
+  return `Import ${id} is ${cancelled.state} at row ${cancelled.rows_read}. To take it back: user-directory jobs undo ${id}`
 }
 
 /**
@@ -97,10 +104,15 @@ export async function finishImport(
   { job, file }: { job: Job; file: string | undefined },
 ): Promise<void> {
   const { id, format, refused, dry_run, kind } = job
-  const files =
-    refused > 0 && file !== undefined && format !== null
-      ? await writeRefusedRows(file, { format, faults: imports.errors(id, { signal }) })
-      : undefined
+  let files: RefusedFiles | undefined
+  let failure: string | undefined
+  if (refused > 0 && file !== undefined && format !== null)
+    try {
+      files = await writeRefusedRows(file, { format, faults: imports.errors(id, { signal }) })
+    } catch (error) {
+      // The result of the import matters more.
+      failure = (error as Error).message
+    }
   if (output.isJson) await output.json({ ...job, ...(files && { refused_files: files }) })
   else for (const line of resultLines(job)) await output.line(line)
   checkEnd(job)
@@ -108,6 +120,11 @@ export async function finishImport(
   else if (kind === 'import' && job.created > 0)
     output.note(`To take it back: user-directory jobs undo ${id}`)
   if (refused === 0) return
+  if (failure !== undefined)
+    throw new CommandError(
+      'failed',
+      `The refused rows were not written: ${failure}. Write them again: user-directory jobs errors ${id} --file FILE`,
+    )
   process.exitCode = exitCodes.rowsRefused
   if (!files) {
     output.note(`For the reasons and the rows: user-directory jobs errors ${id} --file FILE`)

@@ -3,10 +3,12 @@ import type { Command } from 'commander'
 import type { Job } from '../../../client/src/index.ts'
 import type { CommandContext, Run } from '../context.ts'
 import { CommandError } from '../exit-codes.ts'
+import { findJob, listJobs } from '../jobs/all-jobs.ts'
 import { writeRefusedRows } from '../jobs/refused-rows.ts'
 import { watchJob } from '../jobs/watch.ts'
 import { printable } from '../output/printable.ts'
 import { confirmLoss } from '../output/prompts.ts'
+import { finishExport } from './export.ts'
 import { finishImport } from './import.ts'
 
 const shownMax = 50
@@ -21,13 +23,13 @@ const columns = [
 ]
 
 export function addJobs(program: Command, run: Run): void {
-  const jobs = program.command('jobs').description('Follow and steer imports.')
-  jobs.command('list').description('The newest imports, and their undoing.').action(run(list))
+  const jobs = program.command('jobs').description('Follow and steer imports and exports.')
+  jobs.command('list').description('The newest imports, exports and undoings.').action(run(list))
   jobs.command('get <id>').description('Show a job.').action(run(get))
   jobs.command('watch <id>').description('Follow a job until its end.').action(run(watch))
   jobs
     .command('cancel <id>')
-    .description('Stop a job. What it has done stays.')
+    .description('Stop a job. Its committed rows stay; the file of an export does not.')
     .option('--yes', 'does not ask')
     .action(run(cancel))
   jobs
@@ -46,7 +48,7 @@ async function list(ctx: CommandContext): Promise<void> {
   const { output, signal } = ctx
   const { directory } = await ctx.openSession()
   const found: Job[] = []
-  for await (const job of directory.imports.list({ signal })) {
+  for await (const job of listJobs(directory, { signal })) {
     if (output.isJson) await output.json(job)
     else found.push(job)
     if (!output.isJson && found.length >= shownMax) break
@@ -57,7 +59,7 @@ async function list(ctx: CommandContext): Promise<void> {
 async function get(ctx: CommandContext, id: string): Promise<void> {
   const { output, signal } = ctx
   const { directory } = await ctx.openSession()
-  const job = await directory.imports.get(id, { signal })
+  const { job } = await findJob(directory, id, { signal })
   if (output.isJson) return output.json(job)
   for (const [name, value] of Object.entries(job))
     if (value !== null)
@@ -68,16 +70,19 @@ async function get(ctx: CommandContext, id: string): Promise<void> {
 
 async function watch(ctx: CommandContext, id: string): Promise<void> {
   const { directory } = await ctx.openSession()
-  const { imports } = directory
-  const job = await watchJob(ctx, imports.follow(id, { signal: ctx.signal }))
-  await finishImport(ctx, imports, { job, file: undefined })
+  const { signal } = ctx
+  const { calls } = await findJob(directory, id, { signal })
+  const job = await watchJob(ctx, { id, open: () => calls.follow(id, { signal }) })
+  if (job.kind === 'export') await finishExport(ctx, job)
+  else await finishImport(ctx, directory.imports, { job, file: undefined })
 }
 
 async function cancel(ctx: CommandContext, id: string, { yes = false }: { yes?: boolean }): Promise<void> {
   const { output, signal } = ctx
   const { directory } = await ctx.openSession()
-  await confirmLoss('Stop this job? What it has done stays.', yes)
-  const job = await directory.imports.cancel(id, { signal })
+  const { calls } = await findJob(directory, id, { signal })
+  await confirmLoss('Stop this job?', yes)
+  const job = await calls.cancel(id, { signal })
   if (output.isJson) return output.json(job)
   output.note(`The job is ${job.state}.`)
 }
@@ -86,11 +91,17 @@ async function undo(ctx: CommandContext, id: string, { yes = false }: { yes?: bo
   const { signal } = ctx
   const { directory } = await ctx.openSession()
   const { imports } = directory
-  const { created } = await imports.get(id, { signal })
-  await confirmLoss(`Erase the users that this import created (${created}), except those changed since?`, yes)
-  const started = await imports.undo(id, { signal })
-  const job = await watchJob(ctx, imports.follow(started.id, { signal }))
+  const { created, undone_by } = await imports.get(id, { signal })
+  // After an interruption, the same command attaches again.
+  const undoing = undone_by ?? (await startUndo())
+  const job = await watchJob(ctx, { id: undoing, open: () => imports.follow(undoing, { signal }) })
   await finishImport(ctx, imports, { job, file: undefined })
+
+  async function startUndo(): Promise<string> {
+    const question = `Erase the users that this import created (${created}), except those changed since?`
+    await confirmLoss(question, yes)
+    return (await imports.undo(id, { signal })).id
+  }
 }
 
 async function errors(ctx: CommandContext, id: string, { file }: { file?: string }): Promise<void> {

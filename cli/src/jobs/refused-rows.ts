@@ -1,5 +1,6 @@
 // Writes the refused rows of an import to a file that can be corrected and imported again, and the reasons beside it.
 import { createWriteStream, type WriteStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { RefusedRow } from '../../../client/src/index.ts'
 import { printable } from '../output/printable.ts'
@@ -38,10 +39,16 @@ export async function writeRefusedRows(
 ): Promise<RefusedFiles> {
   const [, base = file, extension = ''] = /^(.*?)(\.[a-z0-9]+)?(?:\.gz|\.zst)?$/i.exec(file) ?? []
   const reasons = `${base}.refused.txt`
-  const lines = await writeReasons(reasons, faults)
   const target = `${base}.refused${extension}`
-  const hasRows = await writeRows(file, { format, lines, target })
-  return { rows: hasRows ? target : undefined, reasons }
+  try {
+    const lines = await writeReasons(reasons, faults)
+    const hasRows = await writeRows(file, { format, lines, target })
+    return { rows: hasRows ? target : undefined, reasons }
+  } catch (error) {
+    // A part could be taken for the whole. On a full disk it would also be in the way.
+    for (const path of [reasons, target]) await rm(path, { force: true })
+    throw error
+  }
 }
 
 /** The rows may hold hashes, so only the owner may read them. */

@@ -1,7 +1,7 @@
 // Sends a file with a progress bar, and anew from its beginning if the connection is lost.
 import { setTimeout as pause } from 'node:timers/promises'
-import { ConnectionError, ProblemError } from '../../../client/src/index.ts'
 import type { CommandContext } from '../context.ts'
+import { exitCodeOf, exitCodes } from '../exit-codes.ts'
 import { openProgress } from '../output/progress.ts'
 
 type Upload = { label: string; size: number; open: () => ReadableStream<Uint8Array> }
@@ -36,19 +36,13 @@ export async function sendAnew(
       return
     } catch (error) {
       signal.throwIfAborted()
-      if (!mayPass(error) || attempt >= attemptsMax) throw error
+      if (exitCodeOf(error) !== exitCodes.unreachable || attempt >= attemptsMax) throw error
       output.note(`${(error as Error).message} The file is sent anew.`)
     } finally {
       progress.end()
     }
     await pause(pauseMs, undefined, { signal })
   }
-}
-
-function mayPass(error: unknown): boolean {
-  return (
-    error instanceof ConnectionError || (error instanceof ProblemError && [429, 503].includes(error.status))
-  )
 }
 
 function megabytes(bytes: number): string {

@@ -1,31 +1,65 @@
 // Follows a job, and shows its progress and its end.
-import type { Job } from '../../../client/src/index.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { hasEnded, type Job } from '../../../client/src/index.ts'
 import type { CommandContext } from '../context.ts'
-import { CommandError, Interrupted } from '../exit-codes.ts'
+import { CommandError, exitCodeOf, exitCodes, Interrupted } from '../exit-codes.ts'
 import { openProgress, type ProgressState } from '../output/progress.ts'
 
 const count = new Intl.NumberFormat('en')
 
-/** @returns the job after its end. @throws Interrupted on Ctrl-C, while the job goes on in the service */
-export async function watchJob({ signal }: CommandContext, jobs: AsyncIterable<Job>): Promise<Job> {
+/** A restart of the service takes seconds, and a failover of its database minutes. */
+const outageMsMax = 600_000
+const retryMs = 2_000
+
+type Watched = {
+  id: string
+  /** Opens the job's states. It is called again after an outage. */
+  open: () => AsyncIterable<Job>
+  /** The command that attaches again. */
+  attach?: string
+}
+
+/**
+ * Waits for the end of a job, also while the service restarts.
+ * @throws Interrupted on Ctrl-C, while the job goes on in the service
+ */
+export async function watchJob(
+  { output, signal }: CommandContext,
+  { id, open, attach = `user-directory jobs watch ${id}` }: Watched,
+): Promise<Job> {
   const progress = openProgress()
-  let last: Job | undefined
+  let lostAt: number | undefined
   try {
-    for await (const job of jobs) {
-      last = job
-      progress.show(stateOf(job))
-    }
+    for (;;)
+      try {
+        for await (const job of open()) {
+          lostAt = undefined
+          progress.show(stateOf(job))
+          if (hasEnded(job)) return job
+        }
+      } catch (error) {
+        if (signal.aborted || exitCodeOf(error) !== exitCodes.unreachable) throw error
+        if (lostAt === undefined) output.note(`${messageOf(error)} Waiting for the service.`)
+        lostAt ??= performance.now()
+        if (performance.now() - lostAt > outageMsMax)
+          throw new CommandError(
+            'unreachable',
+            `${messageOf(error)} The job goes on in the service. Attach again: ${attach}`,
+          )
+        await pause(retryMs, undefined, { signal })
+      }
   } catch (error) {
-    if (!signal.aborted || !last) throw error
-    const { id } = last
+    if (!signal.aborted) throw error
     throw new Interrupted(
-      `The job goes on in the service. Attach again: user-directory jobs watch ${id}. Cancel it: user-directory jobs cancel ${id}`,
+      `The job goes on in the service. Attach again: ${attach}. Cancel it: user-directory jobs cancel ${id}`,
     )
   } finally {
     progress.end()
   }
-  if (!last) throw new CommandError('failed', 'The service did not describe the job.')
-  return last
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 const labels = { import: 'Importing', export: 'Exporting', undo: 'Erasing' }
