@@ -7,8 +7,10 @@ import { follow, type Job } from './jobs.ts'
 
 export type NewImport = JsonBody<'createImport'>
 export type CreatedImport = operations['createImport']['responses'][201]['content']['application/json']
-export type RefusedRow =
-  operations['listImportErrors']['responses'][200]['content']['application/json']['items'][number]
+export type RefusedRow = ErrorPage['items'][number]
+
+export type ErrorQuery = NonNullable<operations['listImportErrors']['parameters']['query']>
+export type ErrorPage = operations['listImportErrors']['responses'][200]['content']['application/json']
 
 /** @param size in bytes; a store behind the API's address asks for it with a stream, which Node alone can send with it */
 export type SendOptions = CallOptions & { size?: number }
@@ -28,6 +30,8 @@ export type Imports = {
   list(options?: CallOptions): AsyncGenerator<Job, void, undefined>
   /** The refused rows in the order of the file, a row as often as it has faults. */
   errors(id: string, options?: CallOptions): AsyncGenerator<RefusedRow, void, undefined>
+  /** One page of them, with its cursor. */
+  errorPage(id: string, query?: ErrorQuery, options?: CallOptions): Promise<ErrorPage>
   /** Starts a job that erases the users that the import created and that were not changed since. */
   undo(id: string, options?: CallOptions): Promise<Job>
   /** Committed rows stay. */
@@ -67,15 +71,9 @@ export function createImports({ api, sendFile }: Connection): Imports {
       itemsOf((cursor) =>
         dataOf(api.GET('/import', { params: { query: pageOf(cursor) }, ...init(options) })),
       ),
-    errors: (id, options = {}) =>
-      itemsOf((cursor) =>
-        dataOf(
-          api.GET('/import/{id}/errors', {
-            params: { path: { id }, query: pageOf(cursor) },
-            ...init(options),
-          }),
-        ),
-      ),
+    errors: (id, options = {}) => itemsOf((cursor) => imports.errorPage(id, pageOf(cursor), options)),
+    errorPage: (id, query = {}, options = {}) =>
+      dataOf(api.GET('/import/{id}/errors', { params: { path: { id }, query }, ...init(options) })),
     undo: (id, options = {}) => dataOf(api.POST('/import/{id}/undo', at(id, options))),
     cancel: (id, options = {}) => dataOf(api.DELETE('/import/{id}', at(id, options))),
   }

@@ -27,6 +27,15 @@ const screens: Record<string, Screen> = {
   edit: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Edit' }).click() },
   create: { path: '/users/new', show: (page) => page.getByLabel('Username').waitFor() },
   imports: { path: '/imports', show: (page) => page.getByText('There are none yet.').waitFor() },
+  'import of a file': {
+    path: '/imports',
+    show: async (page) => {
+      const buffer = Buffer.from('Login;Mail;Team\nada;ada@example.com;Engines')
+      await page.getByLabel('File, also').setInputFiles({ name: 'users.csv', mimeType: 'text/csv', buffer })
+      await page.getByLabel('Format').selectOption('csv')
+      await page.getByLabel('Field of Login').waitFor()
+    },
+  },
   health: {
     path: '/service-health',
     show: (page) => page.getByRole('region', { name: 'The last hour' }).waitFor(),

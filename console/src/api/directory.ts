@@ -4,6 +4,7 @@ import { sessionEnd } from './session-end.ts'
 
 export {
   ConnectionError,
+  detectFormat,
   type Fault,
   hasEnded,
   type Job,

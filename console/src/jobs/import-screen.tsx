@@ -5,14 +5,8 @@ import { hasEnded, imports, type Job } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { JobProgress, jobTitle } from './job-progress.tsx'
-import {
-  beginImport,
-  chosenFiles,
-  type ImportOptions,
-  importErrorsQuery,
-  importQuery,
-  shownErrors,
-} from './jobs.ts'
+import { beginImport, importQuery, plans } from './jobs.ts'
+import { RefusedRows } from './refused-rows.tsx'
 
 export default function ImportScreen() {
   const { jobId } = useParams({ from: '/imports/$jobId' })
@@ -39,7 +33,7 @@ export default function ImportScreen() {
 function NextSteps({ job }: { job: Job }) {
   const navigate = useNavigate()
   const queryClient = useQueryClient()
-  const file = chosenFiles.get(job.id)
+  const plan = plans.get(job.id)
   const step = useMutation({
     mutationFn: (take: () => Promise<Job>) => take(),
     onSuccess: async ({ id }) => {
@@ -57,11 +51,11 @@ function NextSteps({ job }: { job: Job }) {
             Cancel
           </Button>
         )}
-        {job.state === 'done' && job.dry_run === true && file && (
+        {job.state === 'done' && job.dry_run === true && plan && (
           <Button
             look="primary"
             isDisabled={step.isPending}
-            onPress={() => step.mutate(() => beginImport(file, { ...optionsOf(job), dry_run: false }))}
+            onPress={() => step.mutate(() => beginImport(plan, false))}
           >
             {step.isPending ? 'Sending the file…' : 'Import these users'}
           </Button>
@@ -76,7 +70,7 @@ function NextSteps({ job }: { job: Job }) {
           </Button>
         )}
       </div>
-      {job.state === 'done' && job.dry_run === true && !file && (
+      {job.state === 'done' && job.dry_run === true && !plan && (
         <p>
           To import the file,{' '}
           <Link to="/imports" className="text-accent underline">
@@ -85,48 +79,6 @@ function NextSteps({ job }: { job: Job }) {
           .
         </p>
       )}
-    </div>
-  )
-}
-
-/** The API answers what it accepted. */
-function optionsOf({ format, on_conflict, match }: Job): ImportOptions {
-  return { format, on_conflict, match } as ImportOptions
-}
-
-function RefusedRows({ id }: { id: string }) {
-  const errors = useQuery(importErrorsQuery(id))
-  if (errors.error) return <ProblemNotice error={errors.error} onRetry={() => void errors.refetch()} />
-  if (errors.isPending) return <div aria-hidden="true" className="skeleton h-20 max-w-xl" />
-  return (
-    <div className="overflow-x-auto">
-      <table>
-        <caption className="pb-1 text-start font-semibold">
-          {errors.data.length < shownErrors ? 'Refused rows' : `The first ${shownErrors} refused rows`}
-        </caption>
-        <thead>
-          <tr className="text-muted">
-            <th scope="col" className="pe-6 text-start font-normal">
-              Line
-            </th>
-            <th scope="col" className="pe-6 text-start font-normal">
-              Field
-            </th>
-            <th scope="col" className="text-start font-normal">
-              Fault
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {errors.data.map(({ line, pointer, message }) => (
-            <tr key={`${line} ${pointer} ${message}`}>
-              <td className="pe-6 tabular-nums">{line}</td>
-              <td className="pe-6">{pointer}</td>
-              <td>{message}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
     </div>
   )
 }

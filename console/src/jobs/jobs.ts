@@ -1,16 +1,22 @@
 // Imports and exports: what the screens load and begin.
-import { type QueryFunctionContext, queryOptions } from '@tanstack/react-query'
+import { keepPreviousData, type QueryFunctionContext, queryOptions } from '@tanstack/react-query'
 import { exports, hasEnded, imports, type Job, type NewImport, polls } from '../api/directory.ts'
 
-export type ImportOptions = Required<Pick<NewImport, 'format' | 'on_conflict' | 'match'>>
+/** The request of an import without the choice of a dry run, and its files. */
+export type ImportPlan = {
+  file: File
+  /** For sources that keep hashes apart. */
+  hashes: File | undefined
+  request: Omit<NewImport, 'dry_run'>
+}
 
 const pollMs = 1_000
 const shownJobs = 20
-/** More than these are not shown. */
-export const shownErrors = 100
+const errorsPerPage = 100
+const keptPlans = 10
 
-/** Files of imports that this page began, so that the run after a dry run needs no second choice. */
-export const chosenFiles = new Map<string, File>()
+/** The imports that this page began, so that the run after a dry run needs no second choice. */
+export const plans = new Map<string, ImportPlan>()
 
 export const importsQuery = queryOptions({
   queryKey: ['imports'],
@@ -25,18 +31,24 @@ export function importQuery(id: string) {
   })
 }
 
-export function importErrorsQuery(id: string) {
+/** @param cursor undefined for the first page */
+export function importErrorsQuery(id: string, cursor: string | undefined) {
   return queryOptions({
-    queryKey: ['import-errors', id],
-    queryFn: ({ signal }) => firstOf(imports.errors(id, { signal }), shownErrors),
+    queryKey: ['import-errors', id, cursor],
+    queryFn: ({ signal }) =>
+      imports.errorPage(id, { limit: errorsPerPage, ...(cursor && { cursor }) }, { signal }),
+    placeholderData: keepPreviousData,
   })
 }
 
-/** Creates an import, sends its file and starts it. */
-export async function beginImport(file: File, options: ImportOptions & { dry_run: boolean }): Promise<Job> {
-  const created = await imports.create({ ...options, announce: true })
-  chosenFiles.set(created.id, file)
+/** Creates an import, sends its files and starts it. */
+export async function beginImport(plan: ImportPlan, isDryRun: boolean): Promise<Job> {
+  const { file, hashes, request } = plan
+  const created = await imports.create({ ...request, dry_run: isDryRun })
+  plans.set(created.id, plan)
+  for (const id of [...plans.keys()].slice(0, -keptPlans)) plans.delete(id)
   await imports.sendFile(created, file)
+  if (hashes) await imports.sendHashes(created, hashes)
   return imports.start(created.id)
 }
 

@@ -1,9 +1,10 @@
 // Chooses a picture, crops a square, and previews what will be stored.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { type ChangeEvent, useCallback, useEffect, useId, useState } from 'react'
+import { useCallback, useEffect, useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { FileField } from '../ui/file-field.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { showToast } from '../ui/toasts.tsx'
 import { Cropper } from './cropper.tsx'
@@ -14,7 +15,6 @@ const megabytesMax = 30
 
 export function AvatarDialog({ user, onClose }: { user: User; onClose: () => void }) {
   const queryClient = useQueryClient()
-  const fileId = useId()
   const [picture, setPicture] = useState<ImageBitmap>()
   const [cropped, setCropped] = useState<() => Promise<Blob>>()
   const [fault, setFault] = useState<string>()
@@ -36,8 +36,7 @@ export function AvatarDialog({ user, onClose }: { user: User; onClose: () => voi
     onError: () => queryClient.invalidateQueries(userQuery(user.id)),
   })
 
-  const choose = async ({ target: { files } }: ChangeEvent<HTMLInputElement>) => {
-    const file = files?.[0]
+  const choose = async (file: File | undefined) => {
     if (!file) return
     setFault(undefined)
     if (file.size > megabytesMax * 1024 * 1024)
@@ -52,23 +51,7 @@ export function AvatarDialog({ user, onClose }: { user: User; onClose: () => voi
   return (
     <Dialog title={`Avatar of ${user.username}`} onClose={onClose}>
       {save.error && <ProblemNotice error={save.error} />}
-      <div className="flex flex-col gap-1">
-        <label htmlFor={fileId} className="text-muted">
-          Picture
-        </label>
-        <input
-          id={fileId}
-          type="file"
-          accept={types}
-          aria-invalid={fault !== undefined}
-          onChange={(event) => void choose(event)}
-        />
-        {fault !== undefined && (
-          <p role="alert" className="text-danger">
-            {fault}
-          </p>
-        )}
-      </div>
+      <FileField label="Picture" accept={types} error={fault} onChange={(file) => void choose(file)} />
       {picture && <Cropper picture={picture} onCrop={keepCropped} />}
       <DialogButtons>
         {user.avatar !== null && (

@@ -1,4 +1,5 @@
 // The columns of our CSV, for the import and the export.
+import { type ContactType, contactTypes } from '../../model/user.ts'
 import { invalidFile } from './row.ts'
 
 export const textColumns = ['username', 'name', 'external_id', 'avatar'] as const
@@ -7,17 +8,21 @@ export const contactFields = ['id', 'type', 'value'] as const
 const attributeTypes = ['text', 'number', 'boolean'] as const
 
 export type AttributeType = (typeof attributeTypes)[number]
+
 export type CsvColumn =
   | { kind: 'text'; name: (typeof textColumns)[number] }
   | { kind: 'plain'; name: (typeof plainColumns)[number] }
   | { kind: 'version' }
-  | { kind: 'contact'; index: number; field: 'id' | 'contact_type' | 'value' }
+  | { kind: 'contact'; index: number; field: 'id' | 'contact_type' | 'value'; type?: ContactType }
   | { kind: 'attribute'; key: string; type: AttributeType }
   | { kind: 'attributes' }
   | { kind: 'skipped' }
 
 const contactsMax = 50
 const columnsMax = 1_000
+
+/** A value whose type is in the header, for files without a column of types. */
+const typedValue = /^(contacts\.\d{1,2}\.value):([A-Z]+)$/
 
 export function contactColumn(index: number, field: (typeof contactFields)[number]): string {
   return `contacts.${index}.${field}`
@@ -43,7 +48,8 @@ export function readHeader(headers: string[], mapping: Record<string, string>): 
   if (columns.every((column) => column === undefined))
     throw invalidFile('The first line of the file must name its columns, and names none that is known.')
   const unknown = names.filter((_, at) => targets[at] !== '' && columns[at] === undefined)
-  const repeated = targets.filter((target, at) => target !== '' && targets.indexOf(target) !== at)
+  const places = targets.map((target) => target.replace(typedValue, '$1'))
+  const repeated = targets.filter((target, at) => target !== '' && places.indexOf(places[at] ?? '') !== at)
   const complaints = [
     ...complain('The file has columns that are unknown', unknown),
     ...complain('The file has columns that occur more than once', repeated),
@@ -73,15 +79,24 @@ function columnOf(header: string): CsvColumn | undefined {
   const plain = plainColumns.find((name) => name === header)
   if (plain) return { kind: 'plain', name: plain }
   if (header === 'version' || header === 'attributes') return { kind: header }
-  const [, index, field] = /^contacts\.(\d{1,2})\.(id|type|contact_type|value)$/.exec(header) ?? []
-  if (index !== undefined && Number(index) < contactsMax)
-    return {
-      kind: 'contact',
-      index: Number(index),
-      field: field === 'id' || field === 'value' ? field : 'contact_type',
-    }
+  const contact = contactColumnOf(header)
+  if (contact) return contact
   const [, key, type = 'text'] =
     /^attributes\.([a-z][a-z0-9_]{0,63})(?::(number|boolean))?$/.exec(header) ?? []
   if (key === undefined) return undefined
   return { kind: 'attribute', key, type: attributeTypes.find((known) => known === type) ?? 'text' }
+}
+
+function contactColumnOf(header: string): CsvColumn | undefined {
+  const [, plain = header, typeName] = typedValue.exec(header) ?? []
+  const type = contactTypes.find((known) => known === typeName)
+  if (typeName !== undefined && type === undefined) return undefined
+  const [, index, field] = /^contacts\.(\d{1,2})\.(id|type|contact_type|value)$/.exec(plain) ?? []
+  if (index === undefined || Number(index) >= contactsMax) return undefined
+  return {
+    kind: 'contact',
+    index: Number(index),
+    field: field === 'id' || field === 'value' ? field : 'contact_type',
+    ...(type && { type }),
+  }
 }

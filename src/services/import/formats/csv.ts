@@ -75,11 +75,12 @@ function setCell(draft: Draft, column: CsvColumn, cell: string): void {
 
 function setContact(
   { contacts }: Draft,
-  { index, field }: Extract<CsvColumn, { kind: 'contact' }>,
+  { index, field, type }: Extract<CsvColumn, { kind: 'contact' }>,
   cell: string,
 ): void {
   const contact = contacts[index] ?? {}
   contact[field] = field === 'value' ? (textOfCell(cell) ?? '') : cell
+  if (type !== undefined) contact.contact_type = type
   contacts[index] = contact
 }
 

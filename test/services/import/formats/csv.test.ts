@@ -38,6 +38,19 @@ test('the header names the columns; the mapping renames and skips them', async (
   ])
 })
 
+test('a column of values may name the type of its contacts', async () => {
+  const mapping = { Mail: 'contacts.0.value:EMAIL', Mobile: 'contacts.1.value:PHONE' }
+  const [both, one] = await parse('username,Mail,Mobile\nada,a@example.com,+44 1\nbea,,+44 2\n', mapping)
+  expect(both?.user.contacts).toEqual([
+    { value: 'a@example.com', contact_type: 'EMAIL' },
+    { value: '+44 1', contact_type: 'PHONE' },
+  ])
+  expect(one?.user.contacts).toEqual([{ value: '+44 2', contact_type: 'PHONE' }])
+  await expect(parse('username,contacts.0.value:FAX\n')).rejects.toThrow('unknown: "contacts.0.value:FAX"')
+  const twice = 'username,contacts.0.value,contacts.0.value:EMAIL\n'
+  await expect(parse(twice)).rejects.toThrow('more than once: "contacts.0.value:EMAIL"')
+})
+
 test.each([';', '\t'])('cells separated by %j give the rows that commas give', async (separator) => {
   const lines = [
     ['\uFEFFusername', '"name"', 'contacts.0.value', 'attributes.vip:boolean'],

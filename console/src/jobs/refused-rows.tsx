@@ -1,0 +1,62 @@
+// The refused rows of an import, page by page.
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { Button } from '../ui/button.tsx'
+import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { importErrorsQuery } from './jobs.ts'
+
+export function RefusedRows({ id }: { id: string }) {
+  /** The cursors of the pages before this one, and of this one. */
+  const [cursors, setCursors] = useState<(string | undefined)[]>([undefined])
+  const errors = useQuery(importErrorsQuery(id, cursors.at(-1)))
+  if (errors.error) return <ProblemNotice error={errors.error} onRetry={() => void errors.refetch()} />
+  if (errors.isPending) return <div aria-hidden="true" className="skeleton h-20 max-w-xl" />
+  const { items, next_cursor: next } = errors.data
+  const isPaged = cursors.length > 1 || next !== null
+  return (
+    <section aria-label="Refused rows" className="flex flex-col gap-2">
+      <div className="overflow-x-auto">
+        <table>
+          <caption className="pb-1 text-start font-semibold">Refused rows</caption>
+          <thead>
+            <tr className="text-muted">
+              {['Line', 'Field', 'Fault'].map((title) => (
+                <th key={title} scope="col" className="pe-6 text-start font-normal">
+                  {title}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {items.map(({ line, pointer, message }, at) => (
+              // A row has a fault several times if several of its values have it.
+              // biome-ignore lint/suspicious/noArrayIndexKey: the rows of a page never move
+              <tr key={at}>
+                <td className="pe-6 tabular-nums">{line}</td>
+                <td className="pe-6">{pointer}</td>
+                <td>{message}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {isPaged && (
+        <nav aria-label="Pages of refused rows" className="flex items-center gap-2">
+          <Button
+            isDisabled={cursors.length === 1 || errors.isPlaceholderData}
+            onPress={() => setCursors(cursors.slice(0, -1))}
+          >
+            Previous
+          </Button>
+          <span role="status">Page {cursors.length}</span>
+          <Button
+            isDisabled={next === null || errors.isPlaceholderData}
+            onPress={() => setCursors([...cursors, next ?? undefined])}
+          >
+            Next
+          </Button>
+        </nav>
+      )}
+    </section>
+  )
+}
