@@ -3,10 +3,13 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { migrate, schemaState } from '../../../src/connection/postgres/migrations.ts'
+import type { Job } from '../../../src/model/job.ts'
+import { runNextJob } from '../../../src/services/jobs/run.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { freshDatabase } from '../../support/database.ts'
+import { ndjson, readJob, runImport } from '../../support/import.ts'
 import { startPgBouncer } from '../../support/pgbouncer.ts'
-import { startService } from '../../support/service.ts'
+import { startService, uniqueName } from '../../support/service.ts'
 
 const owner = await freshDatabase()
 
@@ -61,6 +64,33 @@ describe.each(['session', 'transaction'] as const)('PgBouncer in %s mode', (mode
     expect((await call('DELETE', `/user/${users[0]?.id}`)).status).toBe(204)
     expect((await call('GET', '/ready')).status).toBe(200)
   })
+
+  it('supports imports, their undoing and exports', async () => {
+    const service = await startService({ databaseUrl: await startPgBouncer(direct, mode) })
+    const team = uniqueName()
+    const rows = (length: number, name: string) =>
+      ndjson(
+        Array.from({ length }, (_, at) => ({
+          username: `${team}.${at}`,
+          name: `${name} ${mode}`,
+          contacts: [{ contact_type: 'EMAIL', value: `${at}@example.com` }],
+        })),
+      )
+    const first = await runImport(service, rows(2_500, 'First'))
+    expect(first).toMatchObject({ state: 'done', created: 2_500 })
+    const update = (options: object) =>
+      runImport(service, rows(2_000, 'Second'), { on_conflict: 'update', ...options })
+    for (const dry_run of [true, false])
+      expect(await update({ dry_run })).toMatchObject({ state: 'done', updated: 2_000 })
+    const { body: exported } = await service.call<Job>('POST', '/export', { json: { format: 'csv' } })
+    await runNextJob(service.connections, new AbortController().signal)
+    const { text } = await service.call('GET', `/export/${exported.id}/file`)
+    expect(text.match(new RegExp(`,Second ${mode},`, 'g'))).toHaveLength(2_000)
+    const { body: undo } = await service.call<Job>('POST', `/import/${first.id}/undo`)
+    await runNextJob(service.connections, new AbortController().signal)
+    // Users who were changed since are kept.
+    expect(await readJob(service, undo.id)).toMatchObject({ state: 'done', erased: 500 })
+  }, 60_000)
 
   it('is rejected at the start while the role lacks settings, with the statements to run', async () => {
     const lacking = await startPgBouncer(direct, mode)

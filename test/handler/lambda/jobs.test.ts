@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, expect, it } from 'vitest'
 import { openUserDirectory } from '../../../client/src/index.ts'
 import type { GatewayReply } from '../../../src/handler/lambda/gateway-event.ts'
@@ -13,6 +14,7 @@ import { clientId } from '../../support/issuer.ts'
 import { restEvent, startFunction } from '../../support/lambda.ts'
 import { startS3 } from '../../support/s3.ts'
 import { realServices, uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
 
 const { folder } = await packagedFunctions()
 const s3 = await startS3()
@@ -150,6 +152,37 @@ it('a run without time leaves the job to the next one', async () => {
   await run()
   expect(await imports.get(id)).toMatchObject({ state: 'done', created: 1 })
 })
+
+it('after a SIGKILL in the middle of an import the next call goes on from the last chunk', async () => {
+  const team = uniqueName()
+  const names = Array.from({ length: 10_000 }, (_, at) => `${team}.${at}`)
+  const created = await imports.create({ format: 'ndjson' })
+  await imports.sendFile(created, ndjson(names.map((username) => ({ username }))))
+  const { id } = await imports.start(created.id)
+  const killed = run().catch((error: Error) => error)
+  const read = async () => (await imports.get(id)).rows_read
+  await until('the first chunk', async () => (await read()) > 0, 60_000)
+  jobs.process()?.kill('SIGKILL')
+  expect(await killed).toMatchObject({ message: 'the function has ended' })
+  const rows = await read()
+  expect(await imports.get(id)).toMatchObject({ state: 'running', ended_at: null })
+  expect(rows).toBeLessThan(names.length)
+
+  // The lease of the killed function is still valid.
+  await run()
+  expect(await read()).toBe(rows)
+  const database = new pg.Client({ connectionString: env.DATABASE_URL })
+  await database.connect()
+  await database.query('UPDATE jobs SET leased_until = now() WHERE id = $1', [id])
+  await run()
+  expect(await imports.get(id)).toMatchObject({ state: 'done', created: names.length, refused: 0 })
+  const { rows: stored } = await database.query(
+    'SELECT count(*)::int AS users, count(DISTINCT username)::int AS names FROM users WHERE username LIKE $1',
+    [`${team}.%`],
+  )
+  await database.end()
+  expect(stored).toEqual([{ users: names.length, names: names.length }])
+}, 120_000)
 
 it('a file is sent as a stream if its size is known', async () => {
   const created = await imports.create({ format: 'ndjson' })
