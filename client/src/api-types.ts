@@ -161,7 +161,7 @@ export interface paths {
         put?: never;
         /**
          * Start an import
-         * @description Jobs run one at a time. Starting an import again changes nothing.
+         * @description Imports and exports run one at a time. Starting an import again changes nothing.
          */
         post: operations["startImport"];
         delete?: never;
@@ -263,6 +263,88 @@ export interface paths {
         get: operations["getExportFile"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List bulk changes and their undoing, the newest first */
+        get: operations["listBulks"];
+        put?: never;
+        /**
+         * Start a change of all users that filters match, or that ids name
+         * @description A user is changed if it matches when the job begins, and still matches when its turn comes. The account that created the job is never blocked or erased by it.
+         */
+        post: operations["createBulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the state and progress of a bulk change or its undoing */
+        get: operations["getBulk"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a bulk change or its undoing
+         * @description What is committed stays. A job that has ended does not change.
+         */
+        delete: operations["cancelBulk"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk/{id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the users that a bulk change or its undoing kept, with the reasons
+         * @description Up to the first 100,000.
+         */
+        get: operations["listBulkErrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore the users that a bulk change changed and that were not changed since
+         * @description A job of its own, whose errors list the users that were changed since and are kept. Possible for a week after the end of the bulk change, except for an erasure.
+         */
+        post: operations["undoBulk"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1700,7 +1782,7 @@ export interface operations {
                              */
                             id: string;
                             /** @enum {string} */
-                            kind: "import" | "export" | "undo";
+                            kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                             /**
                              * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                              * @enum {string}
@@ -1718,9 +1800,24 @@ export interface operations {
                                 [key: string]: unknown;
                             };
                             include_hashes?: boolean;
-                            /** @description The import that an undo reverts. */
+                            /** @enum {string} */
+                            action?: "block" | "unblock" | "erase" | "set_attributes";
+                            /**
+                             * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                             * @example {
+                             *       "department": "Engines",
+                             *       "locale": "en-GB",
+                             *       "floor": 3,
+                             *       "remote": true
+                             *     }
+                             */
+                            attributes?: {
+                                [key: string]: (string | number | boolean) | null;
+                            };
+                            expected_total?: number;
+                            /** @description The job that an undo reverts. */
                             undoes: string | null;
-                            /** @description The job that undoes this import, under `/import/{id}`. */
+                            /** @description The job that undoes this one. */
                             undone_by: string | null;
                             created_by: string;
                             /** Format: date-time */
@@ -1729,23 +1826,25 @@ export interface operations {
                             ended_at: string | null;
                             /** @description Why the job failed. */
                             error: string | null;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             bytes_read: number;
                             /** @description null until the file is complete */
                             bytes_total: number | null;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             rows_read: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                            rows_total: number | null;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             created: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             updated: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             unchanged: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             skipped: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             refused: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             erased: number;
                             rows_per_second: number | null;
                             seconds_left: number | null;
@@ -1925,7 +2024,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -1943,9 +2042,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -1954,23 +2068,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -2127,7 +2243,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -2145,9 +2261,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -2156,23 +2287,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -2297,7 +2430,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -2315,9 +2448,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -2326,23 +2474,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -2473,7 +2623,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -2491,9 +2641,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -2502,23 +2667,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -2689,7 +2856,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -2707,9 +2874,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -2718,23 +2900,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -2899,7 +3083,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -2917,9 +3101,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -2928,23 +3127,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -3078,7 +3279,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: {
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             line: number;
                             /** @description The field (RFC 6901); empty for the row as a whole. */
                             pointer: string;
@@ -3209,7 +3410,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -3227,9 +3428,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -3238,23 +3454,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -3392,7 +3610,7 @@ export interface operations {
                              */
                             id: string;
                             /** @enum {string} */
-                            kind: "import" | "export" | "undo";
+                            kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                             /**
                              * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                              * @enum {string}
@@ -3410,9 +3628,24 @@ export interface operations {
                                 [key: string]: unknown;
                             };
                             include_hashes?: boolean;
-                            /** @description The import that an undo reverts. */
+                            /** @enum {string} */
+                            action?: "block" | "unblock" | "erase" | "set_attributes";
+                            /**
+                             * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                             * @example {
+                             *       "department": "Engines",
+                             *       "locale": "en-GB",
+                             *       "floor": 3,
+                             *       "remote": true
+                             *     }
+                             */
+                            attributes?: {
+                                [key: string]: (string | number | boolean) | null;
+                            };
+                            expected_total?: number;
+                            /** @description The job that an undo reverts. */
                             undoes: string | null;
-                            /** @description The job that undoes this import, under `/import/{id}`. */
+                            /** @description The job that undoes this one. */
                             undone_by: string | null;
                             created_by: string;
                             /** Format: date-time */
@@ -3421,23 +3654,25 @@ export interface operations {
                             ended_at: string | null;
                             /** @description Why the job failed. */
                             error: string | null;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             bytes_read: number;
                             /** @description null until the file is complete */
                             bytes_total: number | null;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             rows_read: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                            rows_total: number | null;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             created: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             updated: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             unchanged: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             skipped: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             refused: number;
-                            /** @description Where the row begins; 0 for an undo. */
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             erased: number;
                             rows_per_second: number | null;
                             seconds_left: number | null;
@@ -3573,7 +3808,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -3591,9 +3826,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -3602,23 +3852,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -3763,7 +4015,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -3781,9 +4033,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -3792,23 +4059,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -3933,7 +4202,7 @@ export interface operations {
                          */
                         id: string;
                         /** @enum {string} */
-                        kind: "import" | "export" | "undo";
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
                         /**
                          * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
                          * @enum {string}
@@ -3951,9 +4220,24 @@ export interface operations {
                             [key: string]: unknown;
                         };
                         include_hashes?: boolean;
-                        /** @description The import that an undo reverts. */
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
                         undoes: string | null;
-                        /** @description The job that undoes this import, under `/import/{id}`. */
+                        /** @description The job that undoes this one. */
                         undone_by: string | null;
                         created_by: string;
                         /** Format: date-time */
@@ -3962,23 +4246,25 @@ export interface operations {
                         ended_at: string | null;
                         /** @description Why the job failed. */
                         error: string | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         bytes_read: number;
                         /** @description null until the file is complete */
                         bytes_total: number | null;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         updated: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         unchanged: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         skipped: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         refused: number;
-                        /** @description Where the row begins; 0 for an undo. */
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         erased: number;
                         rows_per_second: number | null;
                         seconds_left: number | null;
@@ -4111,6 +4397,1132 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The username is taken, or the job is in another state */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBulks: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /**
+                             * Format: uuid
+                             * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                             */
+                            id: string;
+                            /** @enum {string} */
+                            kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
+                            /**
+                             * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                             * @enum {string}
+                             */
+                            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                            format: string | null;
+                            on_conflict?: string;
+                            match?: string;
+                            dry_run?: boolean;
+                            announce?: boolean;
+                            mapping?: {
+                                [key: string]: string;
+                            };
+                            filters?: {
+                                [key: string]: unknown;
+                            };
+                            include_hashes?: boolean;
+                            /** @enum {string} */
+                            action?: "block" | "unblock" | "erase" | "set_attributes";
+                            /**
+                             * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                             * @example {
+                             *       "department": "Engines",
+                             *       "locale": "en-GB",
+                             *       "floor": 3,
+                             *       "remote": true
+                             *     }
+                             */
+                            attributes?: {
+                                [key: string]: (string | number | boolean) | null;
+                            };
+                            expected_total?: number;
+                            /** @description The job that an undo reverts. */
+                            undoes: string | null;
+                            /** @description The job that undoes this one. */
+                            undone_by: string | null;
+                            created_by: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            started_at: string | null;
+                            ended_at: string | null;
+                            /** @description Why the job failed. */
+                            error: string | null;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            bytes_read: number;
+                            /** @description null until the file is complete */
+                            bytes_total: number | null;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            rows_read: number;
+                            /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                            rows_total: number | null;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            created: number;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            updated: number;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            unchanged: number;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            skipped: number;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            refused: number;
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            erased: number;
+                            rows_per_second: number | null;
+                            seconds_left: number | null;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createBulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description `set_attributes` applies `attributes` as a merge patch. `erase` cannot be undone.
+                     * @enum {string}
+                     */
+                    action: "block" | "unblock" | "erase" | "set_attributes";
+                    /**
+                     * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                     * @example {
+                     *       "department": "Engines",
+                     *       "locale": "en-GB",
+                     *       "floor": 3,
+                     *       "remote": true
+                     *     }
+                     */
+                    attributes?: {
+                        [key: string]: (string | number | boolean) | null;
+                    };
+                    /**
+                     * @description The parameters of `GET /user`, except sort, limit, cursor and count.
+                     * @example {
+                     *       "status": "ACTIVE"
+                     *     }
+                     */
+                    filters?: {
+                        [key: string]: string;
+                    };
+                    /** @description Instead of `filters`. */
+                    ids?: string[];
+                    /** @description How many users are meant. The job fails before its first change if over 10 more and over a tenth more match. Required to erase by filters. */
+                    expected_total?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The bulk change */
+            201: {
+                headers: {
+                    /** @description The bulk change's path. */
+                    Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this one. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        rows_read: number;
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        created: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        updated: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        unchanged: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        skipped: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        refused: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body arrived too slowly; the connection is closed */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getBulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this one. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        rows_read: number;
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        created: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        updated: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        unchanged: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        skipped: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        refused: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelBulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this one. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        rows_read: number;
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        created: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        updated: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        unchanged: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        skipped: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        refused: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBulkErrors: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of faults */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                            line: number;
+                            /** @description The field (RFC 6901); empty for the row as a whole. */
+                            pointer: string;
+                            message: string;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description The input is malformed; `errors` lists every fault */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or not valid */
+            401: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow this action */
+            403: {
+                headers: {
+                    /** @description RFC 6750: `error` is absent without a token, else `invalid_token` or `insufficient_scope`. */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user or job does not exist */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header does not name this machine (with the local issuer only) */
+            421: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service is overloaded and changed nothing; retry after Retry-After */
+            429: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service failed */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A dependency is unavailable; retry after Retry-After */
+            503: {
+                headers: {
+                    /** @description In seconds. */
+                    "Retry-After"?: number;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undoBulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id for the request. If it is missing or has another form, the service makes one. */
+                "X-Request-Id"?: components["parameters"]["X-Request-Id"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job that undoes the bulk change */
+            201: {
+                headers: {
+                    /** @description The job's path. */
+                    Location?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * Format: uuid
+                         * @example 0197f3c2-6d1a-7c54-9a0e-3f6f2a1b8c77
+                         */
+                        id: string;
+                        /** @enum {string} */
+                        kind: "import" | "export" | "undo" | "bulk" | "bulk_undo";
+                        /**
+                         * @description `waiting` until a server takes it up; `done`, `failed` and `cancelled` are final.
+                         * @enum {string}
+                         */
+                        state: "waiting" | "running" | "done" | "failed" | "cancelled";
+                        format: string | null;
+                        on_conflict?: string;
+                        match?: string;
+                        dry_run?: boolean;
+                        announce?: boolean;
+                        mapping?: {
+                            [key: string]: string;
+                        };
+                        filters?: {
+                            [key: string]: unknown;
+                        };
+                        include_hashes?: boolean;
+                        /** @enum {string} */
+                        action?: "block" | "unblock" | "erase" | "set_attributes";
+                        /**
+                         * @description Up to 50 values under keys of your choice, and at most 8192 bytes as JSON. A missing key is kept, and null removes a key.
+                         * @example {
+                         *       "department": "Engines",
+                         *       "locale": "en-GB",
+                         *       "floor": 3,
+                         *       "remote": true
+                         *     }
+                         */
+                        attributes?: {
+                            [key: string]: (string | number | boolean) | null;
+                        };
+                        expected_total?: number;
+                        /** @description The job that an undo reverts. */
+                        undoes: string | null;
+                        /** @description The job that undoes this one. */
+                        undone_by: string | null;
+                        created_by: string;
+                        /** Format: date-time */
+                        created_at: string;
+                        started_at: string | null;
+                        ended_at: string | null;
+                        /** @description Why the job failed. */
+                        error: string | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        bytes_read: number;
+                        /** @description null until the file is complete */
+                        bytes_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        rows_read: number;
+                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        rows_total: number | null;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        created: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        updated: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        unchanged: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        skipped: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        refused: number;
+                        /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
+                        erased: number;
+                        rows_per_second: number | null;
+                        seconds_left: number | null;
+                    };
+                };
             };
             /** @description The input is malformed; `errors` lists every fault */
             400: {

@@ -182,19 +182,23 @@ export class Monitoring extends Construct {
       periods: 10,
       mustReport: true,
     })
-    this.#alarms.add('JobsFailed', 'An internal error ended an import or export, or its function crashes.', {
-      metric: new MathExpression({
-        expression: 'FILL(failed, 0) + FILL(crashes, 0)',
-        usingMetrics: {
-          failed: this.#service.read('jobs', 'JobsFailed'),
-          crashes: functions.runJobs.alias.metricErrors({ period: minute, statistic: 'Sum' }),
-        },
-        period: minute,
-      }),
-      above: 0,
-      periods: 1,
-    })
-    this.#alarms.add('JobsMissing', 'Nothing runs imports and exports.', {
+    this.#alarms.add(
+      'JobsFailed',
+      'An internal error ended an import, export or bulk change, or its function crashes.',
+      {
+        metric: new MathExpression({
+          expression: 'FILL(failed, 0) + FILL(crashes, 0)',
+          usingMetrics: {
+            failed: this.#service.read('jobs', 'JobsFailed'),
+            crashes: functions.runJobs.alias.metricErrors({ period: minute, statistic: 'Sum' }),
+          },
+          period: minute,
+        }),
+        above: 0,
+        periods: 1,
+      },
+    )
+    this.#alarms.add('JobsMissing', 'Nothing runs imports, exports and bulk changes.', {
       // A run takes up to 15 minutes, and with reserved concurrency no other starts meanwhile.
       metric: functions.runJobs.alias.metricInvocations({ period: Duration.minutes(30), statistic: 'Sum' }),
       below: 1,

@@ -27,11 +27,11 @@ export const jobs = pgTable(
     id: uuid('id').primaryKey(),
     kind: text('kind', { enum: jobKinds }).notNull(),
     state: text('state', { enum: jobStates }).notNull(),
-    /** Null for an undo. */
+    /** Of imports and exports only. */
     format: text('format'),
     /** The request, without secrets: those are files. */
     options: jsonb('options').notNull(),
-    /** The import that an undo reverts. */
+    /** The job that an undo reverts. */
     undoes: uuid('undoes'),
     /** The key of the caller who created the job. */
     createdBy: text('created_by').notNull(),
@@ -51,6 +51,8 @@ export const jobs = pgTable(
     // The checkpoint: rows that are committed, and what became of them.
     bytesRead: count('bytes_read'),
     rowsRead: count('rows_read'),
+    /** The users of a bulk change; null until they are collected, and for other jobs. */
+    rowsTotal: bigint('rows_total', { mode: 'number' }),
     created: count('created'),
     updated: count('updated'),
     unchanged: count('unchanged'),
@@ -65,7 +67,7 @@ export const jobs = pgTable(
   (jobs) => [
     index('jobs_open').on(jobs.startedAt).where(sql`${jobs.endedAt} IS NULL`),
     uniqueIndex('jobs_undoes').on(jobs.undoes).where(sql`${jobs.state} NOT IN ('failed', 'cancelled')`),
-    check('jobs_kind_known', sql`${jobs.kind} IN ('import', 'export', 'undo')`),
+    check('jobs_kind_known', sql`${jobs.kind} IN ('import', 'export', 'undo', 'bulk', 'bulk_undo')`),
     check('jobs_state_known', sql`${jobs.state} IN ('waiting', 'running', 'done', 'failed', 'cancelled')`),
     check(
       'jobs_ended',
@@ -102,7 +104,7 @@ export const jobFiles = pgTable(
   ],
 )
 
-/** Rows that an import refused, and users that an undo left. */
+/** Rows that an import refused, and users that an undo or a bulk change kept. */
 export const jobErrors = pgTable(
   'job_errors',
   {
@@ -135,4 +137,25 @@ export const jobCreatedUsers = pgTable(
     versions: integer('versions').array().notNull(),
   },
   (created) => [primaryKey({ columns: [created.jobId, created.chunk] })],
+)
+
+/**
+ * The users of a bulk change by chunk. Before a chunk is committed they are those to look at. Afterwards they are those
+ * that were changed, for an undo.
+ */
+export const jobChunks = pgTable(
+  'job_chunks',
+  {
+    jobId: uuid('job_id')
+      .notNull()
+      .references(() => jobs.id, { onDelete: 'cascade' }),
+    /** From 1. */
+    number: integer('number').notNull(),
+    userIds: uuid('user_ids').array().notNull(),
+    /** The versions after the change; null until the chunk is committed. */
+    versions: integer('versions').array(),
+    /** The patch that restores each user; null until the chunk is committed. */
+    restores: jsonb('restores'),
+  },
+  (chunks) => [primaryKey({ columns: [chunks.jobId, chunks.number] })],
 )

@@ -1,5 +1,7 @@
-// The schemas of jobs in the API: imports, their undoing, and exports.
+// The schemas of jobs in the API: imports, exports, bulk changes, and their undoing.
 import * as z from 'zod/mini'
+import { attributesPatch } from './attributes.ts'
+import { bulkActions, filters } from './bulk.ts'
 import { sourceOptions } from './import-options.ts'
 import { jobKinds, jobStates } from './job-states.ts'
 import { limitMax, wholeNumber } from './listing.ts'
@@ -68,12 +70,7 @@ export const exportFormats = ['ndjson', 'csv'] as const
 
 export const exportBody = z.strictObject({
   format: z.enum(exportFormats),
-  filters: z.optional(
-    z.record(text(1, 100), text(0, 4_000)).register(z.globalRegistry, {
-      description: 'The parameters of `GET /user`, except sort, limit, cursor and count.',
-      examples: [{ status: 'ACTIVE' }],
-    }),
-  ),
+  filters: z.optional(filters),
   include_hashes: z._default(z.boolean(), false),
 })
 
@@ -95,10 +92,11 @@ export const jobSchema = z.object({
   mapping: z.optional(z.record(z.string(), z.string())),
   filters: z.optional(z.record(z.string(), z.unknown())),
   include_hashes: z.optional(z.boolean()),
-  undoes: z.nullable(uuid).register(z.globalRegistry, { description: 'The import that an undo reverts.' }),
-  undone_by: z
-    .nullable(uuid)
-    .register(z.globalRegistry, { description: 'The job that undoes this import, under `/import/{id}`.' }),
+  action: z.optional(z.enum(bulkActions)),
+  attributes: z.optional(attributesPatch),
+  expected_total: z.optional(z.int()),
+  undoes: z.nullable(uuid).register(z.globalRegistry, { description: 'The job that an undo reverts.' }),
+  undone_by: z.nullable(uuid).register(z.globalRegistry, { description: 'The job that undoes this one.' }),
   created_by: z.string(),
   created_at: z.iso.datetime(),
   started_at: instant,
@@ -109,12 +107,15 @@ export const jobSchema = z.object({
     .nullable(count)
     .register(z.globalRegistry, { description: 'null until the file is complete' }),
   rows_read: count,
+  rows_total: z.nullable(count).register(z.globalRegistry, {
+    description: 'The users of a bulk change; null until they are collected, and for other jobs.',
+  }),
   created: count,
   updated: count,
   unchanged: count,
   skipped: count,
-  refused: count.register(z.globalRegistry, { description: 'Listed under `/import/{id}/errors`.' }),
-  erased: count.register(z.globalRegistry, { description: 'By an undo.' }),
+  refused: count.register(z.globalRegistry, { description: "Listed under the job's `/errors`." }),
+  erased: count.register(z.globalRegistry, { description: 'By an undo or a bulk change.' }),
   rows_per_second: z.nullable(z.number()),
   seconds_left: z.nullable(z.number()),
 })
@@ -142,7 +143,9 @@ export const jobsPageSchema = z.object({ items: z.array(jobSchema), next_cursor:
 export const jobErrorsSchema = z.object({
   items: z.array(
     z.object({
-      line: count.register(z.globalRegistry, { description: 'Where the row begins; 0 for an undo.' }),
+      line: count.register(z.globalRegistry, {
+        description: 'Where the row begins. For an undo or a bulk change, the number of the kept user.',
+      }),
       pointer: z
         .string()
         .register(z.globalRegistry, { description: 'The field (RFC 6901); empty for the row as a whole.' }),

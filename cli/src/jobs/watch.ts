@@ -62,7 +62,13 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-const labels = { import: 'Importing', export: 'Exporting', undo: 'Erasing' }
+const labels = {
+  import: 'Importing',
+  export: 'Exporting',
+  undo: 'Erasing',
+  bulk: 'Changing',
+  bulk_undo: 'Restoring',
+}
 
 function stateOf(job: Job): ProgressState {
   const { kind, state, bytes_read, bytes_total, rows_read, rows_per_second, seconds_left, refused, erased } =

@@ -12,6 +12,7 @@ const actions = [
   'avatar.upload',
   'import.manage',
   'export.manage',
+  'bulk.manage',
 ] as const
 export type Action = (typeof actions)[number]
 

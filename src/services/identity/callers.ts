@@ -136,12 +136,17 @@ type Person = {
   session: string
 }
 
+/** The key of the callers who have a username. */
+export function personKey(usernameFolded: string): string {
+  return `user:${usernameFolded}`
+}
+
 function readSubject({ username, client, signedInAtMs }: Claims): Subject {
   if (username === undefined || !canBeUsername(username))
     return { key: client === undefined ? 'unnamed' : `client:${client}` }
   const folded = fold(username)
   const exact = username.normalize('NFKC')
-  return { key: `user:${folded}`, folded, exact, session: `${folded} ${signedInAtMs}` }
+  return { key: personKey(folded), folded, exact, session: `${folded} ${signedInAtMs}` }
 }
 
 function startedAfter({ signedInAtMs }: Claims, validFromMs: number | undefined): boolean {

@@ -6,10 +6,8 @@ import { isDataUri } from '../avatars/base64-image.ts'
 import { type AvatarChange, readAvatarField } from '../avatars/change.ts'
 import type { ServiceContext } from '../context.ts'
 import { hashPassword, unknownUserHash } from '../identity/passwords.ts'
+import { jobShare } from '../jobs/job-run.ts'
 import type { Checked, CheckedRow } from './check-row.ts'
-
-/** The share of jobs in the queues for hashes and images. */
-export const jobShare = 'job'
 
 const busyPauseMs = 1_000
 

@@ -1,11 +1,11 @@
 // Runs an import: parses its file, checks the rows, and merges them chunk by chunk. While PostgreSQL merges a chunk, the
 // next one is prepared.
-import { setTimeout as pause } from 'node:timers/promises'
 import { type ImportBody, type ImportFormat, importBytesMax } from '../../model/job.ts'
 import type { ServiceContext } from '../context.ts'
 import { openJobFile } from '../jobs/job-file.ts'
 import type { JobRun } from '../jobs/job-run.ts'
 import type { Progress } from '../jobs/lease.ts'
+import { whenCacheAnswers } from '../jobs/when-cache-answers.ts'
 import { createPace } from '../pace.ts'
 import { createRowCheck } from './check-row.ts'
 import { type Chunk, inChunks } from './chunks.ts'
@@ -17,8 +17,6 @@ import { invalidFile } from './row.ts'
 
 type Choices = Omit<ImportBody, 'format' | 'options'>
 type Parameters = NonNullable<ImportBody['options']>
-
-const cachePauseMs = 1_000
 
 /** @throws LeaseLost; ServiceError `invalid` if the file cannot be imported, `unavailable` */
 export async function runImport(run: JobRun): Promise<void> {
@@ -94,14 +92,4 @@ async function readParameters(ctx: ServiceContext, jobId: string): Promise<Param
   const parts: Uint8Array[] = []
   for await (const part of file.read()) parts.push(part)
   return JSON.parse(Buffer.concat(parts).toString()) as Parameters
-}
-
-/** Waits while the cache is down, because each chunk would leave thousands of invalidations that cannot be done. */
-async function whenCacheAnswers({ cache }: ServiceContext, signal: AbortSignal): Promise<void> {
-  for (;;)
-    try {
-      return await cache.check()
-    } catch {
-      await pause(cachePauseMs, undefined, { signal })
-    }
 }

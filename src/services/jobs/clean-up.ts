@@ -18,6 +18,17 @@ DELETE FROM jobs WHERE id IN (
   LIMIT 20 FOR UPDATE SKIP LOCKED
 )`
 
+/** For so long after its end a bulk change can be undone: its chunks hold former values of users. */
+export const bulkUndoDays = 7
+
+const undoable = `
+DELETE FROM job_chunks WHERE (job_id, number) IN (
+  SELECT c.job_id, c.number FROM job_chunks c JOIN jobs j ON j.id = c.job_id
+  WHERE j.ended_at < now() - interval '${bulkUndoDays} days'
+    AND NOT EXISTS (SELECT FROM jobs u WHERE u.undoes = j.id AND u.ended_at IS NULL)
+  LIMIT 500
+)`
+
 /** Removes some of what is due; the next call removes more. @throws ServiceError `unavailable`, `overloaded` */
 export async function cleanUpJobs(ctx: Pick<ServiceContext, 'db' | 'jobFiles' | 'logger'>): Promise<void> {
   const files = await ctx.db.query((queries) => queries.unprepared<{ id: string }>(forgotten, []))
@@ -25,5 +36,6 @@ export async function cleanUpJobs(ctx: Pick<ServiceContext, 'db' | 'jobFiles' | 
     ctx,
     files.map(({ id }) => id),
   )
+  await ctx.db.query((queries) => queries.unprepared(undoable, []))
   await ctx.db.query((queries) => queries.unprepared(expired, []))
 }

@@ -1,4 +1,4 @@
-// Creates jobs: an import that waits for its file, an export, and the undoing of an import.
+// Creates jobs: an import that waits for its file, an export, and the undoing of another job.
 import { v7 as uuidv7 } from 'uuid'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
@@ -10,7 +10,7 @@ import { readFilters } from '../export/filters.ts'
 import type { Caller } from '../identity/access.ts'
 import { storeJobFile } from './job-file.ts'
 import type { JobRow } from './job-row.ts'
-import { lockJob, readJob } from './read.ts'
+import { lockJob, readJob, type WantedJob } from './read.ts'
 
 /** Jobs that have not ended. More would mean that a script creates them without running them. */
 const openJobsMax = 1_000
@@ -20,25 +20,27 @@ type NewJob = {
   format: string | null
   options: object
   undoes?: string
+  /** The users of a job that undoes a bulk change. */
+  rowsTotal?: number
   /** An import waits for its file before it starts. */
   isStarted: boolean
 }
 
 const insertion = `
-INSERT INTO jobs (id, kind, state, format, options, undoes, created_by, started_at)
-SELECT $1, $2, 'waiting', $3, $4, $5, $6, CASE WHEN $7::bool THEN clock_timestamp() END
+INSERT INTO jobs (id, kind, state, format, options, undoes, created_by, rows_total, started_at)
+SELECT $1, $2, 'waiting', $3, $4, $5, $6, $7, CASE WHEN $8::bool THEN clock_timestamp() END
 WHERE (SELECT count(*) FROM (SELECT FROM jobs WHERE ended_at IS NULL LIMIT ${openJobsMax}) open) < ${openJobsMax}
 RETURNING id`
 
 /** @returns the job's id. @throws ServiceError `unauthenticated`, `overloaded` */
-async function insertJob(
+export async function insertJob(
   ctx: WriteContext,
   caller: Caller,
   { job, queries }: { job: NewJob; queries: Queries },
 ): Promise<string> {
   await ctx.callers.confirm(queries, caller)
-  const { kind, format, options, undoes = null, isStarted } = job
-  const values = [uuidv7(), kind, format, options, undoes, caller.key, isStarted]
+  const { kind, format, options, undoes = null, rowsTotal = null, isStarted } = job
+  const values = [uuidv7(), kind, format, options, undoes, caller.key, rowsTotal, isStarted]
   const [row] = await queries.unprepared<{ id: string }>(insertion, values)
   if (!row)
     throw new ServiceError(
@@ -79,17 +81,32 @@ export async function createExport(ctx: WriteContext, caller: Caller, body: Expo
  * Starts erasing the users that an import created and that were not changed since.
  * @throws ServiceError `not_found`, `conflict`, `unauthenticated`, `overloaded`, `unavailable`
  */
-export async function createUndo(ctx: WriteContext, caller: Caller, importId: string): Promise<Job> {
+export function createUndo(ctx: WriteContext, caller: Caller, id: string): Promise<Job> {
+  return insertUndo(ctx, caller, { of: { id, kinds: ['import'] }, kind: 'undo', check: checkUndoable })
+}
+
+/**
+ * Starts undoing a job, once.
+ * @param undo.check throws if the job cannot be undone
+ * @throws ServiceError `not_found`, `conflict`, `unauthenticated`, `overloaded`, `unavailable`
+ */
+export async function insertUndo(
+  ctx: WriteContext,
+  caller: Caller,
+  { of, kind, check }: { of: WantedJob; kind: 'undo' | 'bulk_undo'; check: (job: JobRow) => void },
+): Promise<Job> {
   try {
     const id = await ctx.db.transaction(async (queries) => {
-      checkUndoable(await lockJob(queries, { id: importId, kinds: ['import'] }))
-      const job: NewJob = { kind: 'undo', format: null, options: {}, undoes: importId, isStarted: true }
+      const undone = await lockJob(queries, of)
+      check(undone)
+      const rowsTotal = kind === 'bulk_undo' && { rowsTotal: undone.updated }
+      const job: NewJob = { kind, format: null, options: {}, undoes: of.id, ...rowsTotal, isStarted: true }
       return insertJob(ctx, caller, { job, queries })
     })
     return await readJob(ctx, { id })
   } catch (error) {
     if (violatedUniqueConstraint(error) !== 'jobs_undoes') throw error
-    throw new ServiceError('conflict', 'The import is being undone, or was. See its field undone_by.', {
+    throw new ServiceError('conflict', 'The job is being undone, or was. See its field undone_by.', {
       cause: error,
     })
   }

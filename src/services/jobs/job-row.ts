@@ -25,6 +25,7 @@ const counts = Object.entries({
 export const jobColumns = `
   j.id, j.kind, j.state, j.format, j.options, j.undoes, j.created_by AS "createdBy", j.created_at AS "createdAt",
   j.started_at AS "startedAt", j.ended_at AS "endedAt", j.error, j.attempts, j.position,
+  j.rows_total::float8 AS "rowsTotal",
   ${counts.map(([column, name]) => `j.${column}::float8 AS "${name}"`).join(', ')},
   (
     SELECT f.bytes::float8 FROM job_files f
@@ -37,7 +38,8 @@ export const jobColumns = `
 export function toJob(row: JobRow): Job {
   const { bytesTotal, workedMs, rowsRead, bytesRead } = row
   const seconds = workedMs / 1_000
-  const isMoving = row.state === 'running' && seconds > 0 && bytesRead > 0 && bytesTotal !== null
+  const [done, total] = row.rowsTotal === null ? [bytesRead, bytesTotal] : [rowsRead, row.rowsTotal]
+  const isMoving = row.state === 'running' && seconds > 0 && done > 0 && total !== null
   return {
     id: row.id,
     kind: row.kind,
@@ -54,6 +56,7 @@ export function toJob(row: JobRow): Job {
     bytes_read: bytesRead,
     bytes_total: bytesTotal,
     rows_read: rowsRead,
+    rows_total: row.rowsTotal,
     created: row.created,
     updated: row.updated,
     unchanged: row.unchanged,
@@ -61,7 +64,7 @@ export function toJob(row: JobRow): Job {
     refused: row.refused,
     erased: row.erased,
     rows_per_second: seconds > 0 ? Math.round(rowsRead / seconds) : null,
-    seconds_left: isMoving ? Math.ceil(((bytesTotal - bytesRead) / bytesRead) * seconds) : null,
+    seconds_left: isMoving ? Math.ceil(((total - done) / done) * seconds) : null,
   }
 }
 

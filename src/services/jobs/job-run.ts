@@ -3,6 +3,9 @@ import type { Session } from '../../connection/postgres/database.ts'
 import type { ServiceContext } from '../context.ts'
 import type { ClaimedJob } from './lease.ts'
 
+/** The share of jobs in the queues for hashes and images. */
+export const jobShare = 'job'
+
 /** Connections of a job: those of the service, and a session that it shares with nothing else. */
 export type JobRun = {
   ctx: ServiceContext

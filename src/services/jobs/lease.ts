@@ -2,6 +2,7 @@
 // commits only with the current one, so a process that was frozen cannot commit after another has taken its job over.
 import { randomUUID } from 'node:crypto'
 import type { Queries } from '../../connection/postgres/database.ts'
+import { type JobLane, jobLanes } from '../../model/job-states.ts'
 import type { ServiceContext } from '../context.ts'
 import { type JobRow, jobColumns } from './job-row.ts'
 
@@ -33,17 +34,17 @@ const claimKey = 7_301_460
 /** The job was cancelled, or another process has taken it over. */
 export class LeaseLost extends Error {}
 
-// One job runs at a time, because two would share the same processors and disks. The lock makes claims take turns.
+// One job of a lane runs at a time. The lock makes claims take turns.
 const claimText = `
 WITH due AS (
   SELECT id FROM jobs
   WHERE ended_at IS NULL AND started_at IS NOT NULL
-    AND (leased_until IS NULL OR leased_until <= clock_timestamp())
+    AND kind = ANY($2) AND (leased_until IS NULL OR leased_until <= clock_timestamp())
     AND NOT EXISTS (
       SELECT FROM jobs o
-      WHERE o.ended_at IS NULL AND o.lease_token IS NOT NULL AND o.leased_until > clock_timestamp()
+      WHERE o.kind = ANY($2) AND o.ended_at IS NULL AND o.lease_token IS NOT NULL AND o.leased_until > clock_timestamp()
     )
-    AND pg_try_advisory_xact_lock(${claimKey})
+    AND pg_try_advisory_xact_lock(${claimKey}, $3)
   ORDER BY started_at LIMIT 1
   FOR UPDATE SKIP LOCKED
 )
@@ -52,10 +53,14 @@ UPDATE jobs j SET state = 'running', lease_token = $1, attempts = attempts + 1,
 FROM due WHERE j.id = due.id
 RETURNING ${jobColumns}`
 
-/** Claims the job that has waited longest, unless one is running. @throws ServiceError `unavailable`, `overloaded` */
-export async function claimJob(ctx: LeaseContext): Promise<ClaimedJob | undefined> {
+/**
+ * Claims the job of a lane that has waited longest, unless one is running.
+ * @throws ServiceError `unavailable`, `overloaded`
+ */
+export async function claimJob(ctx: LeaseContext, lane: JobLane): Promise<ClaimedJob | undefined> {
   const token = randomUUID()
-  const [row] = await ctx.db.transaction((queries) => queries.unprepared<JobRow>(claimText, [token]))
+  const values = [token, lane, jobLanes.indexOf(lane)]
+  const [row] = await ctx.db.transaction((queries) => queries.unprepared<JobRow>(claimText, values))
   if (!row) return undefined
   const job = { ...row, token, claimedAt: performance.now() }
   if (job.attempts <= attemptsMax) return job

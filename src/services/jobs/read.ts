@@ -2,7 +2,7 @@
 import type { Queries } from '../../connection/postgres/database.ts'
 import { invalid, type ServiceError } from '../../model/errors.ts'
 import type { Job, JobsQuery, Page } from '../../model/job.ts'
-import type { JobKind } from '../../model/job-states.ts'
+import { type JobKind, jobKinds } from '../../model/job-states.ts'
 import { readUuid } from '../../model/uuid.ts'
 import type { ServiceContext } from '../context.ts'
 import { type JobRow, jobColumns, noSuchJob, toJob } from './job-row.ts'
@@ -11,7 +11,6 @@ export type WantedJob = { id: string; kinds?: JobKind[] }
 
 /** The jobs under `/import`. */
 export const importKinds: JobKind[] = ['import', 'undo']
-const allKinds: JobKind[] = [...importKinds, 'export']
 
 const byId = `SELECT ${jobColumns} FROM jobs j WHERE j.id = $1 AND j.kind = ANY($2)`
 
@@ -27,7 +26,7 @@ export function lockJob(queries: Queries, wanted: WantedJob): Promise<JobRow> {
 
 async function selectJob(
   queries: Queries,
-  { id, kinds = allKinds }: WantedJob,
+  { id, kinds = [...jobKinds] }: WantedJob,
   text: string,
 ): Promise<JobRow> {
   const [row] = await queries.unprepared<JobRow>(text, [id, kinds])

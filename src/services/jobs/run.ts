@@ -1,7 +1,7 @@
-// Runs jobs, one at a time: claims the next one, keeps its lease, and ends it.
+// Runs jobs, one at a time in each lane: claims the next one, keeps its lease, and ends it.
 import { setTimeout as pause } from 'node:timers/promises'
 import { ServiceError } from '../../model/errors.ts'
-import type { JobKind } from '../../model/job-states.ts'
+import { type JobKind, type JobLane, jobLanes } from '../../model/job-states.ts'
 import { metricFields } from '../../platform/metrics.ts'
 import type { ServiceContext } from '../context.ts'
 import { cleanUpJobs } from './clean-up.ts'
@@ -22,6 +22,8 @@ type Work = (run: JobRun) => Promise<void>
 const works: Record<JobKind, () => Promise<Work>> = {
   import: async () => (await import('../import/run-import.ts')).runImport,
   export: async () => (await import('../export/run-export.ts')).runExport,
+  bulk: async () => (await import('../bulk/run-bulk.ts')).runBulk,
+  bulk_undo: async () => (await import('../bulk/run-bulk.ts')).runBulkUndo,
   undo: async () => (await import('../import/run-undo.ts')).runUndo,
 }
 
@@ -32,12 +34,16 @@ const retryMs = 10_000
 
 /** Runs jobs until `signal` aborts. Never throws. */
 export async function runJobs(ctx: ServiceContext, signal: AbortSignal): Promise<void> {
+  await Promise.all(jobLanes.map((lane) => runLane(ctx, signal, lane)))
+}
+
+async function runLane(ctx: ServiceContext, signal: AbortSignal, lane: JobLane): Promise<void> {
   let isReadable = true
   let cleanUpAt = 0
   while (!signal.aborted) {
     try {
-      while (!signal.aborted && (await runNextJob(ctx, signal)));
-      if (!signal.aborted && performance.now() >= cleanUpAt) {
+      while (!signal.aborted && (await runNextJob(ctx, signal, [lane])));
+      if (lane === jobLanes[0] && !signal.aborted && performance.now() >= cleanUpAt) {
         cleanUpAt = performance.now() + cleanUpEveryMs
         await cleanUpJobs(ctx)
       }
@@ -55,17 +61,27 @@ export async function runJobs(ctx: ServiceContext, signal: AbortSignal): Promise
  * @throws ServiceError `unavailable`, `overloaded`
  */
 export async function drainJobs(ctx: ServiceContext, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && (await runNextJob(ctx, signal)));
+  await Promise.all(
+    jobLanes.map(async (lane) => {
+      while (!signal.aborted && (await runNextJob(ctx, signal, [lane])));
+    }),
+  )
   if (!signal.aborted) await cleanUpJobs(ctx)
 }
 
 /**
  * Runs one job until it ends, is cancelled, meets an outage or must stop.
+ * @param lanes to take it from, in this order
  * @returns false if there was none to run
  * @throws ServiceError `unavailable`, `overloaded` if the jobs cannot be read
  */
-export async function runNextJob(ctx: ServiceContext, signal: AbortSignal): Promise<boolean> {
-  const job = await claimJob(ctx)
+export async function runNextJob(
+  ctx: ServiceContext,
+  signal: AbortSignal,
+  lanes: readonly JobLane[] = jobLanes,
+): Promise<boolean> {
+  let job: ClaimedJob | undefined
+  for (const lane of lanes) job ??= await claimJob(ctx, lane)
   if (!job) return false
   const { logger } = ctx
   const about = { job: job.id, kind: job.kind }

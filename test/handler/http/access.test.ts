@@ -118,6 +118,20 @@ const rows: Record<string, Row> = {
   listImportErrors: missingJob('GET', (id) => `/import/${id}/errors`),
   undoImport: missingJob('POST', (id) => `/import/${id}/undo`),
   cancelImport: missingJob('DELETE', (id) => `/import/${id}`),
+  createBulk: {
+    allowed: administrators,
+    done: 201,
+    request: () => ['POST', '/bulk', { json: { action: 'block', ids: [randomUUID()] } }],
+  },
+  listBulks: {
+    allowed: administrators,
+    done: 200,
+    request: () => ['GET', '/bulk?limit=1', {}],
+  },
+  getBulk: missingJob('GET', (id) => `/bulk/${id}`),
+  listBulkErrors: missingJob('GET', (id) => `/bulk/${id}/errors`),
+  undoBulk: missingJob('POST', (id) => `/bulk/${id}/undo`),
+  cancelBulk: missingJob('DELETE', (id) => `/bulk/${id}`),
   createUser: {
     allowed: administrators,
     done: 201,

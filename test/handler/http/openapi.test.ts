@@ -40,6 +40,13 @@ const makeDoneExport = async () => {
   await runJobs()
   return id
 }
+const makeBulk = async () =>
+  (await call('POST', '/bulk', { json: { action: 'block', ids: [await userId()] } })).body.id
+const makeDoneBulk = async () => {
+  const id = await makeBulk()
+  await runJobs()
+  return id
+}
 const newUser = () => ({ username: uniqueName(), password: 'a-good-password' })
 const userId = async () => (await makeUser()).id
 const none = async () => ''
@@ -71,6 +78,15 @@ const samples: Record<string, { prepare: () => Promise<string>; options?: () => 
   getExport: { prepare: makeExport },
   getExportFile: { prepare: makeDoneExport },
   cancelExport: { prepare: makeExport },
+  createBulk: {
+    prepare: none,
+    options: () => ({ json: { action: 'block', filters: { username: 'nobody' } } }),
+  },
+  listBulks: { prepare: none },
+  getBulk: { prepare: makeBulk },
+  listBulkErrors: { prepare: makeBulk },
+  undoBulk: { prepare: makeDoneBulk },
+  cancelBulk: { prepare: makeBulk },
 }
 
 // HTTP's own, and those that every answer has.

@@ -4,9 +4,11 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { Job, Page } from '../../../src/model/job.ts'
+import { jobLanes } from '../../../src/model/job-states.ts'
 import { cleanUpJobs } from '../../../src/services/jobs/clean-up.ts'
 import { claimJob, endJob, LeaseLost, releaseJob, saveCheckpoint } from '../../../src/services/jobs/lease.ts'
 import { runNextJob } from '../../../src/services/jobs/run.ts'
+import { runBulk } from '../../support/bulk.ts'
 import { ndjson, prepareImport, readJob, runImport } from '../../support/import.ts'
 import { startService, uniqueName } from '../../support/service.ts'
 
@@ -78,11 +80,11 @@ it('parameters that may be secret are returned by no answer and stored in no row
 it('a process that lost its lease commits nothing', async () => {
   const { id } = await prepareImport(service, oneUser())
   await call('POST', `/import/${id}/start`)
-  const frozen = await claimJob(connections)
+  const frozen = await claimJob(connections, jobLanes[0])
   if (frozen?.id !== id) throw new Error('the job was not claimed')
-  expect(await claimJob(connections)).toBeUndefined()
+  expect(await claimJob(connections, jobLanes[0])).toBeUndefined()
   await query(`UPDATE jobs SET leased_until = now() WHERE id = $1`, [id])
-  const other = await claimJob(connections)
+  const other = await claimJob(connections, jobLanes[0])
   expect(other).toMatchObject({ id, attempts: 2 })
   const commit = connections.db.transaction(async (queries) => {
     await queries.unprepared(`INSERT INTO job_errors VALUES ($1, 1, 1, '', 'x')`, [id])
@@ -101,10 +103,10 @@ it('a job whose process keeps ending without a word fails', async () => {
   const { id } = await prepareImport(service, oneUser())
   await call('POST', `/import/${id}/start`)
   for (let attempt = 1; attempt <= 5; attempt++) {
-    expect(await claimJob(connections)).toMatchObject({ id })
+    expect(await claimJob(connections, jobLanes[0])).toMatchObject({ id })
     await query(`UPDATE jobs SET leased_until = now() WHERE id = $1`, [id])
   }
-  expect(await claimJob(connections)).toBeUndefined()
+  expect(await claimJob(connections, jobLanes[0])).toBeUndefined()
   expect(await readJob(service, id)).toMatchObject({
     state: 'failed',
     error: expect.stringMatching(/5 times/),
@@ -164,4 +166,17 @@ it('jobs are listed from the newest, page by page', async () => {
   expect(second.body.items.map(({ id }) => id)).toEqual([ids[0]])
   expect(await call('GET', '/import?cursor=x')).toMatchObject({ status: 400 })
   expect(await call('GET', `/import/${randomUUID()}/errors`)).toMatchObject({ status: 404 })
+})
+
+it('a bulk change does not wait for an import that is running', async () => {
+  const { id } = await prepareImport(service, oneUser())
+  await call('POST', `/import/${id}/start`)
+  const running = await claimJob(connections, jobLanes[0])
+  expect(running).toMatchObject({ id })
+  const user = await service.makeUser()
+  expect(await runBulk(service, { action: 'block', ids: [user.id] })).toMatchObject({
+    state: 'done',
+    updated: 1,
+  })
+  if (running) await endJob(connections, running, { state: 'failed' })
 })

@@ -148,7 +148,7 @@ export const importEndpoints = [
     path: '/import/{id}/start',
     operationId: 'startImport',
     summary: 'Start an import',
-    description: 'Jobs run one at a time. Starting an import again changes nothing.',
+    description: 'Imports and exports run one at a time. Starting an import again changes nothing.',
     tag,
     action,
     answers: [jobAnswer('The import')],

@@ -1,6 +1,7 @@
 // Every endpoint of the protected API.
 import type { Endpoint } from '../endpoint.ts'
 import { avatarEndpoints } from './avatars.ts'
+import { bulkEndpoints } from './bulk.ts'
 import { exportEndpoints } from './exports.ts'
 import { importEndpoints } from './imports.ts'
 import { userEndpoints } from './users.ts'
@@ -10,4 +11,5 @@ export const endpoints: Endpoint[] = [
   ...avatarEndpoints,
   ...importEndpoints,
   ...exportEndpoints,
+  ...bulkEndpoints,
 ]
