@@ -36,7 +36,8 @@ export async function buildServer(out: string): Promise<Metafile> {
     private: true,
     type: 'module',
     scripts: {
-      start: 'node --enable-source-maps src/handler/node/server.js',
+      // Without `exec`, a shell would take npm's signals in the server's place.
+      start: 'exec node --enable-source-maps src/handler/node/server.js',
       migrate: 'node src/cli/migrate.js',
     },
     dependencies,

@@ -14,14 +14,15 @@ export type Logger = {
 /**
  * The field names are those of Powertools for AWS Lambda, so that one query reads the logs of both entries.
  * @param options.sync writes each line immediately, because a function is frozen after its response
+ * @param options.isShared other processes write to the same standard output
  * @returns `flush` resolves when all lines so far are written
  */
 export function openLogger(
   level: Settings['logLevel'],
-  { sync = false }: { sync?: boolean } = {},
+  { sync = false, isShared = false }: { sync?: boolean; isShared?: boolean } = {},
 ): Logger & { flush(): Promise<void> } {
   // A server batches lines in the background: one write for each would cost more than a cached read.
-  const { put, flush } = sync ? { put: writeNow, flush: async () => {} } : openBackgroundWriter()
+  const { put, flush } = sync ? { put: writeNow, flush: async () => {} } : openBackgroundWriter(isShared)
   const lineWriter = (lineLevel: Settings['logLevel']): Logger['info'] => {
     if (logLevels.indexOf(lineLevel) < logLevels.indexOf(level)) return () => {}
     const label = lineLevel.toUpperCase()
@@ -66,10 +67,16 @@ const batchCharacters = 12 * 1024
 const batchMsMax = 100
 // The most text that is buffered while the reader does not read. Further lines are lost.
 const pendingCharactersMax = 16 * 1024 * 1024
+// Linux writes this much to a pipe at once (PIPE_BUF). Only a longer line may be mixed with others.
+const pipeBytesMax = 4_096
+const lineFeed = 0x0a
 const retryMs = 10
 const syncRetriesMax = 100
 
-function openBackgroundWriter(): { put: (line: string) => void; flush: () => Promise<void> } {
+function openBackgroundWriter(isShared: boolean): {
+  put: (line: string) => void
+  flush: () => Promise<void>
+} {
   let pending = ''
   let writing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -78,7 +85,7 @@ function openBackgroundWriter(): { put: (line: string) => void; flush: () => Pro
     while (pending !== '') {
       let bytes = Buffer.from(pending)
       pending = ''
-      while (bytes.length > 0) bytes = bytes.subarray(await writeSome(bytes))
+      while (bytes.length > 0) bytes = bytes.subarray(await writeSome(isShared ? wholeLines(bytes) : bytes))
     }
     writing = undefined
   }
@@ -103,6 +110,13 @@ function openBackgroundWriter(): { put: (line: string) => void; flush: () => Pro
       await writing
     },
   }
+}
+
+/** @returns the first lines, as many as a pipe takes without mixing them with the lines of other processes */
+function wholeLines(bytes: Buffer): Buffer {
+  if (bytes.length <= pipeBytesMax) return bytes
+  const end = bytes.lastIndexOf(lineFeed, pipeBytesMax - 1)
+  return bytes.subarray(0, (end === -1 ? bytes.indexOf(lineFeed) : end) + 1)
 }
 
 /** @returns the number of bytes that are written, or lost because the reader is gone */

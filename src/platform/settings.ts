@@ -1,4 +1,5 @@
 // Reads and validates the settings from environment variables, once at the start.
+import { availableParallelism } from 'node:os'
 
 export type TokenSettings =
   | { kind: 'local' }
@@ -40,6 +41,10 @@ export type Settings = {
   console: ConsoleSettings | undefined
   /** The origins of web pages that may call the API. */
   corsOrigins: string[]
+  /** The processes of the Node server that answer requests. */
+  workers: number
+  /** From the signal to stop until connections are refused, for load balancers that read `/ready` meanwhile. */
+  shutdownDelaySeconds: number
   /** The EventBridge bus for events. Absent: none are published. */
   eventBus: string | undefined
   /** The Lambda function that calls the user pool. Absent: the pool is called directly. */
@@ -94,6 +99,13 @@ const portNumber: Rule = (text) =>
     ? undefined
     : 'must be a port number from 1 to 65535'
 
+const workersMax = 32
+
+const workerCount: Rule = (text) =>
+  text === 'auto' || (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= workersMax)
+    ? undefined
+    : `must be auto or a number from 1 to ${workersMax}`
+
 const redisUrl: Rule = (text) => {
   const fault = url(['redis:', 'rediss:'], 'a redis:// or rediss:// URL')(text)
   if (fault !== undefined) return fault
@@ -137,6 +149,11 @@ const rules = {
     "must be an EventBridge bus's name or ARN",
   ),
   CORS_ORIGINS: origins,
+  WORKERS: workerCount,
+  SHUTDOWN_DELAY: matches(
+    /^([0-9]|[1-9][0-9]|[12][0-9][0-9]|300)$/,
+    'must be a number of seconds from 0 to 300',
+  ),
   JWT_ISSUER: web,
   CONSOLE_CLIENT_ID: matches(/^[\x21-\x7e]{1,255}$/, 'must be the id of an OpenID client, without spaces'),
   CONSOLE_CLIENT_SECRET: matches(/^[\x20-\x7e]{1,1024}$/, 'must be printable ASCII characters'),
@@ -184,6 +201,14 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   if (given.CONSOLE_CLIENT_SECRET) need('CONSOLE_CLIENT_ID', 'with CONSOLE_CLIENT_SECRET')
   if (given.CONSOLE_URL && !isLocal) need('CONSOLE_CLIENT_ID', 'with CONSOLE_URL')
 
+  if (given.WORKERS !== undefined && given.WORKERS !== '1') {
+    const why = 'with WORKERS, because'
+    need('REDIS_URL', `${why} a cache in each process would miss the writes of the others`)
+    need('DATABASE_URL', `${why} the embedded PostgreSQL belongs to one process`)
+    if (!given.JWT_ISSUER)
+      need('COGNITO_USER_POOL_ID', `(or JWT_ISSUER) ${why} the local issuer keeps sign-ins in one process`)
+  }
+
   // A forgotten variable must not start an embedded part in production.
   if (given.NODE_ENV === 'production') {
     need('DATABASE_URL', 'with NODE_ENV=production')
@@ -208,6 +233,9 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     tokens: tokenSettings(given),
     console: consoleSettings(given, port),
     corsOrigins: itemsOf(given.CORS_ORIGINS ?? ''),
+    workers:
+      given.WORKERS === 'auto' ? Math.min(workersMax, availableParallelism()) : Number(given.WORKERS ?? 1),
+    shutdownDelaySeconds: Number(given.SHUTDOWN_DELAY ?? 0),
     eventBus: given.EVENT_BUS,
     userPoolFunction: given.USER_POOL_FUNCTION,
     logLevel: logLevels.find((level) => level === given.LOG_LEVEL) ?? 'info',

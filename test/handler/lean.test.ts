@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 
 it('the server loads AWS clients and image codecs on demand only', async () => {
   const { metafile } = await build({
-    entryPoints: ['src/handler/node/server.ts'],
+    entryPoints: ['src/handler/node/serve.ts'],
     outdir: 'out',
     bundle: true,
     write: false,
@@ -16,7 +16,7 @@ it('the server loads AWS clients and image codecs on demand only', async () => {
     loader: { '.node': 'empty' },
     logLevel: 'error',
   })
-  const loaded = staticInputs(metafile, 'out/server.js')
+  const loaded = staticInputs(metafile, 'out/serve.js')
   // Proves that the list is not empty.
   expect(loaded.some((input) => input.includes('src/handler/http/app.ts'))).toBe(true)
   expect(

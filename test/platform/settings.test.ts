@@ -1,5 +1,6 @@
 // The settings: defaults, combinations, and faults that reject a start.
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { readSettings, settingNames } from '../../src/platform/settings.ts'
 
@@ -33,11 +34,28 @@ describe('settings', () => {
       tokens: { kind: 'local' },
       console: { origin: 'http://localhost:3000', clientId: undefined, clientSecret: undefined },
       corsOrigins: [],
+      workers: 1,
+      shutdownDelaySeconds: 0,
       userPoolFunction: undefined,
       eventBus: undefined,
       logLevel: 'info',
       dataDirectory: '/data',
     })
+  })
+
+  it('allow several workers only without parts that belong to one process', () => {
+    expect(read({ ...production, WORKERS: '4' }).workers).toBe(4)
+    expect(read({ ...production, WORKERS: 'auto' }).workers).toBe(Math.min(32, availableParallelism()))
+    expect(read({ WORKERS: '1' }).workers).toBe(1)
+    for (const WORKERS of ['2', 'auto'])
+      expect(() => read({ WORKERS })).toThrow(
+        /REDIS_URL is required with WORKERS, because a cache in each process .*\n.*DATABASE_URL is required .*\n.*COGNITO_USER_POOL_ID is required \(or JWT_ISSUER\)/,
+      )
+    for (const WORKERS of ['0', '33', '1.5', 'all', '-1'])
+      expect(() => read({ ...production, WORKERS })).toThrow('WORKERS must be auto or a number from 1 to 32')
+    for (const SHUTDOWN_DELAY of ['-1', '301', '5s'])
+      expect(() => read({ SHUTDOWN_DELAY })).toThrow('SHUTDOWN_DELAY must be a number of seconds')
+    expect(read({ SHUTDOWN_DELAY: '300' }).shutdownDelaySeconds).toBe(300)
   })
 
   it('that are empty or blank count as unset', () => {

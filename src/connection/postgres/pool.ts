@@ -3,6 +3,7 @@ import pg from 'pg'
 import { ServiceError, unavailable } from '../../model/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { fairQueue } from '../../platform/queue.ts'
+import { processes } from '../../platform/worker-place.ts'
 import { Client, clientConfig, isManaged } from './client.ts'
 import type { Contention } from './contention.ts'
 import { type Database, type Queries, ReadOnlyDatabase, serviceShare } from './database.ts'
@@ -13,10 +14,11 @@ import { bindQueries } from './queries.ts'
 import { prepareSession, UnusableSession } from './session.ts'
 import { failureOf, onWire } from './sqlstates.ts'
 
-const connectionsMax = 10
+// With many workers fewer each, so that all of them stay within PostgreSQL's default of a hundred.
+const connectionsMax = Math.max(2, Math.min(10, Math.floor(48 / processes)))
 // Bounds the connections that one caller's slow statements can occupy. With five, ten concurrent slow lists took more
 // than half of two processors.
-const connectionsPerShare = 3
+const connectionsPerShare = Math.min(3, connectionsMax - 1)
 // While several callers are active and PostgreSQL shares this machine's processors with the server.
 const connectionsPerShareContended = 1
 const connectMsMax = 1_000

@@ -1,6 +1,6 @@
 // Serves the app with Node's HTTP server, which verifies tokens itself and has public routes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { Connections } from '../../connection/open.ts'
 import type { LocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import type { TokenVerifier } from '../../connection/tokens/token-verifier.ts'
@@ -34,11 +34,18 @@ type Arrival = {
 
 export type NodeServer = {
   port: number
-  /** Stops accepting requests and waits at most `drainMsMax` for those in flight. */
-  close(): Promise<void>
+  /** Makes `/ready` answer 503 from now on, so that load balancers send no more requests. */
+  announceStop(): void
+  /**
+   * Stops accepting connections and waits at most `drainMsMax` for the requests in flight.
+   * @param options.isPatient waits for requests that may be on their way on idle connections of active clients
+   */
+  close(options?: { isPatient?: boolean }): Promise<void>
 }
 
 const drainMsMax = 10_000
+// A client that sends more often gets `Connection: close` with its next answer, and so loses no request.
+const quietMsMin = 1_000
 const headersMsMax = 10_000
 // Longer than the idle timeout of AWS load balancers (60 s), so that the balancer closes idle connections first.
 const keepAliveMs = 65_000
@@ -75,8 +82,9 @@ export async function startNodeServer(
   const callers = createCallerLookup(connections)
   const checkRequest = createHostCheck(localIssuer !== undefined)
   const counts = createRequestCounts()
+  let isStopping = false
   const app = createApp<HttpRequest & HostedRequest>(connections, verifyToken(verifier), {
-    publicRoutes: nodeRoutes(connections, localIssuer),
+    publicRoutes: nodeRoutes(connections, { localIssuer, isStopping: () => isStopping }),
     checkRequest,
     observe: ({ caller, cache }, status, durationMs) => {
       // Requests of the API alone: probes and pages have no caller.
@@ -133,7 +141,9 @@ export async function startNodeServer(
       sendReply(incoming, outgoing, { reply: rejection(request, cors), isLast: isClosing || isLast })
     },
   })
+  let usedAt = 0
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    usedAt = performance.now()
     const request = new NodeRequest(incoming)
     const arrival = { request, incoming, outgoing, connection: incoming.socket }
     if (probes.has(request.path)) void serve(arrival)
@@ -157,6 +167,9 @@ export async function startNodeServer(
   )
   // RFC 9110, section 10.1.1: a server may ignore unknown expectations.
   server.on('checkExpectation', answer)
+  server.on('connection', () => {
+    usedAt = performance.now()
+  })
   answerMalformedRequests(server, connections.logger)
   server.maxConnections = connectionsMax
   server.timeout = idleSocketMsMax
@@ -169,15 +182,22 @@ export async function startNodeServer(
 
   return {
     port: address.port,
-    close: async () => {
+    announceStop: () => {
+      isStopping = true
+    },
+    close: async ({ isPatient = false } = {}) => {
       isClosing = true
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      const closeIdle = setInterval(() => server.closeIdleConnections(), 50)
+      // The method of http.Server would also close idle connections, on which requests may be on their way.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      const closeIdle = (): void => {
+        if (!isPatient || performance.now() - usedAt >= quietMsMin) server.closeIdleConnections()
+      }
+      closeIdle()
+      const closing = setInterval(closeIdle, 50)
       const timeout = setTimeout(() => server.closeAllConnections(), drainMsMax)
       await closed
       loadShedding.close()
-      clearInterval(closeIdle)
+      clearInterval(closing)
       clearTimeout(timeout)
     },
   }

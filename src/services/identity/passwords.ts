@@ -11,10 +11,11 @@ import {
   parsePasswordHash,
 } from '../../model/password-hash.ts'
 import { fairQueue } from '../../platform/queue.ts'
+import { processes } from '../../platform/worker-place.ts'
 
 // A hash occupies a core for some ten milliseconds, so one core stays free for other requests.
 // Hashes run on Node's four pool threads, where one must stay free for files and DNS look-ups.
-export const hashedAtOnce = Math.min(3, Math.max(1, availableParallelism() - 1))
+export const hashedAtOnce = Math.min(3, Math.max(1, Math.floor((availableParallelism() - 1) / processes)))
 const hashes = fairQueue(hashedAtOnce, { waiting: Number.POSITIVE_INFINITY })
 
 // Callers take turns in each of these two queues, and the two take turns in `hashes`, which each feeds only as much as

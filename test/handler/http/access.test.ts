@@ -186,7 +186,9 @@ const openRoutes = [
 
 it('every endpoint has a row, and every other route is listed as public', () => {
   expect(Object.keys(rows).sort()).toEqual(endpoints.map(({ operationId }) => operationId).sort())
-  const routes = nodeRoutes(service.connections, undefined).map(({ method, path }) => `${method} ${path}`)
+  const routes = nodeRoutes(service.connections, { localIssuer: undefined, isStopping: () => false }).map(
+    ({ method, path }) => `${method} ${path}`,
+  )
   expect(routes.sort()).toEqual(openRoutes)
 })
 

@@ -9,12 +9,16 @@ import { routeNotFound } from '../problem.ts'
 import { readiness } from '../readiness.ts'
 import { localIssuerRoutes } from './local-issuer/routes.ts'
 
-export function nodeRoutes(connections: Connections, localIssuer: LocalIssuer | undefined): PublicRoute[] {
+/** @param options.isStopping the server is about to end */
+export function nodeRoutes(
+  connections: Connections,
+  { localIssuer, isStopping }: { localIssuer: LocalIssuer | undefined; isStopping: () => boolean },
+): PublicRoute[] {
   const routes: PublicRoute[] = [
     { method: 'GET', path: '/', handle: async (request) => toConsole(request) },
     // Liveness: restarting the process would not bring a dependency back, so none is checked.
     { method: 'GET', path: '/health', handle: async () => json({ status: 'up' }) },
-    { method: 'GET', path: '/ready', handle: () => ready(connections) },
+    { method: 'GET', path: '/ready', handle: () => ready(connections, isStopping()) },
     { method: 'GET', path: '/openapi.json', handle: apiDocument },
     { method: 'GET', path: '/docs', handle: async () => docsPage },
     { method: 'GET', path: '/docs/{file}', handle: (_request, [file = '']) => docsFile(file) },
@@ -60,7 +64,8 @@ function json(value: unknown, status = 200): Reply {
   return { status, headers: jsonType, body: JSON.stringify(value) }
 }
 
-async function ready(connections: Connections): Promise<Reply> {
+async function ready(connections: Connections, isStopping: boolean): Promise<Reply> {
+  if (isStopping) return json({ status: 'stopping' }, 503)
   const answer = await readiness(connections)
   return json(answer, answer.status === 'ready' ? 200 : 503)
 }

@@ -1,0 +1,90 @@
+// Serves in this process: opens the connections, listens, and closes everything on a signal.
+import { setTimeout as pause } from 'node:timers/promises'
+import { UnsupportedCacheServer } from '../../connection/cache/trust-renewal.ts'
+import { openConnections } from '../../connection/open.ts'
+import { openLocalIssuer } from '../../connection/tokens/local-issuer.ts'
+import { openTokenVerifier } from '../../connection/tokens/token-verifier.ts'
+import { prepareDatabase } from '../../dev/prepare-database.ts'
+import { seedSamples } from '../../dev/samples.ts'
+import { openLogger } from '../../platform/logger.ts'
+import type { Settings } from '../../platform/settings.ts'
+import { workerPlace } from '../../platform/worker-place.ts'
+import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
+import { runJobs } from '../../services/jobs/run.ts'
+import { runDelivery } from '../../services/outbox/relay.ts'
+import { sampleAdministrator } from '../http/routes/local-issuer/sample-administrator.ts'
+import { consoleSite } from './console-site.ts'
+import { greeting } from './greeting.ts'
+import { type NodeServer, startNodeServer } from './http-server.ts'
+import { onStop } from './on-stop.ts'
+
+const sampleUsers = 100
+
+/** @throws Error that says what to do, if a part cannot start */
+export async function serve(settings: Settings): Promise<void> {
+  const logger = openLogger(settings.logLevel, { isShared: workerPlace !== undefined })
+  const prepared = await prepareDatabase(settings, logger)
+  const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
+
+  let server: NodeServer | undefined
+  let background: Promise<unknown> | undefined
+  const backgroundStop = new AbortController()
+  const stopAll = async (delayMs: number): Promise<void> => {
+    if (server && delayMs > 0) {
+      server.announceStop()
+      await pause(delayMs)
+    }
+    await server?.close({ isPatient: true })
+    backgroundStop.abort()
+    await background
+    await connections.close()
+    await prepared.close()
+    logger.info('stopped')
+    await logger.flush()
+  }
+  const stop = onStop(stopAll, { logger, delayMs: settings.shutdownDelaySeconds * 1_000 })
+
+  try {
+    if (prepared.isNew) {
+      process.stdout.write(`First start: creating ${sampleUsers} sample users …\n`)
+      await seedSamples(connections, sampleUsers, { suffix: '' })
+    }
+    const { tokens } = settings
+    const issuer =
+      tokens.kind === 'local' ? await openLocalIssuer(settings.dataDirectory, settings.port) : undefined
+    const rules = issuer?.rules ?? tokenRules(tokens)
+    const verifier = openTokenVerifier(createTokenPolicy(rules))
+    // The local issuer is for development, so no other machine may reach it.
+    const host = issuer ? '127.0.0.1' : undefined
+    // Connect before the first request: until then this process cannot invalidate entries, and other processes would do so
+    // a little later. The server starts without the cache, too.
+    await connections.cache.check().catch((error: unknown) => {
+      if (error instanceof UnsupportedCacheServer) throw error
+      logger.warn('cache unavailable', { error })
+    })
+    server = await startNodeServer(connections, verifier, {
+      port: settings.port,
+      ...(host && { host }),
+      localIssuer: issuer,
+      corsOrigins: settings.corsOrigins,
+      console: consoleSite(settings, rules.issuer),
+    })
+    // One worker does it for all. Leases protect it from a second one, during a replacement or on another machine.
+    if (!workerPlace || workerPlace.slot === 0) {
+      const { pool, bus } = connections.outbox
+      const { signal } = backgroundStop
+      background = Promise.all([
+        ...(pool || bus ? [runDelivery(connections, signal)] : []),
+        runJobs(connections, signal),
+      ])
+    }
+    if (workerPlace) return logger.info('worker started', { slot: workerPlace.slot, pid: process.pid })
+    const token = await issuer?.token(sampleAdministrator)
+    const embeddedDatabase = settings.databaseUrl ? undefined : prepared.databaseUrl
+    process.stdout.write(greeting(settings, { embeddedDatabase, token }))
+    logger.info('started', { port: settings.port })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
