@@ -1,4 +1,4 @@
-// Parses instants in ISO 8601's extended format.
+// Parses instants in ISO 8601's extended format, and in PostgreSQL's.
 
 const pattern = /^(\d{4}-\d\d-\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:Z|([+-])(\d\d)(?::?(\d\d))?)$/i
 
@@ -29,4 +29,12 @@ export function readInstant(text: string): string | undefined {
   const year = instant.getUTCFullYear()
   if (year < 1 || year > 9_999) return undefined
   return `${instant.toISOString().slice(0, -1)}${/[1-9]/.test(fraction.slice(3)) ? '5' : ''}Z`
+}
+
+/**
+ * @param value as PostgreSQL writes it (`0001-01-01 00:00:00+00`), which JavaScript reads as the year 2001; a date that the
+ *   driver has made of it passes
+ */
+export function readTimestamp(value: string | Date): Date {
+  return typeof value === 'string' ? new Date(value.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')) : value
 }

@@ -11,20 +11,17 @@ import {
   pgTable,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { Attributes } from './attributes.ts'
+import { instant } from './instant-column.ts'
 
 // Text in the order of its code points. Keyset paging needs an order that is total and the same on every server, so the
 // locale must not matter.
 const plainText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
-
-// Milliseconds, as in API responses: a cursor made from a response must identify the row exactly.
-const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
 
 export const eventTypes = [
   'user.created',

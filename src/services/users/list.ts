@@ -2,6 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { invalid } from '../../model/errors.ts'
+import { readTimestamp } from '../../model/instant.ts'
 import type { ListQuery } from '../../model/listing.ts'
 import { type SearchClause, searchClauses } from '../../model/search-text.ts'
 import { fold } from '../../model/text.ts'
@@ -122,12 +123,12 @@ async function count(
 
 // Drizzle returns the timestamps of raw statements as text.
 function readRow(row: UserRow): UserRow {
-  return { ...row, created_at: new Date(row.created_at), updated_at: new Date(row.updated_at) }
+  return { ...row, created_at: readTimestamp(row.created_at), updated_at: readTimestamp(row.updated_at) }
 }
 
 function positionOf(row: Row, query: ListQuery): Position {
   // The text of a timestamp would depend on the session's settings.
-  if (query.sort.endsWith('created_at')) return [new Date(row.created_at).toISOString(), row.id]
-  if (query.sort.endsWith('updated_at')) return [new Date(row.updated_at).toISOString(), row.id]
+  if (query.sort.endsWith('created_at')) return [readTimestamp(row.created_at).toISOString(), row.id]
+  if (query.sort.endsWith('updated_at')) return [readTimestamp(row.updated_at).toISOString(), row.id]
   return [String(row.key), row.id]
 }

@@ -68,6 +68,33 @@ it('refuses single rows with the messages of the API, and imports the others', a
   ])
 })
 
+it('keeps the times of any year, and each answer gives them as they are', async () => {
+  // Go and .NET write the first for a missing time.
+  for (const created_at of [
+    '0001-01-01T00:00:00.000Z',
+    '0099-12-31T23:59:59.999Z',
+    '9999-12-31T23:59:59.999Z',
+  ]) {
+    const username = uniqueName()
+    await runImport(service, ndjson([{ username, created_at }]))
+    const id = (await find(username))?.id
+    const answers = [
+      await find(username),
+      (await call('GET', `/user/${id}`)).body,
+      (await call('PATCH', `/user/${id}`, { json: { name: 'Ada' } })).body,
+      (await call('GET', `/user/${id}`)).body,
+    ]
+    expect(answers.map((user) => user?.created_at)).toEqual(Array(4).fill(created_at))
+  }
+  const list = '/user?created_before=1000-01-01T00:00:00Z&limit=1'
+  const first = await call<{ items: User[]; next_cursor: string }>('GET', list)
+  const next = await call<{ items: User[] }>('GET', `${list}&cursor=${first.body.next_cursor}`)
+  expect([first.body.items[0]?.created_at.slice(0, 4), next.body.items[0]?.created_at.slice(0, 4)]).toEqual([
+    '0001',
+    '0099',
+  ])
+})
+
 it('takes the hashes of Auth0 from a second file', async () => {
   const name = uniqueName()
   const hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
