@@ -3,8 +3,19 @@ import { attributes as schema } from '../../model/attributes.ts'
 import type { Fault } from '../../model/errors.ts'
 import type { SourceOptions } from '../../model/import-options.ts'
 import { pointer } from '../../model/validate.ts'
+import { entriesOf, isObject, parseJson } from './json.ts'
+
+/** Stands for a text that must be JSON, and is not. */
+const malformed = Symbol('malformed JSON')
 
 type Attributes = Record<string, unknown>
+
+/** @returns the members of an object, or of the JSON text of one; for another text one value that `toAttributes` refuses */
+export function metadataEntries(name: string, value: unknown): [name: string, value: unknown][] {
+  if (typeof value !== 'string' || value === '') return entriesOf(value)
+  const parsed = parseJson(value)
+  return isObject(parsed) || parsed === null ? entriesOf(parsed) : [[name, malformed]]
+}
 
 /**
  * Names become lower snake case: `favouriteColour` is `favourite_colour`. Of two equal names the first one counts. Values
@@ -23,6 +34,10 @@ export function toAttributes(
     if (given === null || given === undefined || (isNested && nested === 'drop')) continue
     if (isNested && nested === 'refuse') {
       refuse(name, 'must not be a list or an object; set nested_values to drop or text')
+      continue
+    }
+    if (given === malformed) {
+      if (unfit === 'refuse') refuse(name, `must be one JSON object; ${advice}`)
       continue
     }
     const value = isNested ? JSON.stringify(given) : given

@@ -62,6 +62,33 @@ test('metadata that cannot be attributes is refused or left out, as unfit_values
   expect(dropped?.user.attributes).toEqual({ favourite_colour: 'green', proto_x: 1 })
 })
 
+test('metadata that is no JSON, such as text that a spreadsheet cut off, is refused or left out', async () => {
+  const cases: [ImportFormat, string, string][] = [
+    [
+      'supabase',
+      'raw_user_meta_data',
+      'id,email,encrypted_password,raw_user_meta_data\n1,a@example.com,,"{""a"":1"\n',
+    ],
+    ['clerk', 'public_metadata', 'id,primary_email_address,public_metadata\n1,a@example.com,[1]\n'],
+    ['firebase', 'customAttributes', '{"users":[{"localId":"1","email":"a@b.c","customAttributes":"{"}]}'],
+  ]
+  for (const [format, name, file] of cases) {
+    expect((await parse(format, file))[0]?.faults).toEqual([
+      {
+        pointer: `/attributes/${name}`,
+        message: 'must be one JSON object; set unfit_values to drop to leave such values out',
+      },
+    ])
+    const [dropped] = await parse(format, file, { unfit_values: 'drop' })
+    expect([dropped?.faults, dropped?.user.attributes]).toEqual([[], { email_verified: false }])
+  }
+})
+
+test('a list of a million contacts is refused before it is split', async () => {
+  const file = `id,email_addresses\n1,"${','.repeat(900_000)}a@example.com"\n`
+  expect((await parse('clerk', file))[0]?.user.contacts).toHaveLength(1)
+})
+
 test('a prototype key of a source is never more than an ordinary name', async () => {
   const file = `{"user_id":"auth0|1","email":"a@example.com","user_metadata":{"__proto__":"x","constructor":"y"}}`
   const [row] = await parse('auth0', file)

@@ -1,7 +1,7 @@
 // Parses Clerk's exports: the CSV of its dashboard, the older one of its support, and the same as a JSON list.
+import { metadataEntries } from '../attributes.ts'
 import { readCsvObjects } from '../csv-objects.ts'
 import { firebaseHash, pbkdf2Hash, type SourcePassword } from '../hash-forms.ts'
-import { entriesOf, parseJson } from '../json.ts'
 import { readJsonUsers } from '../json-users.ts'
 import { peekCharacter } from '../peek.ts'
 import type { ParseImport } from '../row.ts'
@@ -38,18 +38,19 @@ function toUser(row: Row): SourceUser {
     attributes: [
       ['email_verified', hasValue(primary) ? verified.includes(String(primary)) : undefined],
       // A user may read its attributes, so private metadata is left out.
-      ...metadata(row.public_metadata),
-      ...metadata(row.unsafe_metadata),
+      ...metadataEntries('public_metadata', row.public_metadata),
+      ...metadataEntries('unsafe_metadata', row.unsafe_metadata),
     ],
   }
 }
 
-function list(value: unknown): string[] {
-  return typeof value === 'string' ? value.split(/[|,;]/).map((item) => item.trim()) : []
-}
+// Fifty contacts of the longest kind take less.
+const listCharactersMax = 20_000
 
-function metadata(value: unknown): [string, unknown][] {
-  return entriesOf(typeof value === 'string' ? parseJson(value) : value)
+/** A longer text stays one item, which the schema refuses by its length. */
+function list(value: unknown): string[] {
+  if (typeof value !== 'string') return []
+  return value.length > listCharactersMax ? [value] : value.split(/[|,;]/).map((item) => item.trim())
 }
 
 /** The forms are those of `password_digest` in Clerk's Backend API. */

@@ -1,6 +1,6 @@
 // Parses the files of `firebase auth:export`, JSON and CSV.
+import { metadataEntries } from '../attributes.ts'
 import { firebaseHash, type SourcePassword } from '../hash-forms.ts'
-import { entriesOf, parseJson } from '../json.ts'
 import { readJsonUsers } from '../json-users.ts'
 import { peekCharacter } from '../peek.ts'
 import { type ImportOptions, invalidFile, type ParseImport } from '../row.ts'
@@ -17,7 +17,6 @@ export const parseFirebase: ParseImport = async function* (bytes, options) {
 }
 
 function toUser(account: Account, options: ImportOptions): SourceUser {
-  const claims = account.customAttributes
   return {
     externalId: account.localId,
     emails: [account.email],
@@ -28,7 +27,7 @@ function toUser(account: Account, options: ImportOptions): SourceUser {
     password: passwordOf(account, options),
     attributes: [
       ['email_verified', hasValue(account.email) ? isTrue(account.emailVerified) : undefined],
-      ...entriesOf(typeof claims === 'string' ? parseJson(claims) : claims),
+      ...metadataEntries('customAttributes', account.customAttributes),
     ],
   }
 }

@@ -1,6 +1,6 @@
 // Parses Supabase's table auth.users as CSV, as its dashboard and psql write it.
+import { metadataEntries } from '../attributes.ts'
 import { readCsvObjects } from '../csv-objects.ts'
-import { entriesOf, parseJson } from '../json.ts'
 import type { ParseImport } from '../row.ts'
 import { toInstant } from '../source-time.ts'
 import { hasValue, type SourceUser, toRows } from '../source-user.ts'
@@ -30,7 +30,7 @@ type Row = Record<string, unknown>
 function toUser(row: Row): SourceUser | string {
   // Supabase has replaced the e-mail address and the telephone number of such a user by hashes.
   if (hasValue(row.deleted_at)) return 'must not be deleted; Supabase has removed the data of this user'
-  const profile = metadata(row.raw_user_meta_data)
+  const profile = metadataEntries('raw_user_meta_data', row.raw_user_meta_data)
   const { name, full_name: fullName } = Object.fromEntries(profile)
   return {
     externalId: row.id,
@@ -43,13 +43,11 @@ function toUser(row: Row): SourceUser | string {
     attributes: [
       ['email_verified', hasValue(row.email) ? hasValue(row.email_confirmed_at) : undefined],
       ['phone_verified', hasValue(row.phone) ? hasValue(row.phone_confirmed_at) : undefined],
-      ...[...profile, ...metadata(row.raw_app_meta_data)].filter(([name]) => !otherNames.has(name)),
+      ...[...profile, ...metadataEntries('raw_app_meta_data', row.raw_app_meta_data)].filter(
+        ([name]) => !otherNames.has(name),
+      ),
     ],
   }
-}
-
-function metadata(cell: unknown): [string, unknown][] {
-  return typeof cell === 'string' ? entriesOf(parseJson(cell)) : []
 }
 
 /** A ban may be in the past, in the future or `infinity`. An unknown form blocks the user. */
