@@ -1,7 +1,7 @@
 // The list of users: search, filters, sort and columns from the address, and actions on the selection.
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { lazy, Suspense, useMemo, useState } from 'react'
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import type { User } from '../api/directory.ts'
 import { useIsAdmin } from '../api/session.ts'
 import { Button } from '../ui/button.tsx'
@@ -18,6 +18,7 @@ import {
 import { BulkActions } from './bulk-actions.tsx'
 import { ColumnMenu } from './column-menu.tsx'
 import { Filters } from './filters.tsx'
+import { lastList } from './last-list.ts'
 import { SavedViews } from './saved-views.tsx'
 import { SearchBox } from './search-box.tsx'
 import { Total } from './total.tsx'
@@ -31,6 +32,7 @@ const noPlaces: readonly PageParam[] = []
 
 export function UsersScreen() {
   const address = useSearch({ from: '/users' })
+  useEffect(() => lastList.set(address), [address])
   const navigate = useNavigate({ from: '/users' })
   const queryClient = useQueryClient()
   const isAdmin = useIsAdmin()

@@ -1,5 +1,5 @@
 // The grid of users. Only the visible rows are in the document.
-import { type KeyboardEvent, type ReactNode, type UIEvent, useLayoutEffect, useRef } from 'react'
+import { type KeyboardEvent, type ReactNode, type UIEvent, useEffect, useLayoutEffect, useRef } from 'react'
 import {
   Cell,
   Collection,
@@ -50,8 +50,10 @@ export function UsersTable(props: Props) {
     props.onSelect(keys === 'all' ? new Set(users.map(({ id }) => id)) : new Set([...keys].map(String)))
 
   const frame = useSteadyScroll(props.places)
-  const loadPrevious = ({ target }: UIEvent<HTMLElement>) => {
-    if (target instanceof HTMLElement && target.scrollTop < 10 * rowHeight) props.onLoadPrevious()
+  const followScroll = ({ target }: UIEvent<HTMLElement>) => {
+    if (!(target instanceof HTMLElement)) return
+    scrolledTo.set(props.places, target.scrollTop)
+    if (target.scrollTop < 10 * rowHeight) props.onLoadPrevious()
   }
 
   return (
@@ -59,7 +61,7 @@ export function UsersTable(props: Props) {
     <div
       ref={frame}
       onKeyDownCapture={moveByLetters}
-      onScrollCapture={loadPrevious}
+      onScrollCapture={followScroll}
       className="flex flex-[1_0_20rem] flex-col overflow-hidden"
     >
       <Virtualizer layout={TableLayout} layoutOptions={layoutOptions}>
@@ -140,16 +142,30 @@ export function UsersTable(props: Props) {
   )
 }
 
+/** Where the held lists were scrolled to, for a way back from a user. */
+const scrolledTo = new WeakMap<readonly PageParam[], number>()
+
 /** Keeps the visible users in place when pages above them come or go. Another list begins at its top. */
 function useSteadyScroll(places: readonly PageParam[]) {
   const frame = useRef<HTMLDivElement>(null)
   const before = useRef(places)
+  // The grid knows its height one frame after it is mounted.
+  useEffect(() => {
+    const frameId = requestAnimationFrame(() => {
+      const grid = frame.current?.querySelector('[role=grid]')
+      const top = scrolledTo.get(before.current)
+      if (grid && top !== undefined) grid.scrollTop = top
+    })
+    return () => cancelAnimationFrame(frameId)
+  }, [])
   useLayoutEffect(() => {
     const grid = frame.current?.querySelector('[role=grid]')
     const old = before.current
     before.current = places
     const [first] = places
-    if (!grid || !first || old[0] === first) return
+    if (!grid || !first || old === places) return
+    scrolledTo.set(places, grid.scrollTop)
+    if (old[0] === first) return
     const isSameList = places.some((place) => old.includes(place))
     const rows = ((old[0]?.index ?? 0) - first.index) * pageSize
     grid.scrollTop = isSameList ? grid.scrollTop + rows * rowHeight : 0

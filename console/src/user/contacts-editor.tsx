@@ -1,10 +1,11 @@
-// Contacts in their order. Buttons, or Alt with the arrows, move them.
+// Contacts in their order. Buttons, Alt with the arrows, or dragging move them.
 import { type KeyboardEvent, useState } from 'react'
 import { Button } from '../ui/button.tsx'
 import { contactTypeOptions } from '../ui/contact-types.ts'
 import { SelectField } from '../ui/select-field.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { type ContactRow, newKey } from './draft.ts'
+import { useDragRows } from './drag-rows.ts'
 import type { FieldErrors } from './field-errors.ts'
 
 const contactsMax = 50
@@ -14,17 +15,18 @@ type Props = { rows: ContactRow[]; errors: FieldErrors; onChange: (rows: Contact
 export function ContactsEditor({ rows, errors, onChange }: Props) {
   const [announcement, setAnnouncement] = useState('')
   const replace = (index: number, row: ContactRow) => onChange(rows.with(index, row))
-  const move = (index: number, by: -1 | 1) => {
-    const [row, other] = [rows[index], rows[index + by]]
-    if (!row || !other) return
-    onChange(rows.with(index, other).with(index + by, row))
-    setAnnouncement(`Contact moved to place ${index + by + 1} of ${rows.length}.`)
+  const move = (from: number, to: number) => {
+    const row = rows[from]
+    if (!row || !rows[to]) return
+    onChange(rows.toSpliced(from, 1).toSpliced(to, 0, row))
+    setAnnouncement(`Contact moved to place ${to + 1} of ${rows.length}.`)
   }
+  const { handle, dropSide, isDragged } = useDragRows(move)
   const moveByKey = (event: KeyboardEvent, index: number) => {
     const by = ({ ArrowUp: -1, ArrowDown: 1 } as const)[event.key]
     if (by === undefined || !event.altKey) return
     event.preventDefault()
-    move(index, by)
+    move(index, index + by)
   }
 
   return (
@@ -35,8 +37,16 @@ export function ContactsEditor({ rows, errors, onChange }: Props) {
           <li
             key={row.key}
             onKeyDown={(event) => moveByKey(event, index)}
-            className="flex flex-wrap items-start gap-2"
+            className={`flex flex-wrap items-start gap-2 ${isDragged(index) ? 'opacity-50' : ''} ${dropClass(dropSide(index))}`}
           >
+            <span
+              aria-hidden="true"
+              title="Drag to another place"
+              className="cursor-grab touch-none px-1 pt-7 text-muted select-none"
+              {...handle(index)}
+            >
+              ⠿
+            </span>
             <SelectField
               label={`Type of contact ${index + 1}`}
               value={row.contact_type}
@@ -57,7 +67,7 @@ export function ContactsEditor({ rows, errors, onChange }: Props) {
                 look="quiet"
                 aria-label={`Move contact ${index + 1} up`}
                 isDisabled={index === 0}
-                onPress={() => move(index, -1)}
+                onPress={() => move(index, index - 1)}
               >
                 ↑
               </Button>
@@ -65,7 +75,7 @@ export function ContactsEditor({ rows, errors, onChange }: Props) {
                 look="quiet"
                 aria-label={`Move contact ${index + 1} down`}
                 isDisabled={index === rows.length - 1}
-                onPress={() => move(index, 1)}
+                onPress={() => move(index, index + 1)}
               >
                 ↓
               </Button>
@@ -93,4 +103,9 @@ export function ContactsEditor({ rows, errors, onChange }: Props) {
       </span>
     </fieldset>
   )
+}
+
+function dropClass(side: 'before' | 'after' | undefined): string {
+  if (side === undefined) return ''
+  return side === 'before' ? 'border-t-2 border-accent' : 'border-b-2 border-accent'
 }

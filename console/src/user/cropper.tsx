@@ -1,8 +1,8 @@
 // Crops a square out of a picture: by sliders, or by dragging the preview.
 import { type PointerEvent, useEffect, useId, useRef, useState } from 'react'
 
-/** The service stores avatars of at most this size. */
-const side = 512
+/** The service stores avatars of at most this size, and enlarges none. */
+const sideMax = 512
 const zoomMax = 4
 
 /** @param props.onCrop must be stable, because each new one draws again */
@@ -15,6 +15,7 @@ export function Cropper({ picture, onCrop }: Props) {
   const [x, setX] = useState(0.5)
   const [y, setY] = useState(0.5)
   const length = Math.min(picture.width, picture.height) / zoom
+  const side = Math.max(1, Math.min(sideMax, Math.round(length)))
   const [wayX, wayY] = [picture.width - length, picture.height - length]
 
   useEffect(() => {
@@ -25,7 +26,7 @@ export function Cropper({ picture, onCrop }: Props) {
     context.clearRect(0, 0, side, side)
     context.drawImage(picture, x * wayX, y * wayY, length, length, 0, 0, side, side)
     onCrop(() => toBlob(current))
-  }, [picture, x, y, length, wayX, wayY, onCrop])
+  }, [picture, x, y, length, side, wayX, wayY, onCrop])
 
   const drag = (event: PointerEvent<HTMLCanvasElement>) => {
     if (event.buttons !== 1) return
@@ -49,6 +50,9 @@ export function Cropper({ picture, onCrop }: Props) {
         <Slider label="Zoom" value={zoom} min={1} max={zoomMax} onChange={setZoom} />
         <Slider label="Across" value={x} min={0} max={1} onChange={setX} isDisabled={wayX === 0} />
         <Slider label="Down" value={y} min={0} max={1} onChange={setY} isDisabled={wayY === 0} />
+        <p className="text-muted">
+          Stored as a square of {side} pixels, without the picture's metadata. Lists show it as a circle.
+        </p>
       </div>
     </div>
   )

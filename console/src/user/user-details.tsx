@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 import type { User } from '../api/directory.ts'
 import { contactTypeText } from '../ui/contact-types.ts'
 import { Time } from '../ui/time.tsx'
+import { LastSessionEnd } from './session-end.tsx'
 
 export function UserDetails({ user }: { user: User }) {
   const attributes = Object.entries(user.attributes)
@@ -42,6 +43,7 @@ export function UserDetails({ user }: { user: User }) {
       <Detail title="Changed">
         <Time value={user.updated_at} />
       </Detail>
+      <LastSessionEnd userId={user.id} />
       <Detail title="Version">{user.version}</Detail>
       <Detail title="Id">
         <code>{user.id}</code>

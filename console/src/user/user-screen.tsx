@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import { useIsAdmin } from '../api/session.ts'
+import { lastList } from '../list/last-list.ts'
 import { useSingleKey } from '../shell/shortcuts.ts'
 import { Avatar } from '../ui/avatar.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -27,7 +28,7 @@ function OneUser({ id }: { id: string }) {
   })
   return (
     <div className="flex flex-col gap-4 p-4">
-      <Link to="/users" className="self-start text-accent underline">
+      <Link to="/users" search={lastList.get()} className="self-start text-accent underline">
         All users
       </Link>
       {user.error && <ProblemNotice error={user.error} onRetry={() => void user.refetch()} />}

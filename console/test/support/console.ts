@@ -16,8 +16,11 @@ type Role = 'admins' | 'readers' | 'none'
 export type Console = {
   service: Service
   browser: Browser
-  /** Signs a new person in, and opens a page of the console. */
-  open(path: string, options?: { role?: Role; context?: BrowserContextOptions }): Promise<Page>
+  /** Signs a person in, by default a new one, and opens a page of the console. */
+  open(
+    path: string,
+    options?: { role?: Role; username?: string; context?: BrowserContextOptions },
+  ): Promise<Page>
 }
 
 export async function startConsole(): Promise<Console> {
@@ -41,12 +44,12 @@ export async function startConsole(): Promise<Console> {
   return {
     service,
     browser,
-    open: async (path, { role = 'admins', context: options = {} } = {}) => {
+    open: async (path, { role = 'admins', username = uniqueName('person'), context: options = {} } = {}) => {
       const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
       context.setDefaultTimeout(30_000)
       atEnd(() => context.close())
       const page = await context.newPage()
-      const person = { username: uniqueName('person') }
+      const person = { username }
       provider.person = role === 'none' ? person : { ...person, 'cognito:groups': [role] }
       await page.goto(`${origin}/console${path}`)
       await page.getByRole('link', { name: 'Sign in' }).click()
