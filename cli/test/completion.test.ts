@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { openShell } from './command.ts'
+import { candidatesInFish, typeAndTab } from './real-shells.ts'
 
 const shell = await openShell()
 
@@ -18,13 +17,20 @@ it('completes commands, options and the values of options', async () => {
   expect(await complete('unknown', 'words')).toEqual([])
 })
 
-it('bash completes with the script', async () => {
-  const script = `
-    source <(user-directory completion bash)
-    COMP_WORDS=(user-directory users unb); COMP_CWORD=2
-    _user_directory
-    echo "\${COMPREPLY[@]}"`
-  const env = { PATH: `${shell.bin}:${process.env.PATH}` }
-  const { stdout } = await promisify(execFile)('bash', ['-c', script], { env })
-  expect(stdout).toBe('unblock\n')
+it.each(['bash', 'zsh'] as const)('%s completes a command when Tab is pressed', async (name) => {
+  const type = (line: string) => typeAndTab(name, line, shell.bin)
+  expect(await type('user-directory users unb')).toBe('user-directory users unblock')
+  expect(await type('user-directory users list --status B')).toBe(
+    'user-directory users list --status BLOCKED',
+  )
+  // A file, because no word of the program fits.
+  expect(await type('user-directory import /etc/hostn')).toBe('user-directory import /etc/hostname')
+})
+
+it('fish shows the words that fit, and files where none does', async () => {
+  expect(await candidatesInFish('user-directory users un', shell.bin)).toEqual(['unblock'])
+  expect(await candidatesInFish('user-directory users list --status ', shell.bin)).toEqual(
+    expect.arrayContaining(['ACTIVE', 'BLOCKED']),
+  )
+  expect(await candidatesInFish('user-directory import /etc/hostn', shell.bin)).toEqual(['/etc/hostname'])
 })
