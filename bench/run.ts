@@ -16,8 +16,9 @@ import { sampleSuffix, seedSamples } from '../src/dev/samples.ts'
 import { openLogger } from '../src/platform/logger.ts'
 import { readSettings } from '../src/platform/settings.ts'
 import { startIssuer } from '../test/support/issuer.ts'
+import { freePort } from '../test/support/port.ts'
 import { startRedis } from '../test/support/redis.ts'
-import { benchClients } from './clients.ts'
+import { compareServers } from './compare-servers.ts'
 import { residentMegabytes } from './figures.ts'
 import { benchImport } from './import.ts'
 import { load } from './load.ts'
@@ -44,6 +45,7 @@ const usage = `Measures the service against baselines, in turn.
       import                             a validated import against a bare COPY; erases the users
       overload                           ten times the load that the server can serve
       clients                            the Redis client compared with ioredis
+      workers                            one process, two workers, and metrics, compared
   --users 100000, --seconds 2, --rounds 5
 `
 
@@ -86,6 +88,7 @@ await runCommand(async () => {
       'overload',
       'start',
       'clients',
+      'workers',
     ]
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must be the start of one of: ${parts.join('; ')}`)
@@ -176,7 +179,19 @@ async function bench(): Promise<void> {
       ['our client again', await startService(setting, [sources])],
       ['ioredis', await startService(setting, ['--import', resolve('bench/ioredis-client.ts'), sources])],
     ])
-    return benchClients(servers, () => ask('GET', `/user/${hotId()}`), rounds)
+    return compareServers(servers, () => ask('GET', `/user/${hotId()}`), rounds)
+  }
+  if (options.only === 'workers') {
+    const start = (settings: Record<string, string>) =>
+      startService({ ...setting, env: { ...env, ...settings } })
+    const servers = new Map([
+      ['one process', await start({})],
+      ['one process again', await start({})],
+      ['metrics', await start({ METRICS_PORT: String(await freePort()) })],
+      ['two workers', await start({ WORKERS: '2' })],
+      ['two, metrics', await start({ WORKERS: '2', METRICS_PORT: String(await freePort()) })],
+    ])
+    return compareServers(servers, () => ask('GET', `/user/${hotId()}`), rounds)
   }
   if (options.only === 'sign-in') {
     const other = await startService(setting)

@@ -7,7 +7,11 @@ import { overloaded } from '../model/errors.ts'
  * @param share the caller's key, or a constant if callers are not distinguished
  * @throws ServiceError `overloaded`, immediately if the queue is too long, or at its turn if that comes too late
  */
-export type Limit = <T>(share: string, work: () => Promise<T>) => Promise<T>
+export type Limit = {
+  <T>(share: string, work: () => Promise<T>): Promise<T>
+  /** The calls that wait now. */
+  waiting(): number
+}
 
 type Task = { beginUntil: number; begin: () => void; reject: () => void }
 
@@ -119,7 +123,7 @@ export function fairQueue(
     return (share.waiting.length * (meanMsOf.get(share.key) ?? 0)) / slots
   }
 
-  return (key, work) => {
+  const call = <T>(key: string, work: () => Promise<T>): Promise<T> => {
     const share = shares.get(key) ?? { key, running: 0, waiting: [], level: undefined }
     shares.set(key, share)
     if (inFlight < running && share.running < runningNow(key)) return run(share, work)
@@ -138,4 +142,5 @@ export function fairQueue(
       if (share.waiting.length === 1) reposition(share)
     })
   }
+  return Object.assign(call, { waiting: () => waiting })
 }

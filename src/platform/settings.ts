@@ -43,6 +43,8 @@ export type Settings = {
   corsOrigins: string[]
   /** The processes of the Node server that answer requests. */
   workers: number
+  /** Where Prometheus reads metrics. Absent: none are kept. */
+  metricsPort: number | undefined
   /** From the signal to stop until connections are refused, for load balancers that read `/ready` meanwhile. */
   shutdownDelaySeconds: number
   /** The EventBridge bus for events. Absent: none are published. */
@@ -150,6 +152,7 @@ const rules = {
   ),
   CORS_ORIGINS: origins,
   WORKERS: workerCount,
+  METRICS_PORT: portNumber,
   SHUTDOWN_DELAY: matches(
     /^([0-9]|[1-9][0-9]|[12][0-9][0-9]|300)$/,
     'must be a number of seconds from 0 to 300',
@@ -201,6 +204,8 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   if (given.CONSOLE_CLIENT_SECRET) need('CONSOLE_CLIENT_ID', 'with CONSOLE_CLIENT_SECRET')
   if (given.CONSOLE_URL && !isLocal) need('CONSOLE_CLIENT_ID', 'with CONSOLE_URL')
 
+  if (given.METRICS_PORT !== undefined && Number(given.METRICS_PORT) === Number(given.PORT ?? 3000))
+    faults.push('METRICS_PORT must be another port than PORT')
   if (given.WORKERS !== undefined && given.WORKERS !== '1') {
     const why = 'with WORKERS, because'
     need('REDIS_URL', `${why} a cache in each process would miss the writes of the others`)
@@ -235,6 +240,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     corsOrigins: itemsOf(given.CORS_ORIGINS ?? ''),
     workers:
       given.WORKERS === 'auto' ? Math.min(workersMax, availableParallelism()) : Number(given.WORKERS ?? 1),
+    metricsPort: given.METRICS_PORT === undefined ? undefined : Number(given.METRICS_PORT),
     shutdownDelaySeconds: Number(given.SHUTDOWN_DELAY ?? 0),
     eventBus: given.EVENT_BUS,
     userPoolFunction: given.USER_POOL_FUNCTION,

@@ -2,7 +2,7 @@
 import { build, type Metafile } from 'esbuild'
 import { expect, it } from 'vitest'
 
-it('the server loads AWS clients and image codecs on demand only', async () => {
+it('the server loads AWS clients, image codecs and metrics on demand only', async () => {
   const { metafile } = await build({
     entryPoints: ['src/handler/node/serve.ts'],
     outdir: 'out',
@@ -20,7 +20,9 @@ it('the server loads AWS clients and image codecs on demand only', async () => {
   // Proves that the list is not empty.
   expect(loaded.some((input) => input.includes('src/handler/http/app.ts'))).toBe(true)
   expect(
-    loaded.filter((input) => /node_modules\/(@aws-sdk|@smithy|sharp|@img|@node-rs)\//.test(input)),
+    loaded.filter((input) =>
+      /node_modules\/(@aws-sdk|@smithy|sharp|@img|@node-rs|prom-client)\//.test(input),
+    ),
   ).toEqual([])
 })
 

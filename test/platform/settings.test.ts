@@ -35,6 +35,7 @@ describe('settings', () => {
       console: { origin: 'http://localhost:3000', clientId: undefined, clientSecret: undefined },
       corsOrigins: [],
       workers: 1,
+      metricsPort: undefined,
       shutdownDelaySeconds: 0,
       userPoolFunction: undefined,
       eventBus: undefined,

@@ -36,6 +36,8 @@ export class ReadOnlyDatabase extends Error {
   }
 }
 
+export type PoolUsage = { connections: number; busy: number; waiting: number }
+
 /** The share of work without a caller: background jobs and probes. */
 export const serviceShare = 'service'
 
@@ -69,6 +71,8 @@ export type Database = {
    * @throws ServiceError `unavailable`
    */
   ownSession<T>(work: (session: Session) => Promise<T>): Promise<T>
+  /** The pool now: its open connections, those in use, and the calls that wait for one. */
+  usage(): PoolUsage
   /** @throws ServiceError `unavailable` unless PostgreSQL accepts writes; caused by `ReadOnlyDatabase` if it answers */
   check(): Promise<void>
   close(): Promise<void>

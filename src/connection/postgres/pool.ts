@@ -38,7 +38,7 @@ const idleMsMax = 1_000
 const probeMsMax = 300
 
 /** A `Database` whose work must name its share. */
-export type Pool = Pick<Database, 'readByKey' | 'ownSession' | 'close'> & {
+export type Pool = Pick<Database, 'readByKey' | 'ownSession' | 'usage' | 'close'> & {
   of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
 }
 
@@ -213,6 +213,11 @@ export function openPostgresPool(url: string, logger: Logger, contention: Conten
         }),
     }),
     ownSession: (work) => openOwnSession(url, work),
+    usage: () => ({
+      connections: pool.totalCount,
+      busy: pool.totalCount - pool.idleCount,
+      waiting: limit.waiting(),
+    }),
     close: () => pool.end(),
   }
 }

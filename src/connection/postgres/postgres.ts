@@ -26,6 +26,7 @@ export function openPostgres(url: string, logger: Logger): Database {
     query: async (work) => (pool ?? (await open())).of(share).query(work),
     transaction: async (work) => (pool ?? (await open())).of(share).transaction(work),
     ownSession: async (work) => (pool ?? (await open())).ownSession(work),
+    usage: () => pool?.usage() ?? { connections: 0, busy: 0, waiting: 0 },
     check: async () => (pool ?? (await open())).of(share).check(),
     close: async () => (await opening)?.close(),
   })

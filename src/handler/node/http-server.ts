@@ -23,6 +23,7 @@ import { uploadMsMax } from './body-stream.ts'
 import { createHostCheck, type HostedRequest } from './host.ts'
 import { openLoadShedding } from './load-shedding.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
+import type { ServerMetrics } from './metrics.ts'
 import { NodeRequest, sendReply } from './request.ts'
 
 type Arrival = {
@@ -75,20 +76,23 @@ export async function startNodeServer(
     corsOrigins?: string[]
     console?: ConsoleSite | undefined
     clock?: () => number
+    metrics?: ServerMetrics | undefined
   },
 ): Promise<NodeServer> {
-  const { localIssuer, corsOrigins = [], console: site, clock, ...where } = options
+  const { localIssuer, corsOrigins = [], console: site, clock, metrics, ...where } = options
   const cors = openCors(corsOrigins)
   const callers = createCallerLookup(connections)
+  metrics?.countSessionEnds(callers.ends)
   const checkRequest = createHostCheck(localIssuer !== undefined)
   const counts = createRequestCounts()
   let isStopping = false
   const app = createApp<HttpRequest & HostedRequest>(connections, verifyToken(verifier), {
     publicRoutes: nodeRoutes(connections, { localIssuer, isStopping: () => isStopping }),
     checkRequest,
-    observe: ({ caller, cache }, status, durationMs) => {
+    observe: (log, status, durationMs) => {
       // Requests of the API alone: probes and pages have no caller.
-      if (caller !== undefined || status >= 400) counts.add(status, durationMs, cache)
+      if (log.caller !== undefined || status >= 400) counts.add(status, durationMs, log.cache)
+      metrics?.observe(log, status, durationMs)
     },
     cors,
     callers,
@@ -102,6 +106,7 @@ export async function startNodeServer(
         connections,
         callers,
         counts,
+        observe: metrics?.observe,
         verifier,
         site,
         checkRequest,
@@ -137,6 +142,7 @@ export async function startNodeServer(
     serve,
     reject: ({ request, incoming, outgoing }, isLast, sent) => {
       counts.addRejected()
+      metrics?.requestShed()
       outgoing.once('finish', sent)
       sendReply(incoming, outgoing, { reply: rejection(request, cors), isLast: isClosing || isLast })
     },

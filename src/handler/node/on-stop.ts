@@ -1,9 +1,7 @@
 // Ends the process in order, once, on a signal or by order of the primary process.
 import type { Logger } from '../../platform/logger.ts'
 import { workerPlace } from '../../platform/worker-place.ts'
-
-/** The primary's order to a worker: stop after this delay. */
-export type StopOrder = { stopAfterMs: number }
+import type { StopOrder } from './worker-messages.ts'
 
 /**
  * @param work closes everything; `delayMs` is the time that load balancers get before

@@ -1,7 +1,7 @@
 // Serves in this process: opens the connections, listens, and closes everything on a signal.
 import { setTimeout as pause } from 'node:timers/promises'
 import { UnsupportedCacheServer } from '../../connection/cache/trust-renewal.ts'
-import { openConnections } from '../../connection/open.ts'
+import { type Connections, openConnections } from '../../connection/open.ts'
 import { openLocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import { openTokenVerifier } from '../../connection/tokens/token-verifier.ts'
 import { prepareDatabase } from '../../dev/prepare-database.ts'
@@ -16,9 +16,12 @@ import { sampleAdministrator } from '../http/routes/local-issuer/sample-administ
 import { consoleSite } from './console-site.ts'
 import { greeting } from './greeting.ts'
 import { type NodeServer, startNodeServer } from './http-server.ts'
+import type { ServerMetrics } from './metrics.ts'
 import { onStop } from './on-stop.ts'
 
 const sampleUsers = 100
+
+type Metrics = ServerMetrics & { close(): Promise<void> }
 
 /** @throws Error that says what to do, if a part cannot start */
 export async function serve(settings: Settings): Promise<void> {
@@ -26,6 +29,7 @@ export async function serve(settings: Settings): Promise<void> {
   const prepared = await prepareDatabase(settings, logger)
   const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
 
+  let metrics: Metrics | undefined
   let server: NodeServer | undefined
   let background: Promise<unknown> | undefined
   const backgroundStop = new AbortController()
@@ -37,6 +41,7 @@ export async function serve(settings: Settings): Promise<void> {
     await server?.close({ isPatient: true })
     backgroundStop.abort()
     await background
+    await metrics?.close()
     await connections.close()
     await prepared.close()
     logger.info('stopped')
@@ -62,15 +67,19 @@ export async function serve(settings: Settings): Promise<void> {
       if (error instanceof UnsupportedCacheServer) throw error
       logger.warn('cache unavailable', { error })
     })
+    // One worker does the work in the background for all. Leases protect it from a second one, during a replacement or on
+    // another machine.
+    const isInBackground = !workerPlace || workerPlace.slot === 0
+    metrics = await openConfiguredMetrics(settings, connections, { readsDatabase: isInBackground, host })
     server = await startNodeServer(connections, verifier, {
       port: settings.port,
       ...(host && { host }),
       localIssuer: issuer,
       corsOrigins: settings.corsOrigins,
       console: consoleSite(settings, rules.issuer),
+      metrics,
     })
-    // One worker does it for all. Leases protect it from a second one, during a replacement or on another machine.
-    if (!workerPlace || workerPlace.slot === 0) {
+    if (isInBackground) {
       const { pool, bus } = connections.outbox
       const { signal } = backgroundStop
       background = Promise.all([
@@ -86,5 +95,21 @@ export async function serve(settings: Settings): Promise<void> {
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Serves the metrics on their port, or reports them to the primary process. Loads nothing if none are configured. */
+async function openConfiguredMetrics(
+  { metricsPort }: Settings,
+  connections: Connections,
+  { readsDatabase, host }: { readsDatabase: boolean; host: string | undefined },
+): Promise<Metrics | undefined> {
+  if (metricsPort === undefined) return undefined
+  const metrics = (await import('./metrics.ts')).openMetrics(connections, { readsDatabase })
+  if (workerPlace) return { ...metrics, close: (await import('./worker-metrics.ts')).reportMetrics(metrics) }
+  const { serveMetrics } = await import('./metrics-server.ts')
+  return {
+    ...metrics,
+    ...(await serveMetrics({ port: metricsPort, host }, metrics.text, connections.logger)),
   }
 }

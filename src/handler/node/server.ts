@@ -11,11 +11,12 @@ async function main(): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  const { code, message } = error as NodeJS.ErrnoException
-  const { PORT = '3000' } = process.env
+  const { code, message, port } = error as NodeJS.ErrnoException & { port?: number }
+  const { PORT = '3000', METRICS_PORT } = process.env
+  const [name, used] = String(port) === METRICS_PORT ? ['METRICS_PORT', METRICS_PORT] : ['PORT', PORT]
   process.stderr.write(
     code === 'EADDRINUSE'
-      ? `Port ${PORT} is in use by another program. Set PORT to a free one: PORT=3001 npm start\n`
+      ? `Port ${used} is in use by another program. Set ${name} to a free one: ${name}=${Number(used) + 1} npm start\n`
       : `${message}\n`,
   )
   process.exit(1)

@@ -7,7 +7,8 @@ import { openLogger } from '../../platform/logger.ts'
 import type { Settings } from '../../platform/settings.ts'
 import { placeVariables } from '../../platform/worker-place.ts'
 import { greeting } from './greeting.ts'
-import { onStop, type StopOrder } from './on-stop.ts'
+import { onStop } from './on-stop.ts'
+import type { StopOrder } from './worker-messages.ts'
 
 // A worker that lived this long had started well, so its end is the first failure again.
 const steadyMs = 10_000
@@ -83,6 +84,12 @@ export async function runWorkers(settings: Settings): Promise<void> {
   }
   // A closed terminal sends this signal too, and must end the server.
   if (!isatty(0)) process.on('SIGHUP', () => void replaceAll())
+
+  if (settings.metricsPort !== undefined) {
+    const { gatherMetrics } = await import('./worker-metrics.ts')
+    const { serveMetrics } = await import('./metrics-server.ts')
+    await serveMetrics({ port: settings.metricsPort }, gatherMetrics(), logger)
+  }
 
   // All accept from one socket. By default the primary would accept and pass each connection on.
   cluster.schedulingPolicy = cluster.SCHED_NONE

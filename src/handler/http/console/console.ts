@@ -14,7 +14,7 @@ import type { App } from '../app.ts'
 import type { HttpRequest, PublicRoute, Reply, RequestLog } from '../endpoint.ts'
 import { withPathPrefix } from '../path-prefix.ts'
 import { MethodNotAllowed } from '../problem.ts'
-import { createResponder } from '../respond.ts'
+import { createResponder, type Observe } from '../respond.ts'
 import { createRouter } from '../router.ts'
 import { findLiveSession } from './context.ts'
 import { consoleCookies } from './cookies.ts'
@@ -34,6 +34,8 @@ export type ConsoleOptions<Request extends HttpRequest> = {
   connections: Connections
   callers: CallerLookup
   counts: RequestCounts
+  /** Observes the answers that the API does not give. */
+  observe?: Observe | undefined
   verifier: TokenVerifier
   /** Undefined if the settings name no client for the console. */
   site: ConsoleSite | undefined
@@ -58,8 +60,8 @@ const recentMax = 1_000
 export function createConsole<Request extends HttpRequest>(
   options: ConsoleOptions<Request>,
 ): Console<Request> {
-  const { connections, site, checkRequest } = options
-  const respond = createResponder<Request>(connections)
+  const { connections, site, checkRequest, observe } = options
+  const respond = createResponder<Request>({ logger: connections.logger, observe })
   if (site) return createConfiguredConsole({ ...options, site }, respond)
   return {
     recentClaims: () => undefined,
