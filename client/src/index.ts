@@ -1,10 +1,12 @@
 // The client of the user directory's API.
+import { type BulkChanges, createBulkChanges } from './bulk.ts'
 import { type Connection, type Options, openConnection } from './connection.ts'
 import { createExports, type Exports } from './exports.ts'
 import { createImports, type Imports } from './imports.ts'
 import { createUsers, type Users } from './users.ts'
 
 export type { components, operations, paths } from './api-types.ts'
+export type { BulkChanges, KeptUser, NewBulkChange } from './bulk.ts'
 export type { CallOptions, FileBody, Options } from './connection.ts'
 export { detectFormat } from './detect-format.ts'
 export { ConnectionError, type Fault, ProblemError } from './errors.ts'
@@ -27,6 +29,7 @@ export type UserDirectory = {
   users: Users
   imports: Imports
   exports: Exports
+  bulk: BulkChanges
   /** The typed calls of openapi-fetch, with the same token, time limit and retries. */
   api: Connection['api']
 }
@@ -38,5 +41,6 @@ export function openUserDirectory(options: Options): UserDirectory {
     users: createUsers(connection),
     imports: createImports(connection),
     exports: createExports(connection),
+    bulk: createBulkChanges(connection),
   }
 }

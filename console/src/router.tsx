@@ -55,6 +55,12 @@ const oneImport = createRoute({
   component: lazyRouteComponent(() => import('./jobs/import-screen.tsx')),
 })
 
+const bulk = createRoute({
+  getParentRoute: () => root,
+  path: '/bulk/$jobId',
+  component: lazyRouteComponent(() => import('./jobs/bulk-screen.tsx')),
+})
+
 const health = createRoute({
   getParentRoute: () => root,
   // The backend answers /console/health.
@@ -69,7 +75,7 @@ const signedIn = createRoute({
   component: () => <p className="p-6">You are signed in. Close this tab and return to the other one.</p>,
 })
 
-const routeTree = root.addChildren([home, users, create, user, imports, oneImport, health, signedIn])
+const routeTree = root.addChildren([home, users, create, user, imports, oneImport, bulk, health, signedIn])
 
 export function createConsoleRouter() {
   return createRouter({

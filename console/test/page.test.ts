@@ -2,6 +2,7 @@
 import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
+import { runBulk } from '../../test/support/bulk.ts'
 import { startConsole } from './support/console.ts'
 
 const { service, open } = await startConsole()
@@ -11,6 +12,11 @@ const user = await service.makeUser({
   contacts: [{ contact_type: 'PHONE', value: '+44 20 7946 0958' }],
   attributes: { department: 'Engines', floor: 3, remote: true },
 })
+
+// A bulk change with a user that it keeps.
+const full = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`key_${at}`, at]))
+const { id: fullId } = await service.makeUser({ attributes: full })
+await runBulk(service, { action: 'set_attributes', attributes: { more: 1 }, ids: [user.id, fullId] })
 
 type Screen = { path: string; show: (page: Page) => Promise<void> }
 
@@ -26,7 +32,7 @@ const screens: Record<string, Screen> = {
   user: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Edit' }).waitFor() },
   edit: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Edit' }).click() },
   create: { path: '/users/new', show: (page) => page.getByLabel('Username').waitFor() },
-  imports: { path: '/imports', show: (page) => page.getByText('There are none yet.').waitFor() },
+  imports: { path: '/imports', show: (page) => page.getByText('There are none yet.').first().waitFor() },
   'import of a file': {
     path: '/imports',
     show: async (page) => {
@@ -39,6 +45,29 @@ const screens: Record<string, Screen> = {
   health: {
     path: '/service-health',
     show: (page) => page.getByRole('region', { name: 'The last hour' }).waitFor(),
+  },
+  'erasure of many': {
+    path: '/users',
+    show: async (page) => {
+      await page.getByLabel('Select all loaded users').click({ force: true })
+      await page.getByRole('button', { name: 'Erase…' }).click()
+      await page.getByLabel('To confirm').waitFor()
+    },
+  },
+  'attribute of many': {
+    path: '/users',
+    show: async (page) => {
+      await page.getByLabel('Select all loaded users').click({ force: true })
+      await page.getByRole('button', { name: 'Set an attribute…' }).click()
+      await page.getByLabel('Name of the attribute').waitFor()
+    },
+  },
+  'bulk change': {
+    path: '/imports',
+    show: async (page) => {
+      await page.getByRole('link', { name: 'Set attributes' }).click()
+      await page.getByRole('region', { name: 'Kept users' }).waitFor()
+    },
   },
   erase: { path: `/users/${user.id}`, show: (page) => page.getByRole('button', { name: 'Erase…' }).click() },
 }

@@ -116,27 +116,6 @@ it("the API's faults are shown at their fields, and the first of them gets the f
   await page.getByText(`${username} is created.`).waitFor()
 })
 
-it('selected users are blocked together, with the outcome of each, and undo restores them', async () => {
-  const name = uniqueName('together')
-  const users = [
-    await service.makeUser({ name }),
-    await service.makeUser({ name }),
-    await service.makeUser({ name }),
-  ]
-  await service.call('PATCH', `/user/${users[2]?.id}`, { json: { status: 'BLOCKED' } })
-  const page = await open(`/users?search=${name}`)
-  await page.getByText('3 users').waitFor()
-  await page.getByLabel('Select all loaded users').click({ force: true })
-  await page.getByText('3 users selected').waitFor()
-  await button(page, 'Block').click()
-  await page.getByText('2 of 3 done, 1 needed no change.').waitFor()
-  const statuses = () => Promise.all(users.map(async ({ id }) => (await read(id)).status))
-  expect(await statuses()).toEqual(['BLOCKED', 'BLOCKED', 'BLOCKED'])
-  await button(page, 'Undo').click()
-  await page.getByText('2 of 2 done.').waitFor()
-  expect(await statuses()).toEqual(['ACTIVE', 'ACTIVE', 'BLOCKED'])
-})
-
 it('the keyboard alone is enough to select, open, edit, save and leave', async () => {
   const name = uniqueName('keys')
   const users = [await service.makeUser({ name }), await service.makeUser({ name })]

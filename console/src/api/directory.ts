@@ -8,6 +8,7 @@ export {
   type Fault,
   hasEnded,
   type Job,
+  type NewBulkChange,
   type NewImport,
   ProblemError,
   type User,
@@ -18,21 +19,19 @@ export {
 /** A form of another origin cannot send this header. */
 export const consoleHeaders = { 'X-Console': '1' }
 
-const open = (attemptsMax: number, headers: Record<string, string> = consoleHeaders) =>
+const open = (headers: Record<string, string>) =>
   openUserDirectory({
     url: `${location.origin}/console/api`,
     token: '',
-    attemptsMax,
+    // The person decides whether to try again.
+    attemptsMax: 1,
     fetch: (request) => consoleFetch(request, headers),
   })
 
-/** Tries once: the person decides whether to try again. */
-export const { users: directory, imports, exports } = open(1)
-/** Waits and tries again while the service is overloaded, for work on many users. */
-export const { users: retryingDirectory } = open(6)
+export const { users: directory, imports, exports, bulk } = open(consoleHeaders)
 
 /** Calls that the page repeats by itself. They do not keep the session in use. */
-export const polls = open(1, { ...consoleHeaders, 'X-Console-Poll': '1' })
+export const polls = open({ ...consoleHeaders, 'X-Console-Poll': '1' })
 
 async function consoleFetch(request: Request, headers: Record<string, string>): Promise<Response> {
   request.headers.delete('authorization')

@@ -1,8 +1,7 @@
-// Exports the users that match the list's filters.
+// Exports the users that filters match.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { exports } from '../api/directory.ts'
-import { filtersOf, type ListAddress } from '../list/address.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -17,13 +16,15 @@ const formats = [
   { value: 'ndjson', text: 'NDJSON, for programs' },
 ]
 
-export default function ExportDialog({ address, onClose }: { address: ListAddress; onClose: () => void }) {
+type Props = { filters: Record<string, string>; onClose: () => void }
+
+export default function ExportDialog({ filters, onClose }: Props) {
   const [format, setFormat] = useState<Format>('csv')
-  const begin = useMutation({ mutationFn: () => exports.create({ format, filters: filtersOf(address) }) })
+  const begin = useMutation({ mutationFn: () => exports.create({ format, filters }) })
   const job = useQuery(exportQuery(begin.data?.id))
   const error = begin.error ?? job.error
   return (
-    <Dialog title="Export the users of this list" onClose={onClose}>
+    <Dialog title="Export users" onClose={onClose}>
       {error && <ProblemNotice error={error} />}
       {job.data ? (
         <JobProgress job={job.data} />

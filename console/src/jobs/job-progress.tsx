@@ -12,14 +12,17 @@ const stateText: Record<Job['state'], string> = {
 }
 
 export function JobProgress({ job }: { job: Job }) {
-  const { state, bytes_read, bytes_total, seconds_left } = job
+  const { state, seconds_left } = job
+  const isBulk = job.kind === 'bulk' || job.kind === 'bulk_undo'
+  const [done, total] = isBulk ? [job.rows_read, job.rows_total] : [job.bytes_read, job.bytes_total]
+  const read = isBulk ? 'Users looked at' : 'Rows read'
   const counts = [
-    ['Rows read', job.rows_read],
+    [read, job.rows_read],
     ['Created', job.created],
     ['Updated', job.updated],
     ['Unchanged', job.unchanged],
     ['Skipped', job.skipped],
-    ['Refused', job.refused],
+    [isBulk ? 'Kept' : 'Refused', job.refused],
     ['Erased', job.erased],
   ] as const
   return (
@@ -29,17 +32,17 @@ export function JobProgress({ job }: { job: Job }) {
         {job.error !== null && `: ${job.error}`}
         {state === 'running' && seconds_left !== null && `, about ${Math.ceil(seconds_left)} seconds left`}
       </p>
-      {state === 'running' && bytes_total !== null && (
+      {state === 'running' && total !== null && (
         <progress
-          aria-label="Part of the file that is read"
+          aria-label={isBulk ? 'Part of the users that is done' : 'Part of the file that is read'}
           className="w-full accent-accent"
-          value={bytes_read}
-          max={bytes_total}
+          value={done}
+          max={total}
         />
       )}
       <dl className="grid grid-cols-[10rem_1fr] gap-y-1">
         {counts
-          .filter(([name, count]) => count > 0 || name === 'Rows read')
+          .filter(([name, count]) => count > 0 || name === read)
           .map(([name, count]) => (
             <div key={name} className="contents">
               <dt className="text-muted">{name}</dt>
@@ -51,7 +54,16 @@ export function JobProgress({ job }: { job: Job }) {
   )
 }
 
-export function jobTitle({ kind, dry_run, undoes }: Job): string {
+const bulkTitles = {
+  block: 'Block users',
+  unblock: 'Unblock users',
+  erase: 'Erase users',
+  set_attributes: 'Set attributes',
+}
+
+export function jobTitle({ kind, dry_run, undoes, action }: Job): string {
+  if (kind === 'bulk_undo') return 'Undo of a bulk change'
+  if (kind === 'bulk') return bulkTitles[action ?? 'block']
   if (undoes !== null) return 'Undo of an import'
   if (kind === 'export') return 'Export'
   return dry_run ? 'Check of an import' : 'Import'

@@ -1,6 +1,6 @@
-// Imports and exports: what the screens load and begin.
+// Imports, exports and bulk changes: what the screens load and begin.
 import { keepPreviousData, type QueryFunctionContext, queryOptions } from '@tanstack/react-query'
-import { exports, hasEnded, imports, type Job, type NewImport, polls } from '../api/directory.ts'
+import { bulk, exports, hasEnded, imports, type Job, type NewImport, polls } from '../api/directory.ts'
 
 /** The request of an import without the choice of a dry run, and its files. */
 export type ImportPlan = {
@@ -58,6 +58,26 @@ export function exportQuery(id: string | undefined) {
     queryFn: (query) => (isPoll(query) ? polls.exports : exports).get(id ?? '', query),
     enabled: id !== undefined,
     refetchInterval: ({ state: { data } }) => (data && hasEnded(data) ? false : pollMs),
+  })
+}
+
+export const bulkChangesQuery = queryOptions({
+  queryKey: ['bulk-changes'],
+  queryFn: ({ signal }) => firstOf(bulk.list({ signal }), shownJobs),
+})
+
+export function bulkQuery(id: string) {
+  return queryOptions({
+    queryKey: ['bulk', id],
+    queryFn: (query) => (isPoll(query) ? polls.bulk : bulk).get(id, query),
+    refetchInterval: ({ state: { data } }) => (data && hasEnded(data) ? false : pollMs),
+  })
+}
+
+export function keptUsersQuery(id: string) {
+  return queryOptions({
+    queryKey: ['bulk-errors', id],
+    queryFn: ({ signal }) => firstOf(bulk.errors(id, { signal }), errorsPerPage),
   })
 }
 

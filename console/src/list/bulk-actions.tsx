@@ -1,81 +1,78 @@
-// Block, unblock and erase for the selected users.
-import { useState } from 'react'
-import { retryingDirectory, type User } from '../api/directory.ts'
+// Actions for the selected users, or for all that match.
+import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense, useState } from 'react'
 import { Button } from '../ui/button.tsx'
-import { BulkDialog, type BulkTask } from './bulk-dialog.tsx'
-import { EraseManyDialog } from './erase-many-dialog.tsx'
+import { filtersOf, type ListAddress } from './address.ts'
+import type { BulkAction } from './bulk-dialog.tsx'
+import type { Selection } from './selection.ts'
+import { totalQuery, usersText } from './users-query.ts'
 
-type Props = { users: User[]; onClear: () => void }
+const BulkDialog = lazy(() => import('./bulk-dialog.tsx'))
+const ExportDialog = lazy(() => import('../jobs/export-dialog.tsx'))
 
-export function BulkActions({ users, onClear }: Props) {
-  const [task, setTask] = useState<BulkTask>()
-  const [isErasing, setIsErasing] = useState(false)
-  const close = () => {
-    setTask(undefined)
-    onClear()
-  }
+/** Of the API. */
+const idsMax = 1_000
+const exportedIdsMax = 100
+
+type Props = { address: ListAddress; selection: Selection; onChange: (selection?: Selection) => void }
+
+export function BulkActions({ address, selection, onChange }: Props) {
+  const [action, setAction] = useState<BulkAction | 'export'>()
+  const total = useQuery(totalQuery(address, 'estimate')).data
+  const isAll = selection === 'all'
+  const ids = isAll ? undefined : [...selection]
+  const allText = total && usersText(total.total, total.isExact)
+  const isTooMany = ids !== undefined && ids.length > idsMax
+  const close = () => setAction(undefined)
+  if (ids?.length === 0 && action === undefined) return null
   return (
     <>
-      {users.length > 0 && (
-        <section
-          aria-label="Selected users"
-          className="flex flex-wrap items-center gap-2 border-t border-line bg-chosen px-3 py-1.5"
-        >
-          <span role="status">
-            {users.length === 1 ? '1 user selected' : `${users.length} users selected`}
-          </span>
-          <Button onPress={() => setTask(statusTask(users, 'BLOCKED'))}>Block</Button>
-          <Button onPress={() => setTask(statusTask(users, 'ACTIVE'))}>Unblock</Button>
-          <Button look="danger" onPress={() => setIsErasing(true)}>
-            Erase…
-          </Button>
-          <Button look="quiet" onPress={onClear}>
-            Clear the selection
-          </Button>
-        </section>
-      )}
-      {isErasing && (
-        <EraseManyDialog
-          count={users.length}
-          onClose={() => setIsErasing(false)}
-          onConfirm={() => {
-            setIsErasing(false)
-            setTask(eraseTask(users))
-          }}
-        />
-      )}
-      {task && <BulkDialog key={task.title} task={task} onUndo={setTask} onClose={close} />}
+      <section
+        aria-label="Selected users"
+        className="flex flex-wrap items-center gap-2 border-t border-line bg-chosen px-3 py-1.5"
+      >
+        <span role="status">
+          {ids ? `${usersText(ids.length)} selected` : `All that match are selected: ${allText ?? '…'}`}
+        </span>
+        {ids && allText !== undefined && total && total.total > ids.length && (
+          <Button onPress={() => onChange('all')}>Select all that match: {allText}</Button>
+        )}
+        {isTooMany && <span>Select at most {idsMax} users, or all that match.</span>}
+        <Button isDisabled={isTooMany} onPress={() => setAction('block')}>
+          Block
+        </Button>
+        <Button isDisabled={isTooMany} onPress={() => setAction('unblock')}>
+          Unblock
+        </Button>
+        <Button isDisabled={isTooMany} onPress={() => setAction('set_attributes')}>
+          Set an attribute…
+        </Button>
+        <Button isDisabled={(ids?.length ?? 0) > exportedIdsMax} onPress={() => setAction('export')}>
+          Export the selection…
+        </Button>
+        <Button look="danger" isDisabled={isTooMany} onPress={() => setAction('erase')}>
+          Erase…
+        </Button>
+        <Button look="quiet" onPress={() => onChange()}>
+          Clear the selection
+        </Button>
+      </section>
+      <Suspense>
+        {action === 'export' && (
+          <ExportDialog filters={ids ? { ids: ids.join(',') } : filtersOf(address)} onClose={close} />
+        )}
+        {action !== undefined && action !== 'export' && (
+          <BulkDialog
+            action={action}
+            chosen={{ address, ids }}
+            onClose={close}
+            onDone={() => {
+              close()
+              onChange()
+            }}
+          />
+        )}
+      </Suspense>
     </>
   )
-}
-
-function statusTask(users: User[], status: User['status']): BulkTask {
-  return {
-    title: status === 'BLOCKED' ? 'Block users' : 'Unblock users',
-    users,
-    work: async (user, signal) =>
-      user.status === status ? 'unchanged' : retryingDirectory.patch(user.id, { status }, { signal }),
-    undo: (outcomes) => {
-      // Keyed by the version, so that the undo does not overwrite a later change.
-      const before = new Map(outcomes.map(({ user }) => [user.id, user.status]))
-      return {
-        title: status === 'BLOCKED' ? 'Undo: unblock users' : 'Undo: block users',
-        users: outcomes.flatMap(({ changed }) => changed ?? []),
-        work: async ({ id, version, status: now }, signal) =>
-          retryingDirectory.patch(id, { status: before.get(id) ?? now }, { signal, version }),
-      }
-    },
-  }
-}
-
-function eraseTask(users: User[]): BulkTask {
-  return {
-    title: 'Erase users',
-    users,
-    // Only the version that was on the screen is erased.
-    work: async ({ id, version }, signal) => {
-      await retryingDirectory.erase(id, { signal, version })
-      return undefined
-    },
-  }
 }

@@ -3,9 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Button } from '../ui/button.tsx'
 import type { ListAddress } from './address.ts'
-import { totalQuery } from './users-query.ts'
-
-const number = new Intl.NumberFormat()
+import { totalQuery, usersText } from './users-query.ts'
 
 export function Total({ address }: { address: ListAddress }) {
   const [exactFor, setExactFor] = useState<string>()
@@ -25,6 +23,6 @@ export function Total({ address }: { address: ListAddress }) {
 }
 
 function sentence({ total, isExact }: { total: number; isExact: boolean }): string {
-  if (!isExact) return `About ${number.format(total)} users (estimate)`
-  return total === 1 ? '1 user' : `${number.format(total)} users`
+  const text = usersText(total, isExact)
+  return isExact ? text : `${text.replace(/^a/, 'A')} (estimate)`
 }

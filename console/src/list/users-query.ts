@@ -55,6 +55,14 @@ export function totalQuery(address: ListAddress, count: 'estimate' | 'exact') {
   })
 }
 
+const number = new Intl.NumberFormat()
+
+/** @returns such as `12,431 users` */
+export function usersText(total: number, isExact = true): string {
+  if (!isExact) return `about ${number.format(total)} users`
+  return total === 1 ? '1 user' : `${number.format(total)} users`
+}
+
 /** Puts a changed user into the loaded pages; with undefined, removes it. */
 export function updateLoadedPages(queryClient: QueryClient, id: string, user: User | undefined): void {
   queryClient.setQueriesData<InfiniteData<Page>>(

@@ -2,32 +2,23 @@
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
-import type { User } from '../api/directory.ts'
 import { useIsAdmin } from '../api/session.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
-import {
-  type Change,
-  changed,
-  columnsOf,
-  defaultSort,
-  filterNames,
-  type ListAddress,
-  sortOf,
-} from './address.ts'
+import { type Change, changed, columnsOf, defaultSort, filterNames, filtersOf, sortOf } from './address.ts'
 import { BulkActions } from './bulk-actions.tsx'
 import { ColumnMenu } from './column-menu.tsx'
 import { Filters } from './filters.tsx'
 import { lastList } from './last-list.ts'
 import { SavedViews } from './saved-views.tsx'
 import { SearchBox } from './search-box.tsx'
+import { useSelection } from './selection.ts'
 import { Total } from './total.tsx'
 import { type PageParam, reloadList, usersQuery } from './users-query.ts'
 import { UsersTable } from './users-table.tsx'
 
 const ExportDialog = lazy(() => import('../jobs/export-dialog.tsx'))
 
-const nothing: Selected = new Map()
 const noPlaces: readonly PageParam[] = []
 
 export function UsersScreen() {
@@ -39,11 +30,6 @@ export function UsersScreen() {
   const pages = useInfiniteQuery(usersQuery(address))
   const users = useMemo(() => pages.data?.pages.flatMap(({ items }) => items) ?? [], [pages.data])
   const [selection, setSelection] = useSelection(address)
-  const selectedIds = useMemo(() => new Set(selection.keys()), [selection])
-  const select = (ids: ReadonlySet<string>) => {
-    const known = new Map([...selection, ...users.map((user) => [user.id, user] as const)])
-    setSelection(new Map([...known].filter(([id]) => ids.has(id))))
-  }
   const [isExporting, setIsExporting] = useState(false)
   const [areFiltersOpen, setAreFiltersOpen] = useState(false)
 
@@ -89,9 +75,9 @@ export function UsersScreen() {
       </div>
       {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
       <Suspense>
-        {isExporting && <ExportDialog address={address} onClose={() => setIsExporting(false)} />}
+        {isExporting && <ExportDialog filters={filtersOf(address)} onClose={() => setIsExporting(false)} />}
       </Suspense>
-      {isAdmin && <BulkActions users={[...selection.values()]} onClear={() => setSelection(nothing)} />}
+      {isAdmin && <BulkActions address={address} selection={selection} onChange={setSelection} />}
       {pages.error && (
         <div className="px-3 pb-2">
           <ProblemNotice error={pages.error} onRetry={retry} />
@@ -109,8 +95,8 @@ export function UsersScreen() {
             columnIds={columnsOf(address)}
             sort={sortOf(address)}
             onSort={(sort) => change({ sort: sort === defaultSort ? undefined : sort })}
-            selection={isAdmin ? selectedIds : undefined}
-            onSelect={select}
+            selection={isAdmin ? selection : undefined}
+            onSelect={setSelection}
             places={pages.data?.pageParams ?? noPlaces}
             hasMore={pages.hasNextPage}
             onLoadMore={loadMore}
@@ -123,18 +109,6 @@ export function UsersScreen() {
       )}
     </div>
   )
-}
-
-/** Selected users by id. They stay selected when their pages are no longer held. */
-type Selected = ReadonlyMap<string, User>
-
-/** The selection belongs to one list: another search must not act on users that are no longer visible. */
-function useSelection(address: ListAddress) {
-  const { columns: _columns, ...list } = address
-  const key = JSON.stringify(list)
-  const [state, setState] = useState({ key, users: nothing })
-  const users = state.key === key ? state.users : nothing
-  return [users, (chosen: Selected) => setState({ key, users: chosen })] as const
 }
 
 const skeletonRows = Array.from({ length: 12 }, (_, index) => index)

@@ -5,8 +5,8 @@ import {
   Collection,
   Column,
   type Key,
+  type Selection as Keys,
   Row,
-  type Selection,
   type SortDescriptor,
   Table,
   TableBody,
@@ -19,6 +19,7 @@ import type { User } from '../api/directory.ts'
 import { isSingleKey } from '../shell/shortcuts.ts'
 import { SelectionBox } from '../ui/selection-box.tsx'
 import { type ColumnId, columns } from './columns.tsx'
+import type { Selection } from './selection.ts'
 import { type PageParam, pageSize } from './users-query.ts'
 
 type Props = {
@@ -27,8 +28,8 @@ type Props = {
   sort: string
   onSort: (sort: string) => void
   /** Undefined where the person may not change users. */
-  selection: ReadonlySet<string> | undefined
-  onSelect: (ids: ReadonlySet<string>) => void
+  selection: Selection | undefined
+  onSelect: (selection: Selection) => void
   /** The places of the held pages. */
   places: readonly PageParam[]
   /** The last row stands for them. It stays while they load, because a list that shrinks would jump. */
@@ -46,7 +47,7 @@ const boxWidth = 40
 export function UsersTable(props: Props) {
   const { users, columnIds, selection } = props
   const shown = columnIds.map((id) => ({ id, ...columns[id] }))
-  const select = (keys: Selection) =>
+  const select = (keys: Keys) =>
     props.onSelect(keys === 'all' ? new Set(users.map(({ id }) => id)) : new Set([...keys].map(String)))
 
   const frame = useSteadyScroll(props.places)
