@@ -49,7 +49,10 @@ function toRow(
   const { attributes, faults } = toAttributes(source.attributes, options)
   const createdAt = hasValue(source.createdAt) ? toInstant(source.createdAt) : undefined
   if (hasValue(source.createdAt) && createdAt === undefined)
-    faults.push({ pointer: '/created_at', message: 'must be a time' })
+    faults.push({
+      pointer: '/created_at',
+      message: 'must be a time in ISO 8601 or in milliseconds since 1970',
+    })
   const password = passwordFields(source.password, options)
   if (typeof password === 'string') faults.push({ pointer: '/password_hash', message: password })
   const user = {

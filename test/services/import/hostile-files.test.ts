@@ -22,6 +22,7 @@ const ownFiles: { format: ImportFormat; file: Buffer }[] = [
     format: 'csv',
     file: Buffer.from('username,name,contacts.0.value,attributes.a:number\nada,"A, ""B""",x,1\nbea,,,\n'),
   },
+  { format: 'csv', file: Buffer.from('username;name\nada;"A; ""B"""\nbea;\n') },
 ]
 const originals = [...fixtures.map(({ format, name }) => ({ format, file: fixture(name) })), ...ownFiles]
 
