@@ -37,7 +37,7 @@ export async function runImport(run: JobRun): Promise<void> {
   const content = decompress(counted(), { bytesMax: importBytesMax })
   const { missing_avatars, ...source } = parameters
   const hashes = await openJobFile(ctx, job.id, 'hashes')
-  const hashesOf = hashes && (await readHashes(hashes.read()))
+  const hashesOf = hashes && (await readHashes(hashes.read(), signal))
   const parsed = parse(content, { ...source, ...(mapping && { mapping }), ...(hashesOf && { hashesOf }) })
   const chunks = inChunks(parsed, {
     ctx,

@@ -6,10 +6,12 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ServiceError } from '../../../src/model/errors.ts'
 import { type ImportFormat, importFormats } from '../../../src/model/job.ts'
+import { createRowCheck } from '../../../src/services/import/check-row.ts'
 import { decompress } from '../../../src/services/import/decompress.ts'
 import { loadParser } from '../../../src/services/import/parsers.ts'
+import { readHashes } from '../../../src/services/import/read-hashes.ts'
 import type { ImportRow } from '../../../src/services/import/row.ts'
-import { bytesOf, firebaseParameters, fixture, fixtures } from '../../support/import-file.ts'
+import { bytesOf, firebaseParameters, fixture, fixtures, rowsOf } from '../../support/import-file.ts'
 
 const ownFiles: { format: ImportFormat; file: Buffer }[] = [
   {
@@ -179,6 +181,22 @@ test('a user of over a megabyte in one JSON document is refused by its position,
     { line: 2, faults: [{ message: 'must be at most 1000000 bytes' }] },
     { line: 3, faults: [] },
   ])
+})
+
+test('hashes of a megabyte in the second file are refused with their users, in flat memory', async () => {
+  const before = heldBytes() + process.memoryUsage().heapUsed
+  async function* huge() {
+    for (let at = 0; at < 300; at++)
+      yield Buffer.from(`{"_id":"${at}","passwordHash":"${'x'.repeat(900_000)}"}\n`)
+  }
+  const hashesOf = await readHashes(huge(), new AbortController().signal)
+  expect(heldBytes() + process.memoryUsage().heapUsed - before).toBeLessThan(50_000_000)
+  const user = '{"user_id":"auth0|7","email":"a@example.com"}\n'
+  const [row] = await rowsOf((await loadParser('auth0'))(bytesOf(user), { hashesOf }))
+  if (!row) return expect.fail('the file has one row')
+  expect(createRowCheck({ match: 'username' })(row)).toMatchObject({
+    faults: [{ pointer: '/password_hash', message: 'must be at most 512 characters' }],
+  })
 })
 
 test('a bomb ends in one clear error for every format', async () => {

@@ -10,6 +10,7 @@ async function parse(format: ImportFormat, file: unknown, options: ImportOptions
   return rowsOf((await loadParser(format))(bytesOf(text), options))
 }
 
+const { signal } = new AbortController()
 const withMetadata = (user_metadata: unknown) => ({
   user_id: 'auth0|1',
   email: 'a@example.com',
@@ -145,7 +146,7 @@ test('hashes of Firebase need the parameters of the project', async () => {
 
 test('the hashes of Auth0 come from a file of their own, by the user id', async () => {
   const asked: string[][] = []
-  const hashesOf = await readHashes(bytesOf(fixture('auth0-hashes.ndjson')))
+  const hashesOf = await readHashes(bytesOf(fixture('auth0-hashes.ndjson')), signal)
   const file = Buffer.concat([
     fixture('auth0.ndjson'),
     Buffer.from('{"user_id":"auth0|5f7c8ec7c33c6c004bbafe99","email":"custom@example.com"}\n'),
@@ -165,7 +166,7 @@ test('the hashes of Auth0 come from a file of their own, by the user id', async 
 })
 
 test('a file of hashes with a line that has no id is refused by the line', async () => {
-  await expect(readHashes(bytesOf('{"_id":"1","passwordHash":"x"}\n{}\n'))).rejects.toThrow(
+  await expect(readHashes(bytesOf('{"_id":"1","passwordHash":"x"}\n{}\n'), signal)).rejects.toThrow(
     'line 2 must have the fields _id and passwordHash',
   )
 })
