@@ -1,4 +1,4 @@
-// Imports and exports on AWS: the API's function signs addresses in S3, and a function of their own runs the jobs.
+// Imports, exports and bulk changes on AWS: the API's function signs addresses in S3, and a function of their own runs the jobs.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -61,7 +61,7 @@ async function forward(incoming: IncomingMessage, response: ServerResponse): Pro
   response.writeHead(answer.statusCode, answer.headers).end(answer.body)
 }
 
-const { imports, exports } = openUserDirectory({ url: origin, token: 'administrator', attemptsMax: 1 })
+const { users, imports, exports, bulk } = openUserDirectory({ url: origin, token: 'administrator', attemptsMax: 1 })
 const run = (timeoutMs = 900_000) => jobs.invoke({ source: 'aws.events' }, timeoutMs)
 const line = (value: object) => ndjson([value])
 const oneUser = () => line({ username: uniqueName() })
@@ -210,4 +210,16 @@ it('of a file through the API and one in the store, the first counts', async () 
 it('logs hold no signed address', () => {
   expect(lines.length).toBeGreaterThan(10)
   expect(lines.join()).not.toContain('X-Amz-')
+})
+
+it('a bulk change goes through the gateway, is run by the function, and is undone', async () => {
+  const { id } = await users.create({ username: uniqueName(), password: 'a-good-password' })
+  const created = await bulk.create({ action: 'block', ids: [id] })
+  await run()
+  expect(await bulk.get(created.id)).toMatchObject({ state: 'done', updated: 1 })
+  expect(await users.get(id)).toMatchObject({ status: 'BLOCKED', version: 2 })
+  const undo = await bulk.undo(created.id)
+  await run()
+  expect(await bulk.get(undo.id)).toMatchObject({ state: 'done', updated: 1 })
+  expect(await users.get(id)).toMatchObject({ status: 'ACTIVE', version: 3 })
 })

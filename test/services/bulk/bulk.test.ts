@@ -171,6 +171,36 @@ it.each([
   expect(answer.body.errors.map((fault) => fault.pointer)).toContain(pointer)
 })
 
+it('takes every filter of the list, and tests it again before the change', async () => {
+  const external_id = uniqueName('external')
+  const contacts = [{ contact_type: 'WHATSAPP', value: '+44 20 7946 0958' }]
+  const { users, search } = await makeUsers(1, { external_id, contacts, attributes: { floor: 3 } })
+  const [user] = users as [User]
+  const [before, after] = [-60_000, 60_000].map((ms) => new Date(Date.now() + ms).toISOString())
+  let version = 1
+  for (const filter of [
+    { search: '7946 0958' },
+    { status: 'ACTIVE' },
+    { username: user.username.toUpperCase() },
+    { contact_type: 'WHATSAPP' },
+    { contact: contacts[0]?.value },
+    { contact: contacts[0]?.value, contact_type: 'WHATSAPP' },
+    { external_id },
+    { 'attribute.floor': '3' },
+    { ids: user.id },
+    { created_after: before, created_before: after },
+    { updated_after: before, updated_before: after },
+  ]) {
+    const filters = { search, ...filter }
+    const attributes = { seen: version }
+    const job = await runBulk(service, { action: 'set_attributes', attributes, filters })
+    expect(job, JSON.stringify(filter)).toMatchObject({ state: 'done', skipped: 0 })
+    expect(job.updated).toBe(filter.search ? job.rows_total : 1)
+    version++
+  }
+  expect(await read(user)).toMatchObject({ version, attributes: { floor: 3, seen: version - 1 } })
+})
+
 it('a cancelled bulk change is not run, and its undo has nothing to restore', async () => {
   const { users, search } = await makeUsers(1)
   const { id } = await createBulk(service, { action: 'block', filters: { search } })
