@@ -61,7 +61,11 @@ async function forward(incoming: IncomingMessage, response: ServerResponse): Pro
   response.writeHead(answer.statusCode, answer.headers).end(answer.body)
 }
 
-const { users, imports, exports, bulk } = openUserDirectory({ url: origin, token: 'administrator', attemptsMax: 1 })
+const { users, imports, exports, bulk } = openUserDirectory({
+  url: origin,
+  token: 'administrator',
+  attemptsMax: 1,
+})
 const run = (timeoutMs = 900_000) => jobs.invoke({ source: 'aws.events' }, timeoutMs)
 const line = (value: object) => ndjson([value])
 const oneUser = () => line({ username: uniqueName() })
