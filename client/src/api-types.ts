@@ -585,6 +585,22 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "username": "ada.lovelace",
+                 *       "password": "a-good-password",
+                 *       "name": "Ada Lovelace",
+                 *       "contacts": [
+                 *         {
+                 *           "contact_type": "PHONE",
+                 *           "value": "+44 20 7946 0958"
+                 *         }
+                 *       ],
+                 *       "attributes": {
+                 *         "department": "Engines"
+                 *       }
+                 *     }
+                 */
                 "application/json": {
                     id?: unknown;
                     /**
@@ -596,7 +612,7 @@ export interface operations {
                     password?: string | null;
                     /**
                      * @description Instead of `password`: a hash from another system, which is Argon2, scrypt, Firebase scrypt or PBKDF2 (SHA-1, SHA-256, SHA-512) as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.
-                     * @example $2b$12$…
+                     * @example $2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy
                      */
                     password_hash?: string;
                     name?: string | null;
@@ -947,6 +963,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "username": "ada.king",
+                 *       "name": "Ada King"
+                 *     }
+                 */
                 "application/json": {
                     /**
                      * Format: uuid
@@ -1312,6 +1334,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Ada King",
+                 *       "attributes": {
+                 *         "department": null
+                 *       }
+                 *     }
+                 */
                 "application/merge-patch+json": {
                     /**
                      * Format: uuid
@@ -1355,6 +1385,14 @@ export interface operations {
                     created_at?: unknown;
                     updated_at?: unknown;
                 };
+                /**
+                 * @example {
+                 *       "name": "Ada King",
+                 *       "attributes": {
+                 *         "department": null
+                 *       }
+                 *     }
+                 */
                 "application/json": {
                     /**
                      * Format: uuid
@@ -1584,7 +1622,10 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description The image in base64, or as a data URI. */
+                    /**
+                     * @description The image in base64, or as a data URI.
+                     * @example iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
+                     */
                     image_data: string;
                 };
                 "multipart/form-data": {
@@ -1946,6 +1987,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "format": "ndjson",
+                 *       "dry_run": true
+                 *     }
+                 */
                 "application/json": {
                     /** @enum {string} */
                     format: "ndjson" | "csv" | "keycloak" | "auth0" | "firebase" | "cognito" | "clerk" | "supabase";
@@ -3774,6 +3821,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "format": "csv",
+                 *       "filters": {
+                 *         "status": "ACTIVE"
+                 *       }
+                 *     }
+                 */
                 "application/json": {
                     /** @enum {string} */
                     format: "ndjson" | "csv";
@@ -4693,6 +4748,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "action": "block",
+                 *       "filters": {
+                 *         "search": "ada"
+                 *       },
+                 *       "expected_total": 1
+                 *     }
+                 */
                 "application/json": {
                     /**
                      * @description `set_attributes` applies `attributes` as a merge patch. `erase` cannot be undone.

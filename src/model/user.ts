@@ -106,7 +106,7 @@ const passwordHash = z
     maxLength: hashCharactersMax,
     description:
       'Instead of `password`: a hash from another system, which is Argon2, scrypt, Firebase scrypt or PBKDF2 (SHA-1, SHA-256, SHA-512) as a PHC string, or bcrypt. Write-only; replaced by an Argon2id hash at the first sign-in.',
-    examples: ['$2b$12$…'],
+    examples: ['$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'],
   })
 /** null removes the password. */
 const nullablePassword = z.nullable(password).register(z.globalRegistry, {
@@ -240,9 +240,12 @@ export type Contact = User['contacts'][number]
 
 /** An avatar uploaded as JSON. */
 export const uploadBody = z.strictObject({
-  image_data: z
-    .string()
-    .register(z.globalRegistry, { description: 'The image in base64, or as a data URI.' }),
+  image_data: z.string().register(z.globalRegistry, {
+    description: 'The image in base64, or as a data URI.',
+    examples: [
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+    ],
+  }),
 })
 
 export const uploadedSchema = z.object({ file_path: z.string(), avatar_url: z.string() })

@@ -89,8 +89,8 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   /** Whether the path's user has a version, with which the handler compares `precondition`. */
   isVersioned?: boolean
   query?: LazySchema<Query>
-  /** A JSON body, which the app parses and validates. */
-  body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number }
+  /** A JSON body, which the app parses and validates. The docs page sends the example. */
+  body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number; example: object }
   /** Bodies that the handler reads itself, by media type. A form has one field, `file`. */
   unparsedBody?: Record<string, LazySchema | 'binary' | 'form'>
   /** The values of Content-Encoding that the handler accepts besides `identity`. */

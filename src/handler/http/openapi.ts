@@ -113,7 +113,9 @@ function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
 
 function requestBody({ body, unparsedBody }: Endpoint, refer: Refer): Json | undefined {
   if (body)
-    return Object.fromEntries(body.mediaTypes.map((type) => [type, { schema: refer(body.schema, 'input') }]))
+    return Object.fromEntries(
+      body.mediaTypes.map((type) => [type, { schema: refer(body.schema, 'input'), example: body.example }]),
+    )
   return (
     unparsedBody &&
     Object.fromEntries(

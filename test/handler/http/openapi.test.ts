@@ -9,6 +9,7 @@ import { type CallOptions, startService, uniqueName } from '../../support/servic
 
 type Parameter = { name: string; in: string; style?: string; $ref?: string }
 type Operation = {
+  requestBody?: { content: Record<string, { schema: { properties?: Properties } }> }
   parameters: Parameter[]
   responses: Record<string, { headers: Record<string, unknown>; content?: Record<string, unknown> }>
 }
@@ -101,8 +102,10 @@ const operations = endpoints.map((endpoint) => {
   const parameters = described.parameters.map(
     (each) => document.components.parameters[each.$ref?.split('/').at(-1) ?? ''] ?? each,
   )
-  const send = async (change: { query?: string; headers?: Record<string, string>; token?: null } = {}) => {
-    const options = sample.options?.() ?? {}
+  const send = async (
+    change: { query?: string; headers?: Record<string, string>; token?: null; json?: unknown } = {},
+  ) => {
+    const options = change.json === undefined ? (sample.options?.() ?? {}) : { json: change.json }
     const id = await sample.prepare()
     return call<{ version?: number; errors?: { parameter: string; message: string }[] }>(
       method,
@@ -153,6 +156,26 @@ it.each(operations)(
     expect(Object.keys(described.responses).includes('412')).toBe(isCompared)
   },
 )
+
+it.each(operations.filter(({ endpoint }) => endpoint.body))(
+  'the example body of $operationId is accepted',
+  async ({ endpoint, send }) => {
+    const { status } = await send({ json: endpoint.body?.example })
+    expect(status).toBe(endpoint.answers[0]?.status)
+  },
+)
+
+type Properties = Record<string, { examples?: unknown[] }>
+const bodyOf = (operation: Operation | undefined) =>
+  operation?.requestBody?.content['application/json']?.schema.properties ?? {}
+
+it('the examples of a hash and of an image are accepted', async () => {
+  const [hash] = bodyOf(document.paths['/user']?.post).password_hash?.examples ?? []
+  const json = { username: uniqueName(), password_hash: hash }
+  expect((await call('POST', '/user', { json })).status).toBe(201)
+  const [image] = bodyOf(document.paths['/upload/{id}']?.post).image_data?.examples ?? []
+  expect((await call('POST', `/upload/${await userId()}`, { json: { image_data: image } })).status).toBe(200)
+})
 
 it.each(operations)(
   '$operationId documents the encodings of a body that it accepts',

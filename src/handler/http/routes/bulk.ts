@@ -27,6 +27,7 @@ export const bulkEndpoints = [
       schema: async () => (await import('../../../model/bulk.ts')).bulkBody,
       mediaTypes: ['application/json'],
       bytesMax,
+      example: { action: 'block', filters: { search: 'ada' }, expected_total: 1 },
     },
     answers: [{ ...jobAnswer('The bulk change', 201), location: "The bulk change's path." }],
     problems: ['too_large', 'unsupported_media_type'],

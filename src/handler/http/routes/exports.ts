@@ -27,7 +27,12 @@ export const exportEndpoints = [
       'The file holds the matching users as they are at one instant. It is encrypted at rest, and removed a day after the export has ended.',
     tag,
     action,
-    body: { schema: async () => (await schemas()).exportBody, mediaTypes: ['application/json'], bytesMax },
+    body: {
+      schema: async () => (await schemas()).exportBody,
+      mediaTypes: ['application/json'],
+      bytesMax,
+      example: { format: 'csv', filters: { status: 'ACTIVE' } },
+    },
     answers: [{ ...jobAnswer('The export', 201), location: "The export's path." }],
     problems: ['too_large', 'unsupported_media_type'],
     handle: async ({ ctx, caller, body }) => {

@@ -76,7 +76,12 @@ export const importEndpoints = [
       'Send the file to the address in `upload`, then start the import. An absolute address is of a store that gets no token; it takes up to 5 GB and is valid for an hour.',
     tag,
     action,
-    body: { schema: async () => (await schemas()).importBody, mediaTypes: ['application/json'], bytesMax },
+    body: {
+      schema: async () => (await schemas()).importBody,
+      mediaTypes: ['application/json'],
+      bytesMax,
+      example: { format: 'ndjson', dry_run: true },
+    },
     answers: [
       {
         status: 201,

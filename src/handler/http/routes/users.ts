@@ -33,6 +33,13 @@ export const userEndpoints = [
       schema: async () => (await schemas()).createUserBody,
       mediaTypes: ['application/json'],
       bytesMax,
+      example: {
+        username: 'ada.lovelace',
+        password: 'a-good-password',
+        name: 'Ada Lovelace',
+        contacts: [{ contact_type: 'PHONE', value: '+44 20 7946 0958' }],
+        attributes: { department: 'Engines' },
+      },
     },
     answers: [
       {
@@ -123,6 +130,7 @@ export const userEndpoints = [
       schema: async () => (await schemas()).replaceUserBody,
       mediaTypes: ['application/json'],
       bytesMax,
+      example: { username: 'ada.king', name: 'Ada King' },
     },
     answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
     problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
@@ -145,6 +153,7 @@ export const userEndpoints = [
       schema: async () => (await schemas()).patchUserBody,
       mediaTypes: ['application/merge-patch+json', 'application/json'],
       bytesMax,
+      example: { name: 'Ada King', attributes: { department: null } },
     },
     answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
     problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
