@@ -3,12 +3,13 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { type AttributesPatch, attributesFault, mergeAttributes } from '../../model/attributes.ts'
 import type { Status } from '../../model/user.ts'
-import { personKey } from '../identity/callers.ts'
 import { changedSince } from '../import/run-undo.ts'
 import { type Decisions, noDecisions } from '../jobs/commit-users.ts'
+import type { JobRow } from '../jobs/job-row.ts'
 import { type ChangedUser, changedUser, readUsers } from '../users/many-users.ts'
 import { whereOf } from '../users/page.ts'
 import type { StoredUser } from '../users/write-transaction.ts'
+import { checkCreator, isCreator } from './creator.ts'
 
 export type UserPatch = { status?: Status; attributes?: AttributesPatch }
 
@@ -19,15 +20,20 @@ export type WantedChange = {
   version?: number | undefined
 }
 
-/** Locks the users. @param conditions that each must still meet */
+/**
+ * Locks the users.
+ * @param options.conditions that each must still meet
+ * @throws ServiceError `forbidden` if the creator of the job has lost the access
+ */
 export async function decideUsers(
   queries: Queries,
   wanted: WantedChange[],
-  { createdBy, conditions }: { createdBy: string; conditions: SQL[] | undefined },
+  { job, conditions }: { job: JobRow; conditions: SQL[] | undefined },
 ): Promise<Decisions> {
   const ids = wanted.map(({ id }) => id)
   const stored = await readUsers(queries, ids, true)
   const matching = conditions && (await stillMatching(queries, ids, conditions))
+  await checkCreator(queries, job)
   const now = await readClock(queries)
   const decisions = noDecisions()
   for (const { id, patch, version } of wanted) {
@@ -36,7 +42,7 @@ export async function decideUsers(
       decisions.skipped++
       continue
     }
-    const reason = keptReason(user, { patch, version, createdBy })
+    const reason = keptReason(user, { patch, version, job })
     if (reason !== undefined) decisions.kept.push({ user, reason })
     else if (patch === 'erase') decisions.erased.push(user)
     else {
@@ -64,12 +70,11 @@ function applied(user: StoredUser, { status, attributes }: UserPatch): Partial<S
 
 function keptReason(
   user: StoredUser,
-  { patch, version, createdBy }: Omit<WantedChange, 'id'> & { createdBy: string },
+  { patch, version, job }: Omit<WantedChange, 'id'> & { job: JobRow },
 ): string | undefined {
   if (version !== undefined && user.version !== version) return changedSince(user)
   const endsAccess = patch === 'erase' || patch.status === 'BLOCKED'
-  if (endsAccess && personKey(user.usernameFolded) === createdBy)
-    return 'it is the account that created the job'
+  if (endsAccess && isCreator(job, user)) return 'it is the account that created the job'
   const attributes = patch !== 'erase' && applied(user, patch).attributes
   const fault = attributes ? attributesFault(attributes) : undefined
   return fault && `its attributes ${fault}`

@@ -21,7 +21,7 @@ const nextChangedChunk = nextChunk.replace('ORDER BY', 'AND versions IS NOT NULL
 const storeChanged = `
 UPDATE job_chunks SET user_ids = $3, versions = $4, restores = $5 WHERE job_id = $1 AND number = $2`
 
-/** @throws LeaseLost; ServiceError `conflict` if far more users match than were expected, `unavailable` */
+/** @throws LeaseLost; ServiceError `conflict` if far more users match than were expected, `forbidden`, `unavailable` */
 export async function runBulk(run: JobRun): Promise<void> {
   const { job, session } = run
   const body = job.options as BulkBody
@@ -30,12 +30,11 @@ export async function runBulk(run: JobRun): Promise<void> {
       await collectMatching(queries, job.id, body)
       await saveCheckpoint(queries, job, job)
     })
-  const { createdBy } = job
   const conditions = body.filters && filterConditions(body.filters)
   const patch = patchOf(body)
   await eachChunk(run, nextChunk, async (queries, { number, userIds }) => {
     const wanted = userIds.map((id) => ({ id, patch }))
-    const decisions = await decideUsers(queries, wanted, { createdBy, conditions })
+    const decisions = await decideUsers(queries, wanted, { job, conditions })
     const { changed } = decisions
     await queries.unprepared(storeChanged, [
       job.id,
@@ -48,12 +47,12 @@ export async function runBulk(run: JobRun): Promise<void> {
   })
 }
 
-/** @throws LeaseLost; ServiceError `unavailable` */
+/** @throws LeaseLost; ServiceError `forbidden`, `unavailable` */
 export async function runBulkUndo(run: JobRun): Promise<void> {
-  const { createdBy } = run.job
+  const { job } = run
   await eachChunk(run, nextChangedChunk, (queries, { userIds, versions, restores }) => {
     const wanted = userIds.map((id, at) => ({ id, patch: restores[at] ?? {}, version: versions[at] }))
-    return decideUsers(queries, wanted, { createdBy, conditions: undefined })
+    return decideUsers(queries, wanted, { job, conditions: undefined })
   })
 }
 

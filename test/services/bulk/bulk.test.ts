@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import type { Job } from '../../../src/model/job.ts'
 import type { User } from '../../../src/model/user.ts'
 import { cleanUpJobs } from '../../../src/services/jobs/clean-up.ts'
+import { runNextJob } from '../../../src/services/jobs/run.ts'
 import { bulkErrors, createBulk, runBulk, undoBulk } from '../../support/bulk.ts'
 import { png } from '../../support/picture.ts'
 import { startService, uniqueName } from '../../support/service.ts'
@@ -125,6 +126,29 @@ it.each(['block', 'erase'])('the account that created the job is kept by its own
   expect((await bulkErrors(service, job.id)).map(({ message }) => message)).toEqual([
     `user ${me.id} is kept, because it is the account that created the job`,
   ])
+})
+
+it.each([
+  ['blocked', (id: string) => call('PATCH', `/user/${id}`, { json: { status: 'BLOCKED' } })],
+  ['renamed', (id: string) => call('PATCH', `/user/${id}`, { json: { username: uniqueName() } })],
+  ['erased', (id: string) => call('DELETE', `/user/${id}`)],
+] as const)('a job changes nothing more once its creator is %s', async (_end, end) => {
+  const { users, search } = await makeUsers(1)
+  const me = await makeUser()
+  const token = await issuer.token({ username: me.username, 'cognito:groups': ['admins'] })
+  const { id } = await createBulk(
+    service,
+    { action: 'erase', filters: { search }, expected_total: 1 },
+    { token },
+  )
+  expect((await end(me.id)).status).toBeLessThan(300)
+  await runNextJob(service.connections, new AbortController().signal)
+  expect((await call('GET', `/bulk/${id}`)).body).toMatchObject({
+    state: 'failed',
+    error: 'The account that created the job was blocked, renamed or erased.',
+    erased: 0,
+  })
+  expect(await read(users[0] as User)).toEqual(users[0])
 })
 
 it('undoing an unblock does not block the account that asks for it', async () => {
