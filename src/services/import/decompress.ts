@@ -18,16 +18,19 @@ const magicBytes = 4
 /**
  * Recognises gzip (RFC 1952) and Zstandard (RFC 8878) by their first bytes. Other files pass unchanged.
  * @param limits.bytesMax of the decompressed file
- * @throws ServiceError `invalid` for damaged or cut-off data, a result over the limit, and a suspicious ratio
+ * @throws ServiceError `invalid` for archives, damaged or cut-off data, a result over the limit, and a suspicious ratio
  */
 export async function* decompress(
   bytes: AsyncIterable<Uint8Array>,
   { bytesMax }: { bytesMax: number },
 ): AsyncIterable<Uint8Array> {
   const { start, whole } = await peek(bytes, magicBytes)
+  const archive = archives[start.toString('hex', 0, magicBytes)]
   let readBytes = 0
   async function* source(): AsyncIterable<Uint8Array> {
     for await (const chunk of whole) {
+      // Within the loop, so that the error closes the file.
+      if (archive !== undefined) throw archiveFault(archive)
       readBytes += chunk.length
       yield chunk
     }
@@ -45,6 +48,19 @@ export async function* decompress(
   // Node ignores what follows the first frame of Zstandard, and zeros after gzip.
   if (decoder && decoder.bytesWritten < readBytes)
     throw invalidFile('The compressed file has data after its end. Compress all data as one file.')
+}
+
+// The first bytes of archives, in hexadecimal. No text begins with them.
+const archives: Record<string, string> = {
+  '504b0304': 'a ZIP archive or a spreadsheet',
+  fd377a58: 'compressed by xz',
+  '377abcaf': 'a 7z archive',
+}
+
+function archiveFault(what: string): Error {
+  return invalidFile(
+    `The file is ${what}. Send the CSV or JSON in it, as it is or compressed by gzip or Zstandard.`,
+  )
 }
 
 function decoderFor(start: Buffer): Decoder | undefined {

@@ -66,6 +66,25 @@ test('a bomb is refused by its ratio, long before it is read', async () => {
     await expect(read(bomb)).rejects.toThrow('over 200 times its size')
 })
 
+test.each([
+  ['a ZIP archive or a spreadsheet', 'PK\x03\x04'],
+  ['compressed by xz', '\xfd7zXZ\0'],
+  ['a 7z archive', '7z\xbc\xaf\x27\x1c'],
+])('a file that is %s is refused by its first bytes, with advice', async (what, start) => {
+  let isClosed = false
+  async function* source() {
+    try {
+      yield Buffer.from(start, 'latin1')
+      yield Buffer.alloc(100)
+    } finally {
+      isClosed = true
+    }
+  }
+  const reading = buffer(decompress(source(), { bytesMax }))
+  await expect(reading).rejects.toThrow(`The file is ${what}. Send the CSV or JSON in it`)
+  expect(isClosed).toBe(true)
+})
+
 test('a file over the limit is refused', async () => {
   for (const [, file] of files)
     await expect(read(file, { max: text.length - 1 })).rejects.toThrow(`more than ${text.length - 1} bytes`)

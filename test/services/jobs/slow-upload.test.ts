@@ -5,7 +5,9 @@ import type { Job } from '../../../src/model/job.ts'
 import { runNextJob } from '../../../src/services/jobs/run.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { ndjson, readJob } from '../../support/import.ts'
+import { sendLate } from '../../support/raw.ts'
 import { startService, uniqueName } from '../../support/service.ts'
+import { until } from '../../support/wait.ts'
 
 const service = await startService()
 const { call, connections } = service
@@ -38,3 +40,25 @@ it('a body of a kilobyte a second is ended, the import waits on, and the whole f
   await runNextJob(connections, new AbortController().signal)
   expect(await readJob(service, job.id)).toMatchObject({ state: 'done', created: 1 })
 }, 60_000)
+
+it('a file that is complete only after the start is refused, and the first one is imported', async () => {
+  const { body: job } = await call<Job>('POST', '/import', { json: { format: 'ndjson' } })
+  const path = `/import/${job.id}/file`
+  const [early, late] = [uniqueName(), uniqueName()]
+  const headers = { authorization: `Bearer ${service.tokens.admin}` }
+  const body = ndjson([{ username: late }])
+  const upload = await sendLate(service.url, { method: 'PUT', path, headers, body })
+  const files = () =>
+    connections.db.query((queries) =>
+      queries.unprepared('SELECT id FROM job_files WHERE job_id = $1', [job.id]),
+    )
+  await until('the late file', async () => (await files()).length === 1)
+  expect(await call('PUT', path, { body: ndjson([{ username: early }]) })).toMatchObject({ status: 200 })
+  await call('POST', `/import/${job.id}/start`)
+  expect(await upload.finish()).toMatchObject({ status: 409 })
+  expect(await files()).toHaveLength(1)
+  await runNextJob(connections, new AbortController().signal)
+  expect(await readJob(service, job.id)).toMatchObject({ state: 'done', created: 1 })
+  const { body: found } = await call<{ items: { username: string }[] }>('GET', `/user?username=${early}`)
+  expect(found.items).toHaveLength(1)
+})
