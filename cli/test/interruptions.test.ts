@@ -124,23 +124,6 @@ it('an export stopped while it waits, or during the download, is resumed', async
   })
 })
 
-it('jobs lists, shows and cancels exports beside imports', async () => {
-  const { body } = await service.call<Job>('POST', '/export', { json: { format: 'csv' } })
-  const file = await store([{ username: uniqueName() }])
-  await shell.json<Job>('import', file, '--detach')
-  const listed = await shell.json<Job>('jobs', 'list')
-  expect(listed.slice(0, 2).map(({ kind }) => kind)).toEqual(['import', 'export'])
-  expect(listed.map(({ id }) => id)).toEqual(
-    listed
-      .map(({ id }) => id)
-      .sort()
-      .reverse(),
-  )
-  expect(await shell.run('jobs', 'cancel', body.id, '--yes')).toMatchObject({ code: 0 })
-  expect(await state(body.id)).toBe('cancelled')
-  await runJobs()
-})
-
 it('the same import twice creates its users once, one after the other or at once', async () => {
   const file = await store(Array.from({ length: 50 }, () => ({ username: uniqueName() })))
   const detached = () => shell.json<Job>('import', file, '--detach')

@@ -117,7 +117,7 @@ export async function finishImport(
   else for (const line of resultLines(job)) await output.line(line)
   checkEnd(job)
   if (dry_run) output.note('This was a dry run: nothing was changed.')
-  else if (kind === 'import' && job.created > 0)
+  else if ((kind === 'import' && job.created > 0) || (kind === 'bulk' && job.updated > 0))
     output.note(`To take it back: user-directory jobs undo ${id}`)
   if (refused === 0) return
   if (failure !== undefined)
@@ -127,7 +127,11 @@ export async function finishImport(
     )
   process.exitCode = exitCodes.rowsRefused
   if (!files) {
-    output.note(`For the reasons and the rows: user-directory jobs errors ${id} --file FILE`)
+    output.note(
+      kind === 'import'
+        ? `For the reasons and the rows: user-directory jobs errors ${id} --file FILE`
+        : `For the reasons: user-directory jobs errors ${id}`,
+    )
     return
   }
   output.note(`The reasons are in ${files.reasons}.`)

@@ -23,8 +23,8 @@ const columns = [
 ]
 
 export function addJobs(program: Command, run: Run): void {
-  const jobs = program.command('jobs').description('Follow and steer imports and exports.')
-  jobs.command('list').description('The newest imports, exports and undoings.').action(run(list))
+  const jobs = program.command('jobs').description('Follow and steer imports, exports and bulk changes.')
+  jobs.command('list').description('The newest jobs.').action(run(list))
   jobs.command('get <id>').description('Show a job.').action(run(get))
   jobs.command('watch <id>').description('Follow a job until its end.').action(run(watch))
   jobs
@@ -34,12 +34,12 @@ export function addJobs(program: Command, run: Run): void {
     .action(run(cancel))
   jobs
     .command('undo <id>')
-    .description('Erase the users that an import created and that were not changed since.')
+    .description('Undo an import or a bulk change, for users that were not changed since.')
     .option('--yes', 'does not ask')
     .action(run(undo))
   jobs
     .command('errors <id>')
-    .description('Show why rows were refused, or which users an undo kept.')
+    .description('Show why rows were refused, or which users were kept.')
     .option('--file <path>', 'the imported file: writes its refused rows and the reasons beside it')
     .action(run(errors))
 }
@@ -90,31 +90,37 @@ async function cancel(ctx: CommandContext, id: string, { yes = false }: { yes?: 
 async function undo(ctx: CommandContext, id: string, { yes = false }: { yes?: boolean }): Promise<void> {
   const { signal } = ctx
   const { directory } = await ctx.openSession()
-  const { imports } = directory
-  const { created, undone_by } = await imports.get(id, { signal })
+  const { job: found, calls } = await findJob(directory, id, { signal })
+  const { undo } = calls
+  if (!undo) throw new CommandError('usage', 'An export changes nothing that could be undone.')
+  const question =
+    found.kind === 'bulk'
+      ? `Restore the users that this job changed (${found.updated}), except those changed since?`
+      : `Erase the users that this import created (${found.created}), except those changed since?`
   // After an interruption, the same command attaches again.
-  const undoing = undone_by ?? (await startUndo())
-  const job = await watchJob(ctx, { id: undoing, open: () => imports.follow(undoing, { signal }) })
-  await finishImport(ctx, imports, { job, file: undefined })
-
-  async function startUndo(): Promise<string> {
-    const question = `Erase the users that this import created (${created}), except those changed since?`
-    await confirmLoss(question, yes)
-    return (await imports.undo(id, { signal })).id
-  }
+  if (found.undone_by === null) await confirmLoss(question, yes)
+  const undoing = found.undone_by ?? (await undo(id, { signal })).id
+  const job = await watchJob(ctx, { id: undoing, open: () => calls.follow(undoing, { signal }) })
+  await finishImport(ctx, directory.imports, { job, file: undefined })
 }
 
 async function errors(ctx: CommandContext, id: string, { file }: { file?: string }): Promise<void> {
   const { output, signal } = ctx
   const { directory } = await ctx.openSession()
-  const faults = directory.imports.errors(id, { signal })
+  const { job, calls } = await findJob(directory, id, { signal })
+  if (!calls.errors) throw new CommandError('usage', 'An export has no errors.')
+  const faults = calls.errors(id, { signal })
   if (file === undefined) {
-    for await (const fault of faults)
+    for await (const fault of faults) {
+      const { line, pointer, message } = fault
+      // Only rows of a file have lines.
+      const place = line === 0 ? '' : `line ${line}  `
       if (output.isJson) await output.json(fault)
-      else await output.line(printable(`line ${fault.line}  ${`${fault.pointer} ${fault.message}`.trim()}`))
+      else await output.line(printable(`${place}${`${pointer} ${message}`.trim()}`))
+    }
     return
   }
-  const { format } = await directory.imports.get(id, { signal })
+  const { format } = job
   if (format === null) throw new CommandError('usage', 'Only an import has a file.')
   const files = await writeRefusedRows(file, { format, faults })
   if (output.isJson) return output.json(files)

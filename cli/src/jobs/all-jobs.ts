@@ -1,5 +1,6 @@
-// Finds and lists jobs. Imports and exports have paths of their own, but share their ids.
+// Finds and lists jobs. Imports, exports and bulk changes have paths of their own, but share their ids.
 import {
+  type BulkChanges,
   type Exports,
   type Imports,
   type Job,
@@ -9,37 +10,44 @@ import {
 
 type CallOptions = { signal: AbortSignal }
 
-/** The calls are those of the job's kind. */
-export type FoundJob = { job: Job; calls: Pick<Imports & Exports, 'get' | 'follow' | 'cancel'> }
+/** The calls for jobs of one kind. Exports have neither errors nor an undo. */
+type JobCalls = Pick<Imports & Exports & BulkChanges, 'get' | 'follow' | 'list' | 'cancel'> &
+  Partial<Pick<Imports & BulkChanges, 'errors' | 'undo'>>
 
-/** @throws ProblemError if there is neither an import nor an export with the id */
+/** @throws ProblemError if no job has the id */
 export async function findJob(
-  { imports, exports }: UserDirectory,
+  { imports, exports, bulk }: UserDirectory,
   id: string,
   options: CallOptions,
-): Promise<FoundJob> {
-  try {
-    return { job: await imports.get(id, options), calls: imports }
-  } catch (error) {
-    if (!(error instanceof ProblemError && error.status === 404)) throw error
-  }
-  return { job: await exports.get(id, options), calls: exports }
+): Promise<{ job: Job; calls: JobCalls }> {
+  for (const calls of [imports, exports])
+    try {
+      return { job: await calls.get(id, options), calls }
+    } catch (error) {
+      if (!(error instanceof ProblemError && error.status === 404)) throw error
+    }
+  return { job: await bulk.get(id, options), calls: bulk }
 }
 
 /** All jobs, the newest first. */
 export async function* listJobs(
-  { imports, exports }: UserDirectory,
+  { imports, exports, bulk }: UserDirectory,
   options: CallOptions,
 ): AsyncGenerator<Job, void, undefined> {
-  const [imported, exported] = [imports.list(options), exports.list(options)]
-  let [entering, leaving] = await Promise.all([imported.next(), exported.next()])
-  // The order of ids is the order of creation.
-  for (;;)
-    if (!entering.done && (leaving.done || entering.value.id > leaving.value.id)) {
-      yield entering.value
-      entering = await imported.next()
-    } else if (!leaving.done) {
-      yield leaving.value
-      leaving = await exported.next()
-    } else return
+  const lists = await Promise.all(
+    [imports, exports, bulk].map(async (calls) => {
+      const jobs = calls.list(options)
+      return { jobs, next: await jobs.next() }
+    }),
+  )
+  for (;;) {
+    let newest: (typeof lists)[number] | undefined
+    // The order of ids is the order of creation.
+    for (const list of lists)
+      if (!list.next.done && !(newest && !newest.next.done && newest.next.value.id > list.next.value.id))
+        newest = list
+    if (!newest || newest.next.done) return
+    yield newest.next.value
+    newest.next = await newest.jobs.next()
+  }
 }
