@@ -42,7 +42,7 @@ const usage = `Measures the service against baselines, in turn.
       refresh                            the daily revalidation
       start                              the start of the server and of the function
       sign-in                            passwords and blocks
-      import                             a validated import against a bare COPY; erases the users
+      import                             imports and exports against COPY, and reads beside an import
       overload                           ten times the load that the server can serve
       clients                            the Redis client compared with ioredis
       workers                            one process, two workers, and metrics, compared
@@ -127,7 +127,7 @@ async function bench(): Promise<void> {
   if (options.only === 'refresh') return benchRefresh(env, rounds)
   if (options.only === 'import') {
     const service = await startService(setting)
-    return benchImport({ databaseUrl: postgres.url, service, token, users, rounds, directory })
+    return benchImport({ databaseUrl: postgres.url, service, token, users, rounds, seconds, directory })
   }
   const serverStart = async () => {
     await benchServerStart('PostgreSQL and Redis given', await mkdtemp(join(directory, 'server-')), {

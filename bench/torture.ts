@@ -6,6 +6,7 @@ import { runCommand } from '../src/cli/command.ts'
 import { isKept } from '../test/support/judge.ts'
 import { boundMs, type Fault, faults, startTorture, type Torture } from '../test/support/torture.ts'
 import { positive } from './options.ts'
+import { tortureImport } from './torture-import.ts'
 import { openUndo } from './undo.ts'
 
 const usage = `Injects faults into real server processes under load, and checks every answer.
@@ -16,6 +17,10 @@ const usage = `Injects faults into real server processes under load, and checks 
   --processes 2, --users 100             the size of the experiment
   --hold 1                               seconds that a lasting fault lasts
   --only Redis                           only faults whose names contain this
+
+  npm run torture -- --import kills      an import whose server, PostgreSQL and S3 server are killed
+  npm run torture -- --import race       live writes that race with imports of the same users
+  --rows 100000, --kills 20, --writes 10000
 `
 
 const faultEveryMs = 4_000
@@ -30,10 +35,14 @@ await runCommand(async () => {
       users: { type: 'string', default: '100' },
       hold: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
+      import: { type: 'string' },
+      rows: { type: 'string', default: '100000' },
+      kills: { type: 'string', default: '20' },
       help: { type: 'boolean', short: 'h' },
     },
   })
   if (options.help) return void process.stdout.write(usage)
+  if (options.import !== undefined) return tortureImport(options.import, options, print)
   const minutes = positive('--minutes', options.minutes)
   const writes = options.writes === undefined ? undefined : positive('--writes', options.writes)
   const [processes, users] = [

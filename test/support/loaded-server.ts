@@ -1,6 +1,7 @@
 // Starts a separate server process for load tests, with the suite's Redis and a fresh database.
 import { tmpdir } from 'node:os'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
+import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { startIssuer } from './issuer.ts'
 import { startServer } from './torture.ts'
@@ -8,7 +9,7 @@ import { startServer } from './torture.ts'
 /** @param settings additional settings */
 export async function startLoadedServer(settings: Record<string, string> = {}) {
   const issuer = await startIssuer()
-  afterAll(issuer.close)
+  atEnd(issuer.close)
   const server = await startServer(tmpdir(), {
     PATH: process.env.PATH ?? '',
     DATABASE_URL: await freshDatabase(),
@@ -18,6 +19,6 @@ export async function startLoadedServer(settings: Record<string, string> = {}) {
     JWT_AUDIENCE: issuer.rules.audience.join(),
     ...settings,
   })
-  afterAll(server.stop)
+  atEnd(server.stop)
   return { issuer, server, admin: await issuer.machineToken('users/write') }
 }

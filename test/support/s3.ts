@@ -10,26 +10,35 @@ export type S3Server = {
   stop(): Promise<void>
 }
 
-export async function startS3(): Promise<S3Server> {
-  const directory = await mkdtemp(join(tmpdir(), 's3-'))
-  const server = new S3rver({
+/** @param port 0 for any that is free */
+export function openS3(directory: string, port: number): S3rver {
+  return new S3rver({
     address: '127.0.0.1',
-    port: 0,
+    port,
     silent: true,
     // s3rver computes the signature of a bucket's listing without the slash that the SDK sends.
     allowMismatchedSignatures: true,
     directory,
     configureBuckets: [{ name: 'avatars' }],
   })
+}
+
+export function s3Settings(port: number): Record<string, string> {
+  return {
+    AVATAR_BUCKET: 'avatars',
+    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`,
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'S3RVER',
+    AWS_SECRET_ACCESS_KEY: 'S3RVER',
+  }
+}
+
+export async function startS3(): Promise<S3Server> {
+  const directory = await mkdtemp(join(tmpdir(), 's3-'))
+  const server = openS3(directory, 0)
   const { port } = await server.run()
   return {
-    env: {
-      AVATAR_BUCKET: 'avatars',
-      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`,
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: 'S3RVER',
-      AWS_SECRET_ACCESS_KEY: 'S3RVER',
-    },
+    env: s3Settings(port),
     stop: async () => {
       await server.close()
       await rm(directory, { recursive: true, force: true })
