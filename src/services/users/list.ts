@@ -77,6 +77,7 @@ function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
     filters,
     search,
     contact: contact.length === 0 ? undefined : sql.join(contact, sql` AND `),
+    isPlain: aligned.length + filters.length + search.length + contact.length === 0,
     mayBeCommon:
       query.username === undefined && query.external_id === undefined && !query.ids && contact.length === 0,
   }

@@ -16,6 +16,8 @@ export type Conditions = {
   search: SearchClause[]
   /** A condition that one contact of the user, `contacts c`, must meet. */
   contact: SQL | undefined
+  /** Whether there are no conditions at all. */
+  isPlain: boolean
   /** Whether many users may match, and a row of `users` alone shows if it does. */
   mayBeCommon: boolean
 }
@@ -57,7 +59,7 @@ export function indexedConditions({
   filters,
   search,
   contact,
-}: Omit<Conditions, 'mayBeCommon'>): SQL[] {
+}: Pick<Conditions, 'aligned' | 'filters' | 'search' | 'contact'>): SQL[] {
   const found = search.map((clause) => matches(clause, (part) => sql`u.search_text LIKE ${`%${part}%`}`))
   return [...aligned, ...filters, ...found, ...holds(contact)]
 }
@@ -89,6 +91,7 @@ export function whereOf(conditions: SQL[]): SQL {
  * A single statement would make PostgreSQL guess how the matches are spread.
  */
 export async function readPage(queries: Queries, conditions: Conditions, part: Part): Promise<Row[]> {
+  if (conditions.isPlain) return readPlainPage(queries, part)
   const { after, limit } = part
   const order = orderOf(part.sort)
   const { column, type, direction, beyond } = order
@@ -96,7 +99,7 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
     ? [sql`(${column}, u.id) ${beyond} (${after[0]}::${type}, ${after[1]}::uuid)`]
     : []
   const inOrder = sql`ORDER BY ${column} ${direction}, u.id ${direction}`
-  const columns = sql`${sql.raw(userColumns)}, ${column} AS key`
+  const columns = columnsWith(column)
   const all = whereOf([...indexedConditions(conditions), ...afterCursor])
   const read = async (statement: SQL) => (await queries.execute<Row>(statement)).rows
 
@@ -144,6 +147,34 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
     )
     SELECT ${columns} FROM page JOIN users u ON u.id = page.id
     ORDER BY page.key ${direction}, page.id ${direction}`)
+}
+
+function columnsWith(key: SQL): SQL {
+  return sql`${sql.raw(userColumns)}, ${key} AS key`
+}
+
+/** The texts of `readPlainPage` by name: one for the first page of each sort, and one for the next pages. */
+const plainTexts = new Map<string, string>()
+
+/** Reads a page without conditions. Its statement is prepared, because planning it costs as much as executing it. */
+function readPlainPage(queries: Queries, { sort, after, limit }: Part): Promise<Row[]> {
+  const name = `list-plain:${sort}:${after ? 'next' : 'first'}`
+  let text = plainTexts.get(name)
+  if (text === undefined) {
+    text = plainText(orderOf(sort), after !== undefined)
+    plainTexts.set(name, text)
+  }
+  return queries.prepared<Row>(name, text, after ? [limit, ...after] : [limit])
+}
+
+/** A generic plan knows the inner limit and therefore walks the sort's index. It reads only as many rows as `$1`. */
+function plainText({ column, type, direction, beyond }: Order, isNext: boolean): string {
+  const afterCursor = isNext ? [sql`(${column}, u.id) ${beyond} ($2::${type}, $3::uuid)`] : []
+  return dialect.sqlToQuery(sql`
+    SELECT * FROM (
+      SELECT ${columnsWith(column)} FROM users u ${whereOf(afterCursor)}
+      ORDER BY ${column} ${direction}, u.id ${direction} LIMIT ${sql.raw(String(limitMax + 1))}
+    ) AS page ORDER BY key ${direction}, id ${direction} LIMIT $1`).sql
 }
 
 /**
