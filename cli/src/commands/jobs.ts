@@ -113,8 +113,8 @@ async function errors(ctx: CommandContext, id: string, { file }: { file?: string
   if (file === undefined) {
     for await (const fault of faults) {
       const { line, pointer, message } = fault
-      // Only rows of a file have lines.
-      const place = line === 0 ? '' : `line ${line}  `
+      // Only an import has a file with lines.
+      const place = job.format === null ? '' : `line ${line}  `
       if (output.isJson) await output.json(fault)
       else await output.line(printable(`${place}${`${pointer} ${message}`.trim()}`))
     }
