@@ -33,15 +33,30 @@ export function buildConsole() {
   })
   if (build.status !== 0) throw new Error('Building the console failed; see the messages above.')
   writeFileSync(join(unfinished, marker), hash)
+  const former = `${unfinished}-former`
   try {
-    rmSync(dist, { recursive: true, force: true })
-    renameSync(unfinished, dist)
+    // A concurrent start may have built the same. Its files must stay, because its server reads them.
+    if (!isBuilt(hash)) {
+      // A removal in place would meet what a concurrent start puts there.
+      moveAway(former)
+      renameSync(unfinished, dist)
+    }
   } catch (error) {
-    rmSync(unfinished, { recursive: true, force: true })
-    // A concurrent start has built the same.
     if (!isBuilt(hash)) throw error
+  } finally {
+    for (const folder of [unfinished, former]) rmSync(folder, { recursive: true, force: true })
   }
   return true
+}
+
+/** @param {string} former */
+function moveAway(former) {
+  try {
+    renameSync(dist, former)
+  } catch (error) {
+    // There is none, or a concurrent start has moved it.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+  }
 }
 
 /** @param {string} hash */
