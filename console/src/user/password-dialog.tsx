@@ -34,6 +34,8 @@ export function PasswordDialog({ user, onClose }: { user: User; onClose: () => v
           save.mutate(password)
         }}
       >
+        {/* Password managers store the password under this name. */}
+        <input hidden readOnly type="text" autoComplete="username" value={user.username} />
         {save.error && error === undefined && <ProblemNotice error={save.error} />}
         <TextField
           label="New password"
