@@ -63,12 +63,18 @@ async function* readRows({ signal }: JobRun, queries: Queries, where: SQL): Asyn
   await queries.execute(sql`
     DECLARE exported NO SCROLL CURSOR FOR
     SELECT ${sql.raw(userColumns)}, u.password_hash FROM users u ${where} ORDER BY u.id`)
+  const fetch = () => queries.unprepared<ExportedRow>(`FETCH ${fetchedRows} FROM exported`, [])
+  let next = fetch()
   for (;;) {
+    const rows = await next
+    if (rows.length === 0) return
+    // PostgreSQL collects the next rows while these are formatted.
+    next = fetch()
+    // The next turn throws its error. If the reader stops before, the transaction meets it.
+    next.catch(() => {})
+    yield rows
     signal.throwIfAborted()
     if (isOver()) await letOthersRun()
-    const rows = await queries.unprepared<ExportedRow>(`FETCH ${fetchedRows} FROM exported`, [])
-    if (rows.length === 0) return
-    yield rows
   }
 }
 

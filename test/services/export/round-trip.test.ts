@@ -140,7 +140,8 @@ test('no cell of the CSV begins like a formula, except for numbers', async () =>
   await fc.assert(
     fc.asyncProperty(text(20), async (value) => {
       const users = [{ ...sample, name: value, attributes: {}, contacts: [] }]
-      for await (const records of readCsv(bytesOf(csvLines(users, shapeOf(users)))))
+      const shape = shapeOf(users)
+      for await (const records of readCsv(bytesOf(csvHeader(shape) + csvLines(users, shape))))
         for (const cell of records.flatMap(({ cells }) => cells)) expect(cell).not.toMatch(/^[=+\-@\t\r]/)
     }),
   )
