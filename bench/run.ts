@@ -18,7 +18,7 @@ import { readSettings } from '../src/platform/settings.ts'
 import { startIssuer } from '../test/support/issuer.ts'
 import { freePort } from '../test/support/port.ts'
 import { startRedis } from '../test/support/redis.ts'
-import { compareServers } from './compare-servers.ts'
+import { type Compared, compareServers } from './compare-servers.ts'
 import { residentMegabytes } from './figures.ts'
 import { benchImport } from './import.ts'
 import { load } from './load.ts'
@@ -184,12 +184,13 @@ async function bench(): Promise<void> {
   if (options.only === 'workers') {
     const start = (settings: Record<string, string>) =>
       startService({ ...setting, env: { ...env, ...settings } })
-    const servers = new Map([
+    const servers = new Map<string, Compared>([
       ['one process', await start({})],
       ['one process again', await start({})],
       ['metrics', await start({ METRICS_PORT: String(await freePort()) })],
       ['two workers', await start({ WORKERS: '2' })],
-      ['two, metrics', await start({ WORKERS: '2', METRICS_PORT: String(await freePort()) })],
+      // As many clients for each worker as the one process has.
+      ['two, twice clients', { ...(await start({ WORKERS: '2' })), connections: 64 }],
     ])
     return compareServers(servers, () => ask('GET', `/user/${hotId()}`), rounds)
   }
