@@ -1,26 +1,32 @@
-// Writes our own NDJSON: one user in each line.
-import type { ExportedUser } from '../exported-user.ts'
+// Our own NDJSON: one user in each line. PostgreSQL writes the lines, which takes a third of the time that reading the
+// columns and writing them here takes.
 
-/** @returns a line for each user, with its line feed. The order of keys is fixed, so equal users are equal lines. */
-export function ndjsonLines(users: ExportedUser[]): string {
-  let lines = ''
-  for (const user of users) lines += `${JSON.stringify(inOrder(user))}\n`
-  return lines
-}
+const text = (column: string) => `coalesce(to_json(${column})::text, 'null')`
+const instant = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
-function inOrder(user: ExportedUser): ExportedUser {
-  return {
-    id: user.id,
-    username: user.username,
-    name: user.name,
-    status: user.status,
-    external_id: user.external_id,
-    avatar: user.avatar,
-    contacts: user.contacts.map(({ id, contact_type, value }) => ({ id, contact_type, value })),
-    attributes: user.attributes,
-    version: user.version,
-    created_at: user.created_at,
-    updated_at: user.updated_at,
-    ...(user.password_hash !== undefined && { password_hash: user.password_hash }),
-  }
+const contacts = `coalesce((
+    SELECT string_agg(
+      '{"id":"' || c.id || '","contact_type":"' || c.contact_type || '","value":' || to_json(c.value) || '}', ','
+      ORDER BY c.position)
+    FROM contacts c WHERE c.user_id = u.id
+  ), '')`
+
+/**
+ * @returns the SQL expression of an `ExportedUser` as JSON, for `FROM users u`. The order of keys is fixed, so equal
+ *   users are equal lines
+ */
+export function ndjsonLine(includesHashes: boolean): string {
+  return `'{"id":"' || u.id
+    || '","username":' || ${text('u.username')}
+    || ',"name":' || ${text('u.name')}
+    || ',"status":"' || u.status
+    || '","external_id":' || ${text('u.external_id')}
+    || ',"avatar":' || ${text('u.avatar')}
+    || ',"contacts":[' || ${contacts}
+    || '],"attributes":' || u.attributes
+    || ',"version":' || u.version
+    || ',"created_at":"' || ${instant('u.created_at')}
+    || '","updated_at":"' || ${instant('u.updated_at')} || '"'
+    ${includesHashes ? `|| ',"password_hash":' || ${text('u.password_hash')}` : ''}
+    || '}'`
 }
