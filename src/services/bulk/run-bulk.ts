@@ -5,8 +5,8 @@ import type { BulkBody } from '../../model/bulk.ts'
 import { commitUsers, type Decisions } from '../jobs/commit-users.ts'
 import type { JobRun } from '../jobs/job-run.ts'
 import { type Progress, saveCheckpoint } from '../jobs/lease.ts'
+import { createJobPace } from '../jobs/pace.ts'
 import { whenCacheAnswers } from '../jobs/when-cache-answers.ts'
-import { createPace } from '../pace.ts'
 import { collectMatching, filterConditions } from './collect-users.ts'
 import { decideUsers, restoringPatch, type UserPatch } from './decide-users.ts'
 
@@ -75,7 +75,7 @@ async function eachChunk(
   decide: (queries: Queries, chunk: Chunk) => Promise<Decisions>,
 ): Promise<void> {
   const { ctx, job, signal } = run
-  const pace = createPace()
+  const pace = createJobPace()
   let progress: Progress = job
   for (;;) {
     signal.throwIfAborted()

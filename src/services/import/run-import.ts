@@ -5,8 +5,8 @@ import type { ServiceContext } from '../context.ts'
 import { openJobFile } from '../jobs/job-file.ts'
 import type { JobRun } from '../jobs/job-run.ts'
 import type { Progress } from '../jobs/lease.ts'
+import { createJobPace } from '../jobs/pace.ts'
 import { whenCacheAnswers } from '../jobs/when-cache-answers.ts'
-import { createPace } from '../pace.ts'
 import { createRowCheck } from './check-row.ts'
 import { type Chunk, inChunks } from './chunks.ts'
 import { decompress } from './decompress.ts'
@@ -50,7 +50,7 @@ export async function runImport(run: JobRun): Promise<void> {
     signal,
   })
 
-  const pace = createPace()
+  const pace = createJobPace()
   const merge = async (chunk: Chunk, before: Promise<Progress>): Promise<Progress> => {
     const progress = await before
     signal.throwIfAborted()
