@@ -1,6 +1,6 @@
 // The Node server as a process: start, use and stop.
 import { randomBytes } from 'node:crypto'
-import { stat, symlink } from 'node:fs/promises'
+import { cp, rm, stat, symlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { decodeJwt } from 'jose'
@@ -26,9 +26,24 @@ async function totalOf(server: Run, token: string): Promise<number> {
 
 /** Shared by tests that leave it running, because each start takes seconds. */
 let running: { folder: string; server: Run; token: string }
+/** The data after a first start and its end. */
+let firstData: string
+
+/** A folder in which a server has run before, because a first start takes longer than all others. */
+async function usedFolder(): Promise<string> {
+  const folder = await privateFolder()
+  await cp(firstData, join(folder, '.data'), { recursive: true })
+  return folder
+}
 
 beforeAll(async () => {
   const folder = await privateFolder()
+  const first = await run(folder)
+  await started(first)
+  first.process.kill('SIGTERM')
+  await first.exit
+  firstData = join(await privateFolder(), 'data')
+  await cp(join(folder, '.data'), firstData, { recursive: true })
   const server = await run(folder)
   running = { folder, server, token: await started(server) }
 })
@@ -87,7 +102,7 @@ describe('the server with nothing configured', () => {
   })
 
   it('recovers the data of a killed server', async () => {
-    const folder = await privateFolder()
+    const folder = await usedFolder()
     const first = await run(folder)
     await started(first)
     first.process.kill('SIGKILL')
@@ -98,7 +113,9 @@ describe('the server with nothing configured', () => {
   })
 
   it('runs beside another checkout’s server', async () => {
-    const other = await run(await privateFolder())
+    const folder = await usedFolder()
+    await rm(join(folder, '.data/local-issuer-key.json'))
+    const other = await run(folder)
     const token = await started(other)
     expect((await get(running.server, '/user?limit=1', running.token)).status).toBe(200)
     expect((await get(other, '/user?limit=1', token)).status).toBe(200)
@@ -107,7 +124,7 @@ describe('the server with nothing configured', () => {
   })
 
   it('finishes the requests in flight when stopped', async () => {
-    const server = await run(await privateFolder())
+    const server = await run(await usedFolder())
     const token = await started(server)
     // Few enough that even a slow machine hashes them within the time limit.
     const requests = Array.from({ length: 12 }, (_, at) =>
