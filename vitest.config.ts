@@ -5,8 +5,6 @@ export default defineConfig({
     include: ['test/**/*.test.ts', '{infra,client,cli,console}/test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    // Loading the modules for each file anew takes a second of its processor time. Tests share no state in modules.
-    isolate: false,
     // Each file starts servers of its own; more at once than this only wait for each other.
     maxWorkers: 3,
     testTimeout: 120_000,
