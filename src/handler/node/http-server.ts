@@ -46,7 +46,7 @@ export type NodeServer = {
 
 const drainMsMax = 10_000
 // A client that sends more often gets `Connection: close` with its next answer, and so loses no request.
-const quietMsMin = 1_000
+const quietMsMin = 3_000
 const headersMsMax = 10_000
 // Longer than the idle timeout of AWS load balancers (60 s), so that the balancer closes idle connections first.
 const keepAliveMs = 65_000
