@@ -17,7 +17,8 @@ type Program = { command: string; env: Record<string, string> }
 export async function typeAndTab(shell: 'bash' | 'zsh', line: string, bin: string): Promise<string> {
   const zsh = await findShell('zsh')
   const start = shell === 'bash' ? 'bash --norc --noprofile -i' : `${zsh.command} -f -i`
-  const prepare = shell === 'bash' ? '' : `${zsh.setup}; autoload -Uz compinit; compinit -u -D; `
+  // Emacs' keys, whatever EDITOR says.
+  const prepare = shell === 'bash' ? '' : `${zsh.setup}; bindkey -e; autoload -Uz compinit; compinit -u -D; `
   const script = `
     ${zsh.setup}
     zmodload zsh/zpty
