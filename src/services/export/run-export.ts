@@ -15,7 +15,7 @@ import { readFilters } from './filters.ts'
 import { type CsvShape, csvHeader, csvLines } from './formats/csv.ts'
 import { ndjsonLine } from './formats/ndjson.ts'
 
-type ExportedRow = UserRow & { password_hash: string | null }
+type ExportedRow = UserRow & { password_hash?: string | null }
 
 // Small enough not to delay requests while they are read and formatted: some two milliseconds.
 const fetchedUsers = { ndjson: 1_000, csv: 200 }
@@ -79,7 +79,7 @@ async function* writeCsv(
 ): AsyncGenerator<Part> {
   const shape = await csvShape(queries, { where, includesHashes })
   yield { users: 0, text: csvHeader(shape) }
-  const columns = `${userColumns}, u.password_hash`
+  const columns = includesHashes ? `${userColumns}, u.password_hash` : userColumns
   for await (const rows of readRows<ExportedRow>(run, queries, {
     columns,
     where,

@@ -1,5 +1,5 @@
-// Our own NDJSON: one user in each line. PostgreSQL writes the lines, which takes a third of the time that reading the
-// columns and writing them here takes.
+// Our own NDJSON: one user in each line. PostgreSQL writes the lines, because the driver reads one text in far less
+// time than all columns.
 
 const text = (column: string) => `coalesce(to_json(${column})::text, 'null')`
 const instant = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
