@@ -148,18 +148,24 @@ it('the way back from a user leads to the same place of the same list', async ()
     element.scrollTop = 900
   })
   await until('the list to scroll', async () => (await top()) === 900)
-  // The rows there are rendered later than the list scrolls.
-  const username = await until('a row in the middle', async () => {
+  // Rows are rendered later than the list scrolls, and while it scrolls they take no clicks.
+  const middleRow = async (): Promise<string | undefined> => {
     const text = await page.evaluate(`(() => {
       const { left, top, width, height } = document.querySelector('[role=grid]').getBoundingClientRect()
       const middle = document.elementFromPoint(left + width / 2, top + height / 2)
       return middle?.closest('[role=row]')?.textContent ?? ''
     })()`)
     return /user\.[0-9a-f]{12}/.exec(String(text))?.[0]
-  })
+  }
+  const username = await until('a row in the middle', middleRow)
   const row = page.getByRole('row', { name: username })
   await row.click()
   await page.getByRole('link', { name: 'All users' }).click()
   await page.getByText('60 users').waitFor()
   await until('the place', async () => Math.abs((await top()) - 900) < 40)
+  await until('the row to take clicks', async () => (await middleRow()) === username)
+  await row.click()
+  await button(page, 'Edit e').waitFor()
+  await page.goBack()
+  await until('the place after going back', async () => Math.abs((await top()) - 900) < 40)
 })
