@@ -39,9 +39,10 @@ export type NodeServer = {
   announceStop(): void
   /**
    * Stops accepting connections and waits at most `drainMsMax` for the requests in flight.
+   * @param options.untilEnd ends connections only after this, called when the server accepts no more
    * @param options.isPatient waits for requests that may be on their way on idle connections of active clients
    */
-  close(options?: { isPatient?: boolean }): Promise<void>
+  close(options?: { isPatient?: boolean; untilEnd?: (() => Promise<void>) | undefined }): Promise<void>
 }
 
 const drainMsMax = 10_000
@@ -191,10 +192,11 @@ export async function startNodeServer(
     announceStop: () => {
       isStopping = true
     },
-    close: async ({ isPatient = false } = {}) => {
-      isClosing = true
+    close: async ({ isPatient = false, untilEnd } = {}) => {
       // The method of http.Server would also close idle connections, on which requests may be on their way.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      await untilEnd?.()
+      isClosing = true
       const closeIdle = (): void => {
         if (!isPatient || performance.now() - usedAt >= quietMsMin) server.closeIdleConnections()
       }

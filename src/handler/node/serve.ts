@@ -18,6 +18,7 @@ import { greeting } from './greeting.ts'
 import { type NodeServer, startNodeServer } from './http-server.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { onStop } from './on-stop.ts'
+import { untilNoneAccepts } from './stop-together.ts'
 
 const sampleUsers = 100
 
@@ -38,7 +39,7 @@ export async function serve(settings: Settings): Promise<void> {
       server.announceStop()
       await pause(delayMs)
     }
-    await server?.close({ isPatient: true })
+    await server?.close({ isPatient: true, untilEnd: workerPlace && untilNoneAccepts })
     backgroundStop.abort()
     await background
     await metrics?.close()

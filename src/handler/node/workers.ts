@@ -1,22 +1,19 @@
 // The primary process of several workers: starts, replaces and stops them. It serves no request itself.
 // Why the workers share one listening socket: docs/adr/0025-workers-that-share-a-socket.md.
 import cluster, { type Worker } from 'node:cluster'
-import { once } from 'node:events'
 import { isatty } from 'node:tty'
 import { openLogger } from '../../platform/logger.ts'
 import type { Settings } from '../../platform/settings.ts'
 import { placeVariables } from '../../platform/worker-place.ts'
 import { greeting } from './greeting.ts'
 import { onStop } from './on-stop.ts'
-import type { StopOrder } from './worker-messages.ts'
+import { stopTogether } from './stop-together.ts'
 
 // A worker that lived this long had started well, so its end is the first failure again.
 const steadyMs = 10_000
 const restartMsMin = 250
 // With the pauses between them, the starts of a slot may fail for a quarter of a minute.
 const failuresMax = 6
-// Above the time for requests in flight and for giving back a job.
-const stopMsMax = 30_000
 
 /** @throws Error if the first worker cannot start, after it has printed why */
 export async function runWorkers(settings: Settings): Promise<void> {
@@ -28,8 +25,9 @@ export async function runWorkers(settings: Settings): Promise<void> {
 
   const stopAll = async (delayMs: number): Promise<void> => {
     isStopping = true
-    await Promise.all(
-      Object.values(cluster.workers ?? {}).map((worker) => worker && stopWorker(worker, delayMs)),
+    await stopTogether(
+      Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined),
+      delayMs,
     )
     logger.info('stopped')
     await logger.flush()
@@ -77,7 +75,7 @@ export async function runWorkers(settings: Settings): Promise<void> {
       const old = workers[slot]
       workers[slot] = next
       failures[slot] = 0
-      if (old && !isStopping) await stopWorker(old, 0)
+      if (old && !isStopping) await stopTogether([old], 0)
     }
     isReplacing = false
     if (!isStopping) logger.info('replaced the workers')
@@ -117,15 +115,4 @@ function isListening(worker: Worker): Promise<boolean> {
     worker.once('listening', () => resolve(true))
     worker.once('exit', () => resolve(false))
   })
-}
-
-async function stopWorker(worker: Worker, stopAfterMs: number): Promise<void> {
-  if (worker.isDead()) return
-  const ended = once(worker, 'exit')
-  const order: StopOrder = { stopAfterMs }
-  // Fails if the worker is ending by itself.
-  worker.send(order, () => {})
-  const tooLate = setTimeout(() => worker.process.kill('SIGKILL'), stopAfterMs + stopMsMax)
-  await ended
-  clearTimeout(tooLate)
 }

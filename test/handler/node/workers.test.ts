@@ -117,6 +117,26 @@ it('a stop answers all requests on open connections, and ends every process', as
   expect(workersOf(server).filter(isRunning)).toEqual([])
 })
 
+it('a stop ends connections only when no worker accepts new ones', async () => {
+  const server = await startWorkers()
+  const load = await startLoad(server)
+  const answers = () => load.statuses.get(200) ?? 0
+  const [slow = 0] = workersOf(server, 1)
+  // It keeps the shared socket open, but accepts nothing.
+  process.kill(slow, 'SIGSTOP')
+  try {
+    server.process.kill('SIGTERM')
+    await until('the stop', () => server.output().includes('"stopping"'))
+    const before = answers()
+    await until('answers on kept connections', () => answers() > before + 200)
+  } finally {
+    process.kill(slow, 'SIGCONT')
+  }
+  expect(await server.exit).toBe(0)
+  await load.stop()
+  expect([...load.failures]).toEqual([])
+})
+
 it('before a stop /ready answers 503 for the set delay, while requests are still served', async () => {
   const server = await startWorkers({ SHUTDOWN_DELAY: '2' })
   const load = await startLoad(server)
