@@ -1,17 +1,15 @@
 // Benchmarks imports and exports of NDJSON over the API against bare COPYs of the same rows, in turn, and cached reads
 // beside an import.
-import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { userColumns } from '../src/services/users/user-row.ts'
-import { copyIn, copyOut, samples } from './bare-copy.ts'
+import { copyIn, copyOut } from './bare-copy.ts'
 import { median, peakMegabytes, resetPeak } from './figures.ts'
 import { openJobClient, workedMs } from './jobs.ts'
 import { benchReadsBesideImport } from './reads-beside-import.ts'
 import type { Target } from './servers.ts'
+import { writeUsers } from './user-file.ts'
 
 type Options = {
   databaseUrl: string
@@ -77,13 +75,6 @@ export async function benchImport(options: Options) {
   } finally {
     await client.end()
   }
-}
-
-async function writeUsers(file: string, users: number, round: string): Promise<void> {
-  const lines = function* () {
-    for (const user of samples(users, round)) yield `${JSON.stringify(user)}\n`
-  }
-  await pipeline(Readable.from(lines()), createWriteStream(file))
 }
 
 function print(line: string): void {

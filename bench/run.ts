@@ -27,6 +27,7 @@ import { benchOverload } from './overload.ts'
 import { hasPgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchRequests, type Floor, measure, pgbenchFloor, type Row } from './requests.ts'
+import { benchScale } from './scale.ts'
 import { benchSearch } from './search.ts'
 import { benchServerStart, startFloors, startService } from './servers.ts'
 import { benchSignIn } from './sign-in.ts'
@@ -35,7 +36,7 @@ import { openUndo } from './undo.ts'
 
 const usage = `Measures the service against baselines, in turn.
 
-  npm run bench                          all parts but sign-in, overload and clients
+  npm run bench                          all parts but sign-in, overload, clients, workers and scale
   --only PART                            one part:
       cached, uncached, list, create     requests
       search                             searches
@@ -46,6 +47,7 @@ const usage = `Measures the service against baselines, in turn.
       overload                           ten times the load that the server can serve
       clients                            the Redis client compared with ioredis
       workers                            one process, two workers, and metrics, compared
+      scale                              a hundredth, a tenth and all of --users, from a million on
   --users 100000, --seconds 2, --rounds 5
 `
 
@@ -89,6 +91,7 @@ await runCommand(async () => {
       'start',
       'clients',
       'workers',
+      'scale',
     ]
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must be the start of one of: ${parts.join('; ')}`)
@@ -106,7 +109,7 @@ async function bench(): Promise<void> {
   const issuer = await startIssuer()
   undo.push(issuer.close)
   await migrate(postgres.url)
-  const ids = options.only === 'import' ? [] : await fill(postgres.url)
+  const ids = ['import', 'scale'].includes(options.only) ? [] : await fill(postgres.url)
 
   const env = {
     PATH: process.env.PATH ?? '',
@@ -171,6 +174,18 @@ async function bench(): Promise<void> {
     name: `node:http + ${name}`,
     measure: (connections) => measure(floor, { connections, seconds, request: () => ask('GET', path()) }),
   })
+  if (options.only === 'scale')
+    return benchScale({
+      databaseUrl: postgres.url,
+      redis: client,
+      service,
+      token,
+      users,
+      seconds,
+      directory,
+      ask: (path) => ask('GET', path),
+      fill: (count, suffix) => fill(postgres.url, count, suffix),
+    })
   if (options.only === 'clients') {
     // From the sources, because a module within a bundle cannot be replaced.
     const sources = resolve('src/handler/node/server.ts')
@@ -275,13 +290,13 @@ async function bench(): Promise<void> {
   }
 }
 
-async function fill(databaseUrl: string): Promise<string[]> {
+async function fill(databaseUrl: string, count = users, suffix = sampleSuffix()): Promise<string[]> {
   const settings = readSettings({}, join(directory, 'data'))
   const connections = openConnections({ ...settings, databaseUrl }, openLogger('warn'))
   const startedAt = performance.now()
-  await seedSamples(connections, users, { suffix: sampleSuffix() })
+  await seedSamples(connections, count, { suffix })
   process.stdout.write(
-    `${users} users stored at ${((users / (performance.now() - startedAt)) * 1000).toFixed(0)}/s\n`,
+    `${count} users stored at ${((count / (performance.now() - startedAt)) * 1000).toFixed(0)}/s\n`,
   )
   await connections.close()
   const client = new pg.Client({ connectionString: databaseUrl })
