@@ -1873,7 +1873,7 @@ export interface operations {
                             bytes_total: number | null;
                             /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             rows_read: number;
-                            /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                            /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                             rows_total: number | null;
                             /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             created: number;
@@ -2121,7 +2121,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -2340,7 +2340,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -2527,7 +2527,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -2720,7 +2720,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -2953,7 +2953,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -3180,7 +3180,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -3507,7 +3507,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -3707,7 +3707,7 @@ export interface operations {
                             bytes_total: number | null;
                             /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             rows_read: number;
-                            /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                            /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                             rows_total: number | null;
                             /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             created: number;
@@ -3841,6 +3841,8 @@ export interface operations {
                     filters?: {
                         [key: string]: string;
                     };
+                    /** @description Instead of `filters`. */
+                    ids?: string[];
                     /** @default false */
                     include_hashes?: boolean;
                 };
@@ -3913,7 +3915,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -4120,7 +4122,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -4307,7 +4309,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -4634,7 +4636,7 @@ export interface operations {
                             bytes_total: number | null;
                             /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             rows_read: number;
-                            /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                            /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                             rows_total: number | null;
                             /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                             created: number;
@@ -4858,7 +4860,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -5065,7 +5067,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -5252,7 +5254,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;
@@ -5569,7 +5571,7 @@ export interface operations {
                         bytes_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         rows_read: number;
-                        /** @description The users of a bulk change; null until they are collected, and for other jobs. */
+                        /** @description The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
                         rows_total: number | null;
                         /** @description Where the row begins. For an undo or a bulk change, the number of the kept user. */
                         created: number;

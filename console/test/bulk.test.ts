@@ -173,6 +173,23 @@ it('a selection is exported alone, and a poll does not count as use of the sessi
   expect(new Set(polls.slice(1))).toEqual(new Set(polls.length > 1 ? ['1'] : []))
 })
 
+it('more than a hundred selected users are exported as one file', async () => {
+  const page = await open(`/users?search=${many}`)
+  await page.getByText('120 users', { exact: true }).waitFor()
+  await until('all users to be loaded', async () => {
+    await page.getByRole('grid').evaluate((grid) => grid.scrollTo(0, grid.scrollHeight))
+    return (await page.getByRole('grid').getAttribute('aria-rowcount')) === '121'
+  })
+  await selectLoaded(page)
+  await page.getByText('120 users selected').waitFor()
+  await button(page, 'Export the selection…').click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Export' }).click()
+  const download = page.waitForEvent('download')
+  await page.getByRole('link', { name: 'Download the file' }).click()
+  const lines = (await readFile(await (await download).path(), 'utf8')).trimEnd().split('\n')
+  expect(lines).toHaveLength(121)
+})
+
 it('a saved view shows the same list again, also after a reload, until it is removed', async () => {
   const page = await open(`/users?search=${many}&sort=name&status=ACTIVE`)
   const views = button(page, 'Views')

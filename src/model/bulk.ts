@@ -15,6 +15,17 @@ export const filters = z.record(text(1, 100), text(0, 4_000)).register(z.globalR
   examples: [{ status: 'ACTIVE' }],
 })
 
+/** Users by id, instead of by filters. */
+export const userIds = z
+  .array(uuid)
+  .check(
+    z.minLength(1, 'must contain at least one id'),
+    z.maxLength(idsMax, `must contain at most ${idsMax} ids`),
+  )
+  .register(z.globalRegistry, { description: 'Instead of `filters`.' })
+
+export const idsBesideFilters = 'must not be sent with filters'
+
 type Selection = {
   action: string
   attributes?: unknown
@@ -30,15 +41,7 @@ export const bulkBody = z
     }),
     attributes: z.optional(attributesPatch),
     filters: z.optional(filters),
-    ids: z.optional(
-      z
-        .array(uuid)
-        .check(
-          z.minLength(1, 'must contain at least one id'),
-          z.maxLength(idsMax, `must contain at most ${idsMax} ids`),
-        )
-        .register(z.globalRegistry, { description: 'Instead of `filters`.' }),
-    ),
+    ids: z.optional(userIds),
     expected_total: z.optional(
       z
         .int('must be a whole number')
@@ -69,7 +72,7 @@ function selectionFaults({
     faults.push(['attributes', `does not apply to ${action}; remove it`])
   if (filters === undefined && ids === undefined)
     faults.push(['filters', 'is required, unless ids are given; {} selects every user'])
-  if (filters !== undefined && ids !== undefined) faults.push(['ids', 'must not be sent with filters'])
+  if (filters !== undefined && ids !== undefined) faults.push(['ids', idsBesideFilters])
   if (action === 'erase' && filters !== undefined && expected_total === undefined)
     faults.push(['expected_total', 'is required to erase by filters'])
   return faults

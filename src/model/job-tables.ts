@@ -50,7 +50,7 @@ export const jobs = pgTable(
     // The checkpoint: rows that are committed, and what became of them.
     bytesRead: count('bytes_read'),
     rowsRead: count('rows_read'),
-    /** The users of a bulk change; null until they are collected, and for other jobs. */
+    /** The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs. */
     rowsTotal: bigint('rows_total', { mode: 'number' }),
     created: count('created'),
     updated: count('updated'),

@@ -1,7 +1,7 @@
 // The schemas of jobs in the API: imports, exports, bulk changes, and their undoing.
 import * as z from 'zod/mini'
 import { attributesPatch } from './attributes.ts'
-import { bulkActions, filters } from './bulk.ts'
+import { bulkActions, filters, idsBesideFilters, userIds } from './bulk.ts'
 import { sourceOptions } from './import-options.ts'
 import { jobKinds, jobStates } from './job-states.ts'
 import { limitMax, wholeNumber } from './listing.ts'
@@ -68,11 +68,19 @@ export const importBody = z.strictObject({
 
 export const exportFormats = ['ndjson', 'csv'] as const
 
-export const exportBody = z.strictObject({
-  format: z.enum(exportFormats),
-  filters: z.optional(filters),
-  include_hashes: z._default(z.boolean(), false),
-})
+export const exportBody = z
+  .strictObject({
+    format: z.enum(exportFormats),
+    filters: z.optional(filters),
+    ids: z.optional(userIds),
+    include_hashes: z._default(z.boolean(), false),
+  })
+  .check(
+    z.refine(({ filters, ids }) => filters === undefined || ids === undefined, {
+      error: idsBesideFilters,
+      path: ['ids'],
+    }),
+  )
 
 const instant = z.nullable(z.iso.datetime())
 const count = z.int()
@@ -108,7 +116,8 @@ export const jobSchema = z.object({
     .register(z.globalRegistry, { description: 'null until the file is complete' }),
   rows_read: count,
   rows_total: z.nullable(count).register(z.globalRegistry, {
-    description: 'The users of a bulk change; null until they are collected, and for other jobs.',
+    description:
+      'The users of a bulk change, null until they are collected; the ids of an export. Null for other jobs.',
   }),
   created: count,
   updated: count,

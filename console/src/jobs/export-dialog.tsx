@@ -1,4 +1,4 @@
-// Exports the users that filters match.
+// Exports the users that filters or ids select.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { exports } from '../api/directory.ts'
@@ -16,11 +16,11 @@ const formats = [
   { value: 'ndjson', text: 'NDJSON, for programs' },
 ]
 
-type Props = { filters: Record<string, string>; onClose: () => void }
+type Props = { of: { filters: Record<string, string> } | { ids: string[] }; onClose: () => void }
 
-export default function ExportDialog({ filters, onClose }: Props) {
+export default function ExportDialog({ of, onClose }: Props) {
   const [format, setFormat] = useState<Format>('csv')
-  const begin = useMutation({ mutationFn: () => exports.create({ format, filters }) })
+  const begin = useMutation({ mutationFn: () => exports.create({ format, ...of }) })
   const job = useQuery(exportQuery(begin.data?.id))
   const error = begin.error ?? job.error
   return (

@@ -12,7 +12,6 @@ const ExportDialog = lazy(() => import('../jobs/export-dialog.tsx'))
 
 /** Of the API. */
 const idsMax = 1_000
-const exportedIdsMax = 100
 
 type Props = { address: ListAddress; selection: Selection; onChange: (selection?: Selection) => void }
 
@@ -47,7 +46,7 @@ export function BulkActions({ address, selection, onChange }: Props) {
         <Button isDisabled={isTooMany} onPress={() => setAction('set_attributes')}>
           Set an attribute…
         </Button>
-        <Button isDisabled={(ids?.length ?? 0) > exportedIdsMax} onPress={() => setAction('export')}>
+        <Button isDisabled={isTooMany} onPress={() => setAction('export')}>
           Export the selection…
         </Button>
         <Button look="danger" isDisabled={isTooMany} onPress={() => setAction('erase')}>
@@ -59,7 +58,7 @@ export function BulkActions({ address, selection, onChange }: Props) {
       </section>
       <Suspense>
         {action === 'export' && (
-          <ExportDialog filters={ids ? { ids: ids.join(',') } : filtersOf(address)} onClose={close} />
+          <ExportDialog of={ids ? { ids } : { filters: filtersOf(address) }} onClose={close} />
         )}
         {action !== undefined && action !== 'export' && (
           <BulkDialog

@@ -75,7 +75,9 @@ export function UsersScreen() {
       </div>
       {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
       <Suspense>
-        {isExporting && <ExportDialog filters={filtersOf(address)} onClose={() => setIsExporting(false)} />}
+        {isExporting && (
+          <ExportDialog of={{ filters: filtersOf(address) }} onClose={() => setIsExporting(false)} />
+        )}
       </Suspense>
       {isAdmin && <BulkActions address={address} selection={selection} onChange={setSelection} />}
       {pages.error && (

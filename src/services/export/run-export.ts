@@ -26,8 +26,8 @@ const limits = `SET LOCAL statement_timeout = '30min'; SET LOCAL idle_in_transac
 /** @throws LeaseLost; ServiceError `unavailable` */
 export async function runExport(run: JobRun): Promise<void> {
   const { ctx, job, session } = run
-  const { filters, include_hashes } = job.options as ExportBody
-  const where = whereOf(matchingConditions(readFilters(filters)))
+  const { filters, ids, include_hashes } = job.options as ExportBody
+  const where = whereOf(matchingConditions({ ...readFilters(filters), ...(ids && { ids }) }))
   let rowsRead = 0
   await session.transaction(async (queries) => {
     await queries.unprepared('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', [])

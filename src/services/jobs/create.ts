@@ -20,7 +20,7 @@ type NewJob = {
   format: string | null
   options: object
   undoes?: string
-  /** The users of a job that undoes a bulk change. */
+  /** Of an undone bulk change, or of an export by ids. */
   rowsTotal?: number
   /** An import waits for its file before it starts. */
   isStarted: boolean
@@ -71,7 +71,8 @@ export async function createImport(ctx: WriteContext, caller: Caller, body: Impo
 export async function createExport(ctx: WriteContext, caller: Caller, body: ExportBody): Promise<Job> {
   const { format, ...options } = body
   readFilters(options.filters)
-  const job: NewJob = { kind: 'export', format, options, isStarted: true }
+  const rowsTotal = options.ids && { rowsTotal: new Set(options.ids).size }
+  const job: NewJob = { kind: 'export', format, options, ...rowsTotal, isStarted: true }
   const id = await ctx.db.transaction((queries) => insertJob(ctx, caller, { job, queries }))
   ctx.logger.info('export requested', { job: id, include_hashes: options.include_hashes })
   return readJob(ctx, { id })

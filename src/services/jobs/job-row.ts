@@ -39,13 +39,15 @@ export function toJob(row: JobRow): Job {
   const { bytesTotal, workedMs, rowsRead, bytesRead } = row
   const seconds = workedMs / 1_000
   const [done, total] = row.rowsTotal === null ? [bytesRead, bytesTotal] : [rowsRead, row.rowsTotal]
+  // An export may have a thousand ids, which a list of jobs would repeat.
+  const { ids: _ids, ...options } = row.options as Partial<Job> & { ids?: string[] }
   const isMoving = row.state === 'running' && seconds > 0 && done > 0 && total !== null
   return {
     id: row.id,
     kind: row.kind,
     state: row.state,
     format: row.format,
-    ...(row.options as Partial<Job>),
+    ...options,
     undoes: row.undoes,
     undone_by: row.undoneBy,
     created_by: row.createdBy,

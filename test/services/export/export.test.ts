@@ -1,6 +1,7 @@
 // Exports: the users that a filter matches, as a file that the import reads back exactly.
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { v7 as uuidv7 } from 'uuid'
 import { expect, it } from 'vitest'
 import type { Job, Page } from '../../../src/model/job.ts'
 import { runNextJob } from '../../../src/services/jobs/run.ts'
@@ -57,6 +58,35 @@ it('holds hashes only on request, is never cached, and is filtered like the list
   expect(headers.get('content-length')).toBe(String(file.length))
   expect(headers.get('content-disposition')).toBe('attachment; filename="users.ndjson"')
 })
+
+it('holds the users of up to a thousand ids, once each, and leaves out ids without a user', async () => {
+  const users = await Promise.all(Array.from({ length: 3 }, () => makeUser()))
+  const known = users.map(({ id }) => id)
+  // More than the list's parameter takes.
+  const absent = Array.from({ length: 996 }, () => uuidv7())
+  const ids = [...known, ...known.slice(0, 1), ...absent]
+  const { file, job } = await runExport(service, { format: 'ndjson', ids })
+  expect(job).toMatchObject({ state: 'done', rows_read: 3, rows_total: 999 })
+  expect(job).not.toHaveProperty('ids')
+  const exported = file.toString().trim().split('\n')
+  expect(exported.map((line) => JSON.parse(line).id)).toEqual(known.sort())
+})
+
+it.each([
+  [{ ids: [] }, '/ids', 'must contain at least one id'],
+  [{ ids: ['x'] }, '/ids/0', 'must be a UUID'],
+  [{ ids: Array(1_001).fill(uuidv7()) }, '/ids', 'must contain at most 1000 items'],
+  [{ ids: [uuidv7()], filters: {} }, '/ids', 'must not be sent with filters'],
+])(
+  'refuses ids that are none, malformed, too many, or beside filters',
+  async (selection, pointer, message) => {
+    const answer = await call<{ errors: object[] }>('POST', '/export', {
+      json: { format: 'csv', ...selection },
+    })
+    expect(answer.status).toBe(400)
+    expect(answer.body.errors).toEqual([{ pointer, message }])
+  },
+)
 
 it('exports are listed from the newest, apart from imports', async () => {
   const one = await call<Job>('POST', '/export', { json: { format: 'csv' } })
