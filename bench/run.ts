@@ -27,6 +27,7 @@ import { benchOverload } from './overload.ts'
 import { hasPgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchRequests, type Floor, measure, pgbenchFloor, type Row } from './requests.ts'
+import { benchRestarts } from './restarts.ts'
 import { benchScale } from './scale.ts'
 import { benchSearch } from './search.ts'
 import { benchServerStart, startFloors, startService } from './servers.ts'
@@ -36,7 +37,7 @@ import { openUndo } from './undo.ts'
 
 const usage = `Measures the service against baselines, in turn.
 
-  npm run bench                          all parts but sign-in, overload, clients, workers and scale
+  npm run bench                          all parts but sign-in, overload, clients, workers, restarts and scale
   --only PART                            one part:
       cached, uncached, list, create     requests
       search                             searches
@@ -47,6 +48,7 @@ const usage = `Measures the service against baselines, in turn.
       overload                           ten times the load that the server can serve
       clients                            the Redis client compared with ioredis
       workers                            one process, two workers, and metrics, compared
+      restarts                           requests that fail while workers or servers restart
       scale                              a hundredth, a tenth and all of --users, from a million on
   --users 100000, --seconds 2, --rounds 5
 `
@@ -92,6 +94,7 @@ await runCommand(async () => {
       'clients',
       'workers',
       'scale',
+      'restarts',
     ]
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must be the start of one of: ${parts.join('; ')}`)
@@ -174,6 +177,7 @@ async function bench(): Promise<void> {
     name: `node:http + ${name}`,
     measure: (connections) => measure(floor, { connections, seconds, request: () => ask('GET', path()) }),
   })
+  if (options.only === 'restarts') return benchRestarts(setting, { path: `/user/${hotId()}`, token }, rounds)
   if (options.only === 'scale')
     return benchScale({
       databaseUrl: postgres.url,

@@ -23,7 +23,7 @@ export async function startFloors({ env, undo }: Setting): Promise<Target> {
 }
 
 export async function startService({ env, cwd, undo }: Setting, program = [serverBundle()]): Promise<Target> {
-  const port = await freePort()
+  const port = Number(env.PORT ?? (await freePort()))
   // The server writes its log lines as in production, to a sink.
   const child = spawn(process.execPath, program, {
     cwd,
