@@ -1,10 +1,10 @@
-// Builds the image of the Dockerfile by buildah, which needs no daemon.
+// Builds the image of the Dockerfile by buildah, which needs no daemon. All proofs of a run share it.
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { atEnd } from '../support/cleanup.ts'
+import type { TestProject } from 'vitest/node'
 
 const execute = promisify(execFile)
 
@@ -20,13 +20,29 @@ export type ImageConfig = {
 
 export type Image = { root: string; config: ImageConfig; bytes: number; base: 'pinned' | 'local' }
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    image: Image
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'user-directory-image-'))
+  const remove = () => rm(folder, { recursive: true, force: true })
+  try {
+    project.provide('image', await buildImage(folder))
+    return remove
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
 /**
  * Runs the last stage of the Dockerfile on what `npm run build:image` makes, which is what the first stage runs.
- * @returns the image's file system, mounted until the file's end
+ * @returns the image's file system, below the folder
  */
-export async function buildImage(): Promise<Image> {
-  const folder = await mkdtemp(join(tmpdir(), 'user-directory-image-'))
-  atEnd(() => rm(folder, { recursive: true, force: true }))
+async function buildImage(folder: string): Promise<Image> {
   const buildah = async (...options: string[]): Promise<string> => {
     const store = ['--root', `${folder}/store`, '--runroot', `${folder}/run`, '--storage-driver', 'vfs']
     const { stdout } = await execute('buildah', [...store, ...options], { timeout: 300_000 })

@@ -20,24 +20,32 @@ export type Container = {
   signal(name: string): Promise<void>
 }
 
-/** @param command replaces the image's `CMD` */
+export type RunOptions = {
+  /** Replaces the image's `ENTRYPOINT`. */
+  entrypoint?: string[]
+  /** Replaces the image's `CMD`. */
+  command?: string[]
+  /** A folder and mount options, as in Compose. */
+  tmpfs?: string[]
+}
+
 export async function runContainer(
   { root, config }: Image,
   env: Record<string, string>,
-  command: string[] = config.Cmd,
+  { entrypoint = config.Entrypoint, command = config.Cmd, tmpfs = [] }: RunOptions = {},
 ): Promise<Container> {
   const bundle = await mkdtemp(join(tmpdir(), 'user-directory-container-'))
   atEnd(() => rm(bundle, { recursive: true, force: true }))
   const [uid = 0, gid = 0] = config.User.split(':').map(Number)
   const process = {
     user: { uid, gid },
-    args: [...config.Entrypoint, ...command],
+    args: [...entrypoint, ...command],
     env: [...config.Env, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
     cwd: config.WorkingDir,
     capabilities: {},
     noNewPrivileges: true,
   }
-  await writeFile(join(bundle, 'config.json'), JSON.stringify(specification(root, process)))
+  await writeFile(join(bundle, 'config.json'), JSON.stringify(specification(root, process, tmpfs)))
   const id = `user-directory-${randomUUID()}`
   const runc = (...options: string[]) => ['--root', join(bundle, 'state'), ...options]
 
@@ -78,7 +86,7 @@ export async function started({ process, output }: Container): Promise<void> {
 }
 
 /** It shares the machine's network, because the tests' PostgreSQL, Redis and S3 listen on 127.0.0.1. */
-function specification(root: string, process: object): object {
+function specification(root: string, process: object, tmpfs: string[]): object {
   const none = ['nosuid', 'noexec', 'nodev']
   return {
     ociVersion: '1.0.2',
@@ -92,6 +100,10 @@ function specification(root: string, process: object): object {
         source: 'tmpfs',
         options: ['nosuid', 'mode=755', 'size=64k', 'ro'],
       },
+      ...tmpfs.map((mount) => {
+        const [destination, options = ''] = mount.split(':')
+        return { destination, type: 'tmpfs', source: 'tmpfs', options: [...none, ...options.split(',')] }
+      }),
     ],
     linux: { namespaces: ['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })) },
   }

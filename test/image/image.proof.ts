@@ -8,10 +8,9 @@ import { startIssuer } from '../support/issuer.ts'
 import { png } from '../support/picture.ts'
 import { freePort } from '../support/port.ts'
 import { uniqueName } from '../support/service.ts'
-import { buildImage } from './build.ts'
 import { runContainer, started } from './container.ts'
 
-const image = await buildImage()
+const image = inject('image')
 const issuer = await startIssuer()
 atEnd(issuer.close)
 const token = await issuer.machineToken('users/write')
@@ -34,7 +33,7 @@ it('migrates an empty database, and refuses to start before', async () => {
   const early = await runContainer(image, env)
   expect(await early.exit).toBe(1)
   expect(early.output()).toContain('schema is not up to date')
-  const migration = await runContainer(image, env, ['src/cli/migrate.js'])
+  const migration = await runContainer(image, env, { command: ['src/cli/migrate.js'] })
   expect([await migration.exit, migration.output()]).toEqual([0, expect.stringContaining('up to date')])
 })
 

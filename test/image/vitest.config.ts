@@ -5,9 +5,10 @@ export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,
     include: ['test/image/*.proof.ts'],
-    globalSetup: ['test/support/global-setup.ts'],
+    globalSetup: ['test/support/global-setup.ts', 'test/image/build.ts'],
+    fileParallelism: false,
     testTimeout: 120_000,
-    hookTimeout: 900_000,
+    hookTimeout: 120_000,
     allowOnly: false,
     reporters: ['default'],
   },
