@@ -19,6 +19,7 @@ export async function bundleFunctions(options: BuildOptions): Promise<Metafile> 
       'run-jobs': 'src/refresh-job/run-jobs.ts',
       'sign-in': 'src/handler/lambda/cognito-triggers.ts',
       'user-pool': 'src/handler/lambda/user-pool.ts',
+      'openid-provider': 'src/handler/lambda/openid-provider.ts',
       migrate: 'src/refresh-job/migrate.ts',
       // The API starts it as a separate process.
       'services/avatars/image-process': 'src/services/avatars/image-process.ts',

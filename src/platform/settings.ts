@@ -51,6 +51,8 @@ export type Settings = {
   eventBus: string | undefined
   /** The Lambda function that calls the user pool. Absent: the pool is called directly. */
   userPoolFunction: string | undefined
+  /** The Lambda function that calls the console's OpenID provider. Absent: the provider is called directly. */
+  openIdProviderFunction: string | undefined
   logLevel: (typeof logLevels)[number]
   /** The folder of the embedded parts' files. */
   dataDirectory: string
@@ -125,6 +127,8 @@ function isReadable({ hostname, username, password }: URL): boolean {
   }
 }
 
+const functionName = matches(/^[A-Za-z0-9:_-]{1,170}$/, 'must be the name or ARN of a Lambda function')
+
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
 // Plain functions, because building a zod schema would take longer than the rest of a function's start.
@@ -145,7 +149,8 @@ const rules = {
     'must be a user pool id such as eu-west-1_AbCdEfGhI',
   ),
   COGNITO_CLIENT_ID: list,
-  USER_POOL_FUNCTION: matches(/^[A-Za-z0-9:_-]{1,170}$/, 'must be the name or ARN of a Lambda function'),
+  USER_POOL_FUNCTION: functionName,
+  OPENID_PROVIDER_FUNCTION: functionName,
   EVENT_BUS: matches(
     /^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus\/)?[\w./-]{1,256}$/,
     "must be an EventBridge bus's name or ARN",
@@ -191,6 +196,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   }
   if (given.COGNITO_USER_POOL_ID) need('COGNITO_CLIENT_ID', 'with COGNITO_USER_POOL_ID')
   if (given.USER_POOL_FUNCTION) need('COGNITO_USER_POOL_ID', 'with USER_POOL_FUNCTION')
+  if (given.OPENID_PROVIDER_FUNCTION) need('CONSOLE_CLIENT_ID', 'with OPENID_PROVIDER_FUNCTION')
   if (given.COGNITO_CLIENT_ID) need('COGNITO_USER_POOL_ID', 'with COGNITO_CLIENT_ID')
   if (given.JWT_ISSUER && !given.COGNITO_USER_POOL_ID) need('JWT_AUDIENCE', 'with JWT_ISSUER')
   if (given.JWT_JWKS_URI || given.JWT_AUDIENCE) need('JWT_ISSUER', 'with JWT_JWKS_URI and JWT_AUDIENCE')
@@ -244,6 +250,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
     shutdownDelaySeconds: Number(given.SHUTDOWN_DELAY ?? 0),
     eventBus: given.EVENT_BUS,
     userPoolFunction: given.USER_POOL_FUNCTION,
+    openIdProviderFunction: given.OPENID_PROVIDER_FUNCTION,
     logLevel: logLevels.find((level) => level === given.LOG_LEVEL) ?? 'info',
     dataDirectory,
   }

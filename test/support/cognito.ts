@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CognitoIdentityProviderClient, InitiateAuthCommand } from '@aws-sdk/client-cognito-identity-provider'
 import { atEnd } from './cleanup.ts'
+import { consoleClient } from './openid-provider.ts'
 import { freePort } from './port.ts'
 import { until } from './wait.ts'
 
@@ -39,7 +40,7 @@ export type Cognito = {
   /** Runs after the pool has performed a call, before the caller gets the answer. */
   onDone: (call: string) => unknown
   /** The functions behind Lambda's Invoke, by name: the pool's triggers, and any other. */
-  functions: Partial<Record<'UserMigration' | 'PreTokenGeneration' | 'user-pool', Invoke>>
+  functions: Partial<Record<'UserMigration' | 'PreTokenGeneration' | 'user-pool' | 'openid-provider', Invoke>>
 }
 
 /** Stops when the test or the file ends. */
@@ -105,7 +106,15 @@ export async function startCognito(): Promise<Cognito> {
     },
     [`db/${poolId}.json`]: { Users: {}, Groups: groups, Options: { Id: poolId, UsernameAttributes: [] } },
     'db/clients.json': {
-      Clients: { [clientId]: { ClientId: clientId, ClientName: clientId, UserPoolId: poolId } },
+      Clients: {
+        [clientId]: { ClientId: clientId, ClientName: clientId, UserPoolId: poolId },
+        [consoleClient.clientId]: {
+          ClientId: consoleClient.clientId,
+          ClientSecret: consoleClient.clientSecret,
+          ClientName: 'console',
+          UserPoolId: poolId,
+        },
+      },
     },
   })
   const child = spawn(process.execPath, [require.resolve('cognito-local/lib/bin/start.js')], {

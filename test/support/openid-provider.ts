@@ -7,7 +7,7 @@ import type { TokenRules } from '../../src/model/claims.ts'
 import { atEnd } from './cleanup.ts'
 import { startIssuer } from './issuer.ts'
 
-export const consoleClient = { clientId: 'console client', clientSecret: 's e=c&r:t' }
+export const consoleClient = { clientId: 'console:client', clientSecret: 's e=c&r:t' }
 
 type Grant = { challenge: string; nonce: string; redirectUri: string }
 

@@ -3,6 +3,7 @@
 import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { ServiceError, unavailable } from '../../model/errors.ts'
+import { RejectedSignIn } from './rejected-sign-in.ts'
 
 /** The secrets of one sign-in, which bind its end to its start. */
 export type SignInSecrets = { state: string; nonce: string; codeVerifier: string }
@@ -39,16 +40,6 @@ export type OpenIdProviderOptions = {
   afterSignOutUri: string
   /** Cognito's sign-out page has its own parameters. */
   isCognito: boolean
-}
-
-export class RejectedSignIn extends Error {
-  /** The person cancelled, or the provider denies access. */
-  readonly isDenied: boolean
-
-  constructor(cause: unknown) {
-    super('the sign-in was rejected', { cause })
-    this.isDenied = cause instanceof oauth.AuthorizationResponseError && cause.error === 'access_denied'
-  }
 }
 
 const requestMsMax = 5_000
@@ -126,7 +117,9 @@ export function openOpenIdProvider(options: OpenIdProviderOptions): OpenIdProvid
           }),
         )
       } catch (error) {
-        throw isRejection(error) ? new RejectedSignIn(error) : toUnavailable(error)
+        if (!isRejection(error)) throw toUnavailable(error)
+        const isDenied = error instanceof oauth.AuthorizationResponseError && error.error === 'access_denied'
+        throw new RejectedSignIn(error, { isDenied })
       }
     },
     refresh: async (refreshToken) => {

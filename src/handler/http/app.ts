@@ -23,7 +23,7 @@ import {
 import { checkBody, checkId, checkQuery, takeValue } from './input.ts'
 import { readPrecondition } from './preconditions.ts'
 import { MethodNotAllowed, routeNotFound } from './problem.ts'
-import { createResponder, type Observe, type Outcome } from './respond.ts'
+import { createResponder, type MetricFields, type Observe } from './respond.ts'
 import { createRouter } from './router.ts'
 import { endpoints } from './routes/index.ts'
 
@@ -34,8 +34,7 @@ type AppOptions<Request extends HttpRequest> = {
   publicRoutes?: PublicRoute[]
   /** Throws ServiceError for a request that this server must not answer. */
   checkRequest?: (request: Request) => void
-  /** Returns more fields for the request's log line. */
-  metricFields?: (outcome: Outcome) => Record<string, unknown>
+  metricFields?: MetricFields
   observe?: Observe
   cors?: Cors | undefined
   /** Shared with others that find callers. Absent: its own. */

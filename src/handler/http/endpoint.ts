@@ -105,7 +105,7 @@ export type Reply = {
   /** 200 if absent. */
   status?: number
   headers?: Record<string, string>
-  /** Each a value of Set-Cookie. The Node server alone sends them. */
+  /** Each a value of Set-Cookie. HTTP APIs of API Gateway do not get them. */
   cookies?: string[]
   body?: string | Uint8Array
   /** Sent instead of `body`, as it is read. */

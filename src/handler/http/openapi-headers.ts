@@ -1,9 +1,9 @@
 // The header fields of requests and answers in the OpenAPI document.
 import type { Answer, Endpoint } from './endpoint.ts'
-import type { ProblemType } from './problem-types.ts'
+import type { ProblemDescription } from './problem-descriptions.ts'
 
 type Json = Record<string, unknown>
-type HeaderName = NonNullable<(Answer | ProblemType)['headers']>[number]
+type HeaderName = NonNullable<(Answer | ProblemDescription)['headers']>[number]
 
 const headers: Record<HeaderName, Json> = {
   ETag: {

@@ -5,6 +5,7 @@ import { problemSchema } from '../../model/problem.ts'
 import { userSchema } from '../../model/user.ts'
 import type { Endpoint, LazySchema, Schema } from './endpoint.ts'
 import { headerComponents, requestHeaders, responseHeaders } from './openapi-headers.ts'
+import { problemDescriptions } from './problem-descriptions.ts'
 import { type ProblemCode, problemTypes } from './problem-types.ts'
 import { endpoints } from './routes/index.ts'
 
@@ -101,7 +102,7 @@ function operation(endpoint: Endpoint, refer: Refer, problem: Json): Json {
       ),
       ...Object.fromEntries(
         problems
-          .map((code) => problemTypes[code])
+          .map((code) => ({ ...problemTypes[code], ...problemDescriptions[code] }))
           .map(({ status, description, headers: names }) => [
             status,
             { description, headers: responseHeaders(names), content: problem },

@@ -11,6 +11,9 @@ export type Outcome = { status: number; durationMs: number; cache: unknown }
 /** Called after each answer, with the fields of its log line. Must not throw. */
 export type Observe = (log: RequestLog, status: number, durationMs: number) => void
 
+/** @returns more fields for the request's log line */
+export type MetricFields = (outcome: Outcome) => Record<string, unknown>
+
 export type Answer<Request extends HttpRequest> = (request: Request, log: RequestLog) => Promise<Reply>
 
 /** Never rejects. */
@@ -19,7 +22,6 @@ export type Responder<Request extends HttpRequest> = (
   answer: Answer<Request>,
 ) => Promise<Reply>
 
-/** @param options.metricFields returns more fields for the request's log line */
 export function createResponder<Request extends HttpRequest>({
   logger,
   metricFields,
@@ -27,7 +29,7 @@ export function createResponder<Request extends HttpRequest>({
   cors,
 }: {
   logger: Logger
-  metricFields?: ((outcome: Outcome) => Record<string, unknown>) | undefined
+  metricFields?: MetricFields | undefined
   observe?: Observe | undefined
   cors?: Cors | undefined
 }): Responder<Request> {

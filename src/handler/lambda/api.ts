@@ -7,7 +7,9 @@ import { metricFields } from '../../platform/metrics.ts'
 import { readFunctionSettings } from '../../platform/settings.ts'
 import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
 import { type App, createApp } from '../http/app.ts'
+import { isConsolePath } from '../http/console/path.ts'
 import { openCors } from '../http/cors.ts'
+import type { Reply } from '../http/endpoint.ts'
 import { problemReply } from '../http/problem.ts'
 import type { Outcome } from '../http/respond.ts'
 import {
@@ -23,10 +25,17 @@ function open(): App<GatewayRequest> {
   const policy = createTokenPolicy(tokenRules(settings.tokens))
   const logger = openLogger(settings.logLevel, { sync: true })
   const connections = openConnections(settings, logger, { isFunction: true })
-  return createApp<GatewayRequest>(connections, async ({ claims }) => claims && policy.accept(claims), {
+  const api = createApp<GatewayRequest>(connections, async ({ claims }) => claims && policy.accept(claims), {
     metricFields: requestMetrics,
     cors: openCors(settings.corsOrigins),
   })
+  let console: App<GatewayRequest> | undefined
+  const answerConsole = async (request: GatewayRequest): Promise<Reply> => {
+    const { openConsole } = await import('./console.ts')
+    console ??= openConsole(connections, policy, { ...settings, metricFields: requestMetrics })
+    return console(request)
+  }
+  return (request) => (isConsolePath(request.path) ? answerConsole(request) : api(request))
 }
 
 // CloudWatch extracts these metrics from the function's log. The Node server does not write them.

@@ -2,6 +2,8 @@
 // the matched route. `$default` has no path, so an HTTP API with a base path needs the route `ANY /{proxy+}`.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mappings.html
 
+import { isConsolePath } from '../http/console/path.ts'
+
 export type Routed = {
   path: string
   /** The route that the gateway matched, such as `/user/{id}`, `/{proxy+}` or `$default`, if the event has it. */
@@ -15,7 +17,10 @@ export function basePathOf({ path, route, parameters, stage }: Routed): string {
   if (route === '$default') return stage !== undefined && path.startsWith(`/${stage}/`) ? `/${stage}` : ''
   if (!route?.startsWith('/')) return ''
   const rest = parameters?.[/\{([^{}]+)\+\}$/.exec(route)?.[1] ?? '']
-  return rest === undefined ? beforeLast(segmentsOf(route), path) : beforeRest(`/${rest}`, path)
+  if (rest === undefined) return beforeLast(segmentsOf(route), path)
+  // Unlike other fixed parts of a greedy route, this one belongs to our path.
+  const own = isConsolePath(route) ? '/console' : ''
+  return beforeRest(`${own}/${rest}`, path)
 }
 
 function segmentsOf(path: string): number {

@@ -17,6 +17,8 @@ export type GatewayRequest = HttpRequest & {
 export type GatewayReply = {
   statusCode: number
   headers: Record<string, string>
+  /** For REST APIs; the console is behind no other. */
+  multiValueHeaders?: { 'set-cookie': string[] }
   body: string
   isBase64Encoded: false
 }
@@ -67,11 +69,14 @@ export function readEvent(event: unknown): GatewayRequest {
     const base = restBase(event)
     const path = event.path.slice(base.length)
     const sent = event.requestContext.path ?? event.path
+    const prefix = sent.endsWith(path) ? sent.slice(0, sent.length - path.length) : base
+    const request = restRequest(event, path)
     // REST events hold a list as comma-separated text.
     return {
-      ...restRequest(event, path),
+      ...request,
       claims: claims && withGroups(claims, (text) => text.split(',')),
-      prefix: sent.endsWith(path) ? sent.slice(0, sent.length - path.length) : base,
+      // CloudFront adds the stage to the paths of its clients, and says so.
+      prefix: request.header('x-forwarded-prefix') === '/' ? '' : prefix,
     }
   }
   if (isHttp(event)) {
@@ -107,7 +112,7 @@ export async function withoutFile({ file, ...reply }: Reply): Promise<Reply> {
 
 export function toGatewayReply(
   { method, prefix }: GatewayRequest,
-  { status = 200, headers = {}, body = '' }: Reply,
+  { status = 200, headers = {}, cookies, body = '' }: Reply,
 ): GatewayReply {
   return {
     statusCode: status,
@@ -117,7 +122,8 @@ export function toGatewayReply(
         return [name, withPathPrefix({ name, value }, prefix)]
       }),
     ),
-    // All answers of the API are text.
+    ...(cookies && { multiValueHeaders: { 'set-cookie': cookies } }),
+    // All answers are text.
     body: method === 'HEAD' ? '' : typeof body === 'string' ? body : Buffer.from(body).toString(),
     isBase64Encoded: false,
   }

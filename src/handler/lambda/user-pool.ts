@@ -1,8 +1,8 @@
 // The entry of the function that calls Cognito for the functions in the VPC, which have no route to it
 // (connection/cognito/user-pool-function.ts). It runs outside the VPC and may access nothing but the user pool.
 import * as z from 'zod/mini'
+import type { RemoteAnswer } from '../../connection/aws/remote-function.ts'
 import { openUserPool, type UserPool } from '../../connection/cognito/user-pool.ts'
-import type { UserPoolAnswer } from '../../connection/cognito/user-pool-function.ts'
 
 const username = z.string().check(z.minLength(1))
 const until = z.number()
@@ -20,7 +20,7 @@ let pool: UserPool | undefined
  * @returns Cognito's result, or its error
  * @throws Error for an event that is not a call of the user pool
  */
-export async function handler(event: unknown): Promise<UserPoolAnswer> {
+export async function handler(event: unknown): Promise<RemoteAnswer> {
   const read = z.safeParse(userPoolCall, event)
   // The message contains nothing of the event, which may hold a password.
   if (!read.success) throw new Error('This is not a call of the user pool.')

@@ -1,4 +1,5 @@
 // A request of the console as the request of the API that it stands for: with the session's token instead of its cookie.
+import { apiRequestHeader } from '../http/console/api-request-header.ts'
 import type { HttpRequest } from '../http/endpoint.ts'
 import type { HostedRequest } from './host.ts'
 import type { NodeRequest } from './request.ts'
@@ -15,9 +16,7 @@ export class ApiRequest implements HttpRequest, HostedRequest {
   }
 
   header(name: string): string | undefined {
-    if (name === 'authorization') return `Bearer ${this.#token}`
-    // The API knows no cookies, and answers of the console have no CORS headers.
-    return name === 'cookie' || name === 'origin' ? undefined : this.#request.header(name)
+    return apiRequestHeader(this.#request, this.#token, name)
   }
 
   body(bytesMax: number): Promise<Buffer<ArrayBuffer> | undefined> {

@@ -13,6 +13,7 @@ import { bearerToken } from '../http/bearer-token.ts'
 import type { Console, ConsoleSite } from '../http/console/console.ts'
 import { isConsolePath } from '../http/console/path.ts'
 import { type Cors, openCors } from '../http/cors.ts'
+import { countRequest } from '../http/count-request.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { problemReply } from '../http/problem.ts'
 import { readRequestId } from '../http/request-id.ts'
@@ -91,8 +92,7 @@ export async function startNodeServer(
     publicRoutes: nodeRoutes(connections, { localIssuer, isStopping: () => isStopping }),
     checkRequest,
     observe: (log, status, durationMs) => {
-      // Requests of the API alone: probes and pages have no caller.
-      if (log.caller !== undefined || status >= 400) counts.add(status, durationMs, log.cache)
+      countRequest(counts, log, { status, durationMs })
       metrics?.observe(log, status, durationMs)
     },
     cors,
@@ -102,7 +102,10 @@ export async function startNodeServer(
   // Loaded by its first request, so that servers without a console's user do not pay for it.
   const answerConsole = async (request: NodeRequest): Promise<Reply> => {
     if (!console) {
-      const { createConsole } = await import('../http/console/console.ts')
+      const [{ createConsole }, { openOpenIdProvider }] = await Promise.all([
+        import('../http/console/console.ts'),
+        import('../../connection/tokens/openid-provider.ts'),
+      ])
       console ??= createConsole<NodeRequest>({
         connections,
         callers,
@@ -110,6 +113,8 @@ export async function startNodeServer(
         observe: metrics?.observe,
         verifier,
         site,
+        openProvider: openOpenIdProvider,
+        servesFiles: true,
         checkRequest,
         callApi: (request, as) => app(new ApiRequest(request, as)),
         clock,

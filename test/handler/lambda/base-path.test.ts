@@ -44,6 +44,9 @@ const routes: [path: string, route: string, rest: string | undefined, ours: stri
   ['/user', '/{proxy+}', 'user', '/user', ''],
   ['/user', '/user', undefined, '/user', ''],
   ['/user', '/{proxy+}', 'something/else', '/user', ''],
+  ['/console/session', '/console/{proxy+}', 'session', '/console/session', ''],
+  ['/v1/console/console/x', '/console/{proxy+}', 'console/x', '/console/console/x', '/v1'],
+  ['/consoles/user', '/consoles/{proxy+}', 'user', '/user', '/consoles'],
 ]
 
 it.each(routes)(
@@ -71,4 +74,19 @@ it('the path of an HTTP API event includes the stage; that of a REST API event d
     rest({ ...row, path: '/user', sent: '/live/user', route: '/{proxy+}', rest: 'user' }),
   )
   expect([path, prefix]).toEqual(['/user', '/live'])
+})
+
+it('behind CloudFront, which adds the stage itself, clients write nothing before our paths', () => {
+  const event = rest({
+    path: '/user',
+    sent: '/live/user',
+    route: '/{proxy+}',
+    rest: 'user',
+    ours: '',
+    prefix: '',
+  })
+  const forwarded = { ...(event as object), headers: { 'X-Forwarded-Prefix': '/' } }
+  expect(readEvent(forwarded)).toMatchObject({ path: '/user', prefix: '' })
+  const other = { ...(event as object), headers: { 'X-Forwarded-Prefix': '//evil.example' } }
+  expect(readEvent(other)).toMatchObject({ path: '/user', prefix: '/live' })
 })

@@ -2,7 +2,7 @@
 // A backend for the frontend (RFC 10017): no token ever reaches the browser.
 import { LRUCache } from 'lru-cache'
 import type { Connections } from '../../../connection/open.ts'
-import { type OpenIdProviderOptions, openOpenIdProvider } from '../../../connection/tokens/openid-provider.ts'
+import type { OpenIdProvider, OpenIdProviderOptions } from '../../../connection/tokens/openid-provider.ts'
 import type { TokenVerifier } from '../../../connection/tokens/token-verifier.ts'
 import type { Claims } from '../../../model/claims.ts'
 import { ServiceError } from '../../../model/errors.ts'
@@ -13,12 +13,13 @@ import type { CallerLookup } from '../../../services/identity/callers.ts'
 import type { App } from '../app.ts'
 import type { HttpRequest, PublicRoute, Reply, RequestLog } from '../endpoint.ts'
 import { withPathPrefix } from '../path-prefix.ts'
-import { MethodNotAllowed } from '../problem.ts'
-import { createResponder, type Observe } from '../respond.ts'
+import { MethodNotAllowed, routeNotFound } from '../problem.ts'
+import { createResponder, type MetricFields, type Observe } from '../respond.ts'
 import { createRouter } from '../router.ts'
 import { findLiveSession } from './context.ts'
 import { consoleCookies } from './cookies.ts'
 import { createConsoleFiles } from './files.ts'
+import { providerAddresses } from './provider-addresses.ts'
 import { consoleRoutes } from './routes.ts'
 import { checkChange, checkRead } from './same-origin.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -36,9 +37,13 @@ export type ConsoleOptions<Request extends HttpRequest> = {
   counts: RequestCounts
   /** Observes the answers that the API does not give. */
   observe?: Observe | undefined
+  metricFields?: MetricFields | undefined
   verifier: TokenVerifier
   /** Undefined if the settings name no client for the console. */
   site: ConsoleSite | undefined
+  openProvider: (options: OpenIdProviderOptions) => OpenIdProvider
+  /** Whether this process serves the built files. */
+  servesFiles: boolean
   /** Throws ServiceError for a request that this server must not answer. */
   checkRequest: (request: Request) => void
   /** Calls the API. */
@@ -60,8 +65,8 @@ const recentMax = 1_000
 export function createConsole<Request extends HttpRequest>(
   options: ConsoleOptions<Request>,
 ): Console<Request> {
-  const { connections, site, checkRequest, observe } = options
-  const respond = createResponder<Request>({ logger: connections.logger, observe })
+  const { connections, site, checkRequest, observe, metricFields } = options
+  const respond = createResponder<Request>({ logger: connections.logger, observe, metricFields })
   if (site) return createConfiguredConsole({ ...options, site }, respond)
   return {
     recentClaims: () => undefined,
@@ -82,11 +87,7 @@ function createConfiguredConsole<Request extends HttpRequest>(
 ): Console<Request> {
   const { connections, site, checkRequest, callApi, clock = Date.now } = options
   const { origin } = site
-  const provider = openOpenIdProvider({
-    ...site.provider,
-    redirectUri: `${origin}/console/callback`,
-    afterSignOutUri: `${origin}/console/`,
-  })
+  const provider = options.openProvider({ ...site.provider, ...providerAddresses(origin) })
   const cookies = consoleCookies(origin)
   const ctx = {
     ...options,
@@ -120,6 +121,7 @@ function createConfiguredConsole<Request extends HttpRequest>(
     if (found.methods.length > 0) throw new MethodNotAllowed(found.methods)
     if (!isRead(request)) throw new MethodNotAllowed(['GET', 'HEAD'])
     log.route = 'GET /console/*'
+    if (!options.servesFiles) throw routeNotFound()
     if (request.path === '/console') return { status: 302, headers: { Location: '/console/' } }
     return file(request, request.path.slice('/console/'.length))
   }

@@ -1,5 +1,5 @@
 // Signs people in to the console: leads to the provider's sign-in page, and takes them back with a new session.
-import { RejectedSignIn } from '../../../connection/tokens/openid-provider.ts'
+import { RejectedSignIn } from '../../../connection/tokens/rejected-sign-in.ts'
 import { fairQueue } from '../../../platform/queue.ts'
 import { newCookieValue } from '../../../services/console/sealed-tokens.ts'
 import { signInSecrets } from '../../../services/console/sign-in-secrets.ts'
