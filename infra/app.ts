@@ -7,9 +7,11 @@ import { addStages } from './add-stages.ts'
 
 const dist = (path: string) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url))
 const zip = dist('functions.zip')
-if (!existsSync(zip)) throw new Error('The functions are not built yet. Run: npm run build')
+const consoleFolder = dist('server/console/dist')
+if (!existsSync(zip) || !existsSync(consoleFolder))
+  throw new Error('The functions and the console are not built yet. Run: npm run build')
 const app = new App()
 const { cpu } = JSON.parse(readFileSync(dist('functions/package.json'), 'utf8')) as { cpu: string[] }
 const architecture = cpu.includes('x64') ? Architecture.X86_64 : Architecture.ARM_64
-addStages(app, { path: zip, architecture })
+addStages(app, { path: zip, architecture, consoleFolder })
 app.synth()

@@ -19,6 +19,8 @@ export const functionArn = (
 export const triggerArn = (stack: Stack, stageName: StageName): string =>
   functionArn(stack, { stageName, name: 'sign-in', alias: aliasName })
 
-/** The function that calls Cognito. */
-export const userPoolFunctionArn = (stack: Stack, stageName: StageName): string =>
-  functionArn(stack, { stageName, name: 'user-pool', alias: aliasName })
+/** The functions that call Cognito. */
+export const cognitoFunctionArns = (stack: Stack, stageName: StageName): string[] =>
+  (['user-pool', 'openid-provider'] as const).map((name) =>
+    functionArn(stack, { stageName, name, alias: aliasName }),
+  )

@@ -38,12 +38,9 @@ export class DataStack extends Stack {
     new CfnOutput(this, 'WebClientId', { value: this.cognito.webClient.userPoolClientId })
     new CfnOutput(this, 'MachineClientId', { value: this.cognito.machineClient.userPoolClientId })
     new CfnOutput(this, 'TokenUrl', { value: this.cognito.tokenUrl })
-    if (stage.domains) {
-      // The targets for the CNAME records.
+    // The target for the CNAME record.
+    if (stage.domains)
       new CfnOutput(this, 'SignInDomainTarget', { value: this.cognito.domain.cloudFrontEndpoint })
-      new CfnOutput(this, 'AvatarDomainTarget', { value: this.avatars.distribution.distributionDomainName })
-    }
-    new CfnOutput(this, 'AvatarBaseUrl', { value: this.avatars.baseUrl })
     if (this.bus) new CfnOutput(this, 'EventBusName', { value: this.bus.eventBusName })
   }
 

@@ -11,8 +11,12 @@ export function accept(construct: IConstruct, reasons: Record<string, string>): 
 export function wildcardFinding(scope: IConstruct, resource: string): string {
   const spell = (part: unknown): string => {
     if (typeof part === 'string') return part
-    const { Ref, 'Fn::Join': join } = part as { Ref?: string; 'Fn::Join'?: [string, unknown[]] }
-    return join ? join[1].map(spell).join(join[0]) : `<${Ref}>`
+    const {
+      Ref,
+      'Fn::GetAtt': attribute,
+      'Fn::Join': join,
+    } = part as { Ref?: string; 'Fn::GetAtt'?: string[]; 'Fn::Join'?: [string, unknown[]] }
+    return join ? join[1].map(spell).join(join[0]) : `<${Ref ?? attribute?.join('.')}>`
   }
   return `AwsSolutions-IAM5[Resource::${spell(Stack.of(scope).resolve(resource))}]`
 }

@@ -3,7 +3,15 @@ import type { StageName } from './stages.ts'
 
 export const prefix = (stage: StageName): string => `user-directory-${stage}`
 
-export type FunctionName = 'api' | 'refresh' | 'migrate' | 'sign-in' | 'deliver' | 'run-jobs' | 'user-pool'
+export type FunctionName =
+  | 'api'
+  | 'refresh'
+  | 'migrate'
+  | 'sign-in'
+  | 'deliver'
+  | 'run-jobs'
+  | 'user-pool'
+  | 'openid-provider'
 
 export const functionName = (stage: StageName, name: FunctionName): string => `${prefix(stage)}-${name}`
 

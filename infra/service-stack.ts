@@ -7,6 +7,7 @@ import { Functions } from './constructs/functions.ts'
 import { Monitoring } from './constructs/monitoring.ts'
 import { Schedules } from './constructs/schedules.ts'
 import type { FunctionPackage } from './constructs/service-function.ts'
+import { Site } from './constructs/site.ts'
 import type { DataStack } from './data-stack.ts'
 import { accept } from './nag.ts'
 import { functionName, prefix } from './names.ts'
@@ -20,15 +21,19 @@ export class ServiceStack extends Stack {
       stage,
       data,
       functionPackage,
-    }: StageProps & { data: DataStack; functionPackage: FunctionPackage },
+      consoleFolder,
+    }: StageProps & { data: DataStack; functionPackage: FunctionPackage; consoleFolder: string },
   ) {
     super(scope, `${prefix(stageName)}-service`)
-    const functions = new Functions(this, 'Functions', { stageName, stage, data, functionPackage })
+    const api = new Api(this, 'Api', { stageName, stage })
+    const site = new Site(this, 'Site', { stage, data, api })
+    const functions = new Functions(this, 'Functions', { stageName, stage, data, site, functionPackage })
     const { alias } = functions.api
-    const api = new Api(this, 'Api', { stageName, stage, alias, cognito: data.cognito })
+    api.addRoutes({ alias, cognito: data.cognito })
+    site.files.upload(consoleFolder, { stage, after: alias })
     const schedules = new Schedules(this, 'Schedules', { stage, functions })
     const monitoring = stage.hasMonitoring
-      ? new Monitoring(this, 'Monitoring', { stageName, stage, data, functions, api, schedules })
+      ? new Monitoring(this, 'Monitoring', { stageName, stage, data, functions, api, site, schedules })
       : undefined
 
     // A canary deployment: CodeDeploy shifts the alias to the new version step by step. If an alarm goes off meanwhile,
@@ -55,7 +60,10 @@ export class ServiceStack extends Stack {
     new CfnOutput(this, 'ApiUrl', {
       value: stage.domains ? `https://${stage.domains.api}/` : api.rest.url,
     })
-    // The target for the CNAME record.
+    new CfnOutput(this, 'ConsoleUrl', { value: `${site.origin}/console/` })
+    // The targets for the CNAME records.
+    if (stage.domains)
+      new CfnOutput(this, 'SiteDomainTarget', { value: site.distribution.distributionDomainName })
     if (api.rest.domainName)
       new CfnOutput(this, 'ApiDomainTarget', { value: api.rest.domainName.domainNameAliasDomainName })
     if (monitoring) new CfnOutput(this, 'AlarmTopicArn', { value: monitoring.topic.topicArn })

@@ -66,8 +66,9 @@ export type Domains = {
   /** In the stage's region. */
   apiCertificateArn: string
   signIn: string
-  avatars: string
-  /** For `signIn` and `avatars`, in us-east-1 as CloudFront requires. */
+  /** The host of console, API and avatars. */
+  site: string
+  /** For `signIn` and `site`, in us-east-1 as CloudFront requires. */
   edgeCertificateArn: string
 }
 

@@ -10,15 +10,25 @@ import {
   OAuthScope,
   ResourceServerScope,
   UserPool,
-  type UserPoolClient,
+  UserPoolClient,
   type UserPoolDomain,
 } from 'aws-cdk-lib/aws-cognito'
 import { Construct } from 'constructs'
+import { providerAddresses } from '../../src/handler/http/console/provider-addresses.ts'
 import { triggerArn } from '../arns.ts'
 import { accept } from '../nag.ts'
 import { prefix } from '../names.ts'
 import type { StageProps } from '../stages.ts'
 import { removalPolicy } from './log-group.ts'
+
+const shared = {
+  preventUserExistenceErrors: true,
+  enableTokenRevocation: true,
+  accessTokenValidity: Duration.minutes(15),
+  idTokenValidity: Duration.minutes(15),
+}
+// The migration trigger needs the plain password, which SRP does not send.
+const passwordFlows = { userPassword: true, userSrp: true }
 
 export class Cognito extends Construct {
   readonly pool: UserPool
@@ -76,18 +86,11 @@ export class Cognito extends Construct {
     const server = this.pool.addResourceServer('Users', { identifier: 'users', scopes: [read, write] })
     const users = [OAuthScope.resourceServer(server, read), OAuthScope.resourceServer(server, write)]
 
-    const shared = {
-      preventUserExistenceErrors: true,
-      enableTokenRevocation: true,
-      accessTokenValidity: Duration.minutes(15),
-      idTokenValidity: Duration.minutes(15),
-    }
     this.webClient = this.pool.addClient('Web', {
       ...shared,
       userPoolClientName: 'web',
       generateSecret: false,
-      // The migration trigger needs the plain password, which SRP does not send.
-      authFlows: { userPassword: true, userSrp: true },
+      authFlows: passwordFlows,
       oAuth: {
         flows: { authorizationCodeGrant: true },
         scopes: [OAuthScope.OPENID, ...users],
@@ -128,6 +131,30 @@ export class Cognito extends Construct {
       'AwsSolutions-COG2': 'A second factor is optional for users.',
       'AwsSolutions-COG3': 'The directory itself throttles password attempts.',
       'AwsSolutions-COG8': 'The Plus plan’s price for each user is not justified for that.',
+    })
+  }
+
+  /**
+   * The console's client, in the stack of its host.
+   * @param origin the host's
+   */
+  addConsoleClient(scope: Construct, origin: string): UserPoolClient {
+    const { redirectUri, afterSignOutUri } = providerAddresses(origin)
+    return new UserPoolClient(scope, 'ConsoleClient', {
+      ...shared,
+      userPool: this.pool,
+      userPoolClientName: 'console',
+      // The function that calls the sign-in endpoints reads it from the pool.
+      generateSecret: true,
+      authFlows: passwordFlows,
+      oAuth: {
+        flows: { authorizationCodeGrant: true },
+        scopes: [OAuthScope.OPENID],
+        callbackUrls: [redirectUri],
+        logoutUrls: [afterSignOutUri],
+      },
+      // A session of the console ends by then (src/services/console/sessions.ts).
+      refreshTokenValidity: Duration.hours(12),
     })
   }
 }

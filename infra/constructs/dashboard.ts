@@ -9,16 +9,23 @@ import type { DataMetrics } from './data-metrics.ts'
 import type { Functions } from './functions.ts'
 import type { Schedules } from './schedules.ts'
 import type { ServiceMetrics } from './service-metrics.ts'
+import type { Site } from './site.ts'
 
 const minute = Duration.minutes(1)
 const hour = Duration.hours(1)
 
 /** The parts of the service stack that are monitored. */
-export type Monitored = { stageName: StageName; functions: Functions; api: Api; schedules: Schedules }
+export type Monitored = {
+  stageName: StageName
+  functions: Functions
+  api: Api
+  site: Site
+  schedules: Schedules
+}
 
 export function addDashboard(
   scope: Construct,
-  { stageName, functions, api }: Monitored,
+  { stageName, functions, api, site }: Monitored,
   { service, data }: { service: ServiceMetrics; data: DataMetrics },
 ): void {
   const graph = (title: string, ...left: IMetric[]) => new GraphWidget({ title, left, width: 8, height: 6 })
@@ -32,6 +39,16 @@ export function addDashboard(
         period: minute,
       }),
   )
+  const ofSite = (metricName: string, statistic: string) =>
+    new Metric({
+      namespace: 'AWS/CloudFront',
+      metricName,
+      dimensionsMap: { DistributionId: site.distribution.distributionId, Region: 'Global' },
+      // CloudFront reports there, wherever the stage is.
+      region: 'us-east-1',
+      statistic,
+      period: minute,
+    })
   const firewall = api.firewall?.metricsBlocked()
   new Dashboard(scope, 'Dashboard', {
     dashboardName: prefix(stageName),
@@ -93,6 +110,19 @@ export function addDashboard(
         graph(
           'Revalidation time, ms',
           service.read('revalidation', 'Duration', { statistic: 'Maximum', period: hour }),
+        ),
+      ],
+      [
+        graph('Console, API and avatars: requests', ofSite('Requests', 'Sum')),
+        graph(
+          'Console, API and avatars: errors, %',
+          ofSite('4xxErrorRate', 'Average'),
+          ofSite('5xxErrorRate', 'Average'),
+        ),
+        graph(
+          'Console’s sign-in: calls, errors',
+          functions.openIdProvider.alias.metricInvocations({ period: minute }),
+          functions.openIdProvider.alias.metricErrors({ period: minute }),
         ),
       ],
       firewall ? [graph('Firewall, blocked requests', ...firewall)] : [],

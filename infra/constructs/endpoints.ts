@@ -5,7 +5,7 @@ import { InterfaceVpcEndpointAwsService, Peer, Port, type SecurityGroup } from '
 import type { IEventBus } from 'aws-cdk-lib/aws-events'
 import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
-import { userPoolFunctionArn } from '../arns.ts'
+import { cognitoFunctionArns } from '../arns.ts'
 import type { StageProps } from '../stages.ts'
 import { connect, type Network } from './network.ts'
 
@@ -29,7 +29,7 @@ export class Endpoints extends Construct {
     const addEndpoint = (
       name: string,
       service: InterfaceVpcEndpointAwsService,
-      { action, resource }: { action: string; resource: string },
+      { action, resources }: { action: string; resources: string[] },
     ) =>
       network.vpc
         .addInterfaceEndpoint(name, {
@@ -43,18 +43,18 @@ export class Endpoints extends Construct {
           new PolicyStatement({
             principals: [new AnyPrincipal()],
             actions: [action],
-            resources: [resource],
+            resources,
             conditions: { StringEquals: { 'aws:PrincipalAccount': stack.account } },
           }),
         )
     if (bus)
       addEndpoint('Events', InterfaceVpcEndpointAwsService.EVENTBRIDGE, {
         action: 'events:PutEvents',
-        resource: bus.eventBusArn,
+        resources: [bus.eventBusArn],
       })
     addEndpoint('Lambda', InterfaceVpcEndpointAwsService.LAMBDA, {
       action: 'lambda:InvokeFunction',
-      resource: userPoolFunctionArn(stack, stageName),
+      resources: cognitoFunctionArns(stack, stageName),
     })
   }
 }

@@ -1,6 +1,7 @@
 // AWS WAF in front of the API: a rate limit for each address, and AWS's managed rules.
 import { Duration, Stack } from 'aws-cdk-lib'
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch'
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import { CfnWebACL } from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
 import { problemReply } from '../../src/handler/http/problem.ts'
@@ -10,6 +11,9 @@ import type { StageProps } from '../stages.ts'
 import { onlyOrigin } from './cors.ts'
 
 const blockedSeconds = 60
+
+/** The header in which CloudFront sends the origin key. */
+export const originKeyHeader = 'X-Origin-Key'
 
 // Names, contacts and searches may be any text, such as `web.config` or `${jndi:…}`, and the service treats them as data.
 // These rules for queries and bodies therefore only count. The rules for paths, headers and cookies block.
@@ -48,10 +52,37 @@ export class Firewall extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { stageName, stage, requestsPerAddress }: StageProps & { requestsPerAddress: number },
+    {
+      stageName,
+      stage,
+      originKey,
+      requestsPerAddress,
+    }: StageProps & { originKey: ISecret; requestsPerAddress: number },
   ) {
     super(scope, id)
     this.#name = prefix(stageName)
+    const blocked: CfnWebACL.RuleActionProperty = {
+      block: {
+        customResponse: {
+          responseCode: 429,
+          customResponseBodyKey: 'TooMany',
+          responseHeaders: [
+            { name: 'Retry-After', value: String(blockedSeconds) },
+            { name: 'Cache-Control', value: 'no-store' },
+            ...onlyOrigin(stage).map((value) => ({ name: 'Access-Control-Allow-Origin', value })),
+          ],
+        },
+      },
+    }
+    const limit = { limit: requestsPerAddress, evaluationWindowSec: 300 }
+    const isFromEdge: CfnWebACL.StatementProperty = {
+      byteMatchStatement: {
+        fieldToMatch: { singleHeader: { Name: originKeyHeader.toLowerCase() } },
+        positionalConstraint: 'EXACTLY',
+        searchString: originKey.secretValue.unsafeUnwrap(),
+        textTransformations: [{ priority: 0, type: 'NONE' }],
+      },
+    }
     const acl = new CfnWebACL(this, 'Acl', {
       name: this.#name,
       scope: 'REGIONAL',
@@ -61,31 +92,34 @@ export class Firewall extends Construct {
         {
           name: 'RequestsPerAddress',
           priority: 0,
-          action: {
-            block: {
-              customResponse: {
-                responseCode: 429,
-                customResponseBodyKey: 'TooMany',
-                responseHeaders: [
-                  { name: 'Retry-After', value: String(blockedSeconds) },
-                  { name: 'Cache-Control', value: 'no-store' },
-                  ...onlyOrigin(stage).map((value) => ({ name: 'Access-Control-Allow-Origin', value })),
-                ],
-              },
-            },
-          },
+          action: blocked,
           statement: {
             rateBasedStatement: {
               aggregateKeyType: 'IP',
-              limit: requestsPerAddress,
-              evaluationWindowSec: 300,
+              ...limit,
+              scopeDownStatement: { notStatement: { statement: isFromEdge } },
             },
           },
           visibilityConfig: visibility('RequestsPerAddress'),
         },
-        managed(1, 'AmazonIpReputationList', []),
-        managed(2, 'CommonRuleSet', counted.CommonRuleSet),
-        managed(3, 'KnownBadInputsRuleSet', counted.KnownBadInputsRuleSet),
+        {
+          // Through CloudFront, the address of a connection is that of an edge server with many clients.
+          name: 'RequestsPerViewer',
+          priority: 1,
+          action: blocked,
+          statement: {
+            rateBasedStatement: {
+              aggregateKeyType: 'FORWARDED_IP',
+              forwardedIpConfig: { headerName: 'X-Viewer-Address', fallbackBehavior: 'MATCH' },
+              ...limit,
+              scopeDownStatement: isFromEdge,
+            },
+          },
+          visibilityConfig: visibility('RequestsPerViewer'),
+        },
+        managed(2, 'AmazonIpReputationList', []),
+        managed(3, 'CommonRuleSet', counted.CommonRuleSet),
+        managed(4, 'KnownBadInputsRuleSet', counted.KnownBadInputsRuleSet),
       ],
       visibilityConfig: visibility('Firewall'),
     })
@@ -94,7 +128,13 @@ export class Firewall extends Construct {
 
   /** One metric for each rule. */
   metricsBlocked(): Metric[] {
-    return ['RequestsPerAddress', 'CommonRuleSet', 'KnownBadInputsRuleSet', 'AmazonIpReputationList'].map(
+    return [
+      'RequestsPerAddress',
+      'RequestsPerViewer',
+      'CommonRuleSet',
+      'KnownBadInputsRuleSet',
+      'AmazonIpReputationList',
+    ].map(
       (rule) =>
         new Metric({
           namespace: 'AWS/WAFV2',

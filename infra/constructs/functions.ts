@@ -9,6 +9,7 @@ import { database, type FunctionName } from '../names.ts'
 import type { StageProps } from '../stages.ts'
 import { webOrigins } from './cors.ts'
 import { type FunctionOptions, type FunctionPackage, ServiceFunction } from './service-function.ts'
+import type { Site } from './site.ts'
 
 // Just below the limit of a Lambda function.
 const migrationTimeout = Duration.minutes(14)
@@ -21,6 +22,7 @@ export class Functions extends Construct {
   readonly deliver: ServiceFunction
   readonly runJobs: ServiceFunction
   readonly userPool: ServiceFunction
+  readonly openIdProvider: ServiceFunction
 
   constructor(
     scope: Construct,
@@ -29,8 +31,9 @@ export class Functions extends Construct {
       stageName,
       stage,
       data,
+      site,
       functionPackage,
-    }: StageProps & { data: DataStack; functionPackage: FunctionPackage },
+    }: StageProps & { data: DataStack; site: Site; functionPackage: FunctionPackage },
   ) {
     super(scope, id)
     const { database: db, cache, avatars, cognito, bus, network, endpoints } = data
@@ -41,7 +44,7 @@ export class Functions extends Construct {
     const inVpc = (...groups: ISecurityGroup[]) => ({ network, groups })
 
     // Cognito rejects calls through a VPC endpoint if the pool has a sign-in page, and the isolated subnets have no other
-    // route. So this one function runs outside the VPC, with access to the pool only.
+    // route. So this function and the next run outside the VPC, with access to the pool only.
     // https://docs.aws.amazon.com/cognito/latest/developerguide/vpc-interface-endpoints.html
     this.userPool = addFunction('user-pool', {
       description: 'Calls Cognito for the functions in the VPC',
@@ -65,13 +68,33 @@ export class Functions extends Construct {
       }),
     )
 
+    const consoleClient = cognito.addConsoleClient(site, site.origin)
+    const console = { CONSOLE_CLIENT_ID: consoleClient.userPoolClientId, CONSOLE_URL: site.origin }
+    this.openIdProvider = addFunction('openid-provider', {
+      description: 'Calls the pool’s sign-in endpoints for the console',
+      environment: {
+        COGNITO_USER_POOL_ID: cognito.pool.userPoolId,
+        COGNITO_CLIENT_ID: consoleClient.userPoolClientId,
+        ...console,
+      },
+      memoryMb: 512,
+      timeout: Duration.seconds(12),
+    })
+    // For the client's secret, which no setting has to hold.
+    this.openIdProvider.role.addToPolicy(
+      new PolicyStatement({
+        actions: ['cognito-idp:DescribeUserPoolClient'],
+        resources: [cognito.pool.userPoolArn],
+      }),
+    )
+
     // The settings of all functions but the migration.
     const environment = {
       ...db.environment,
       DATABASE_URL: db.url(database.service),
       REDIS_URL: cache.url,
       AVATAR_BUCKET: avatars.bucketName,
-      AVATAR_BASE_URL: avatars.baseUrl,
+      AVATAR_BASE_URL: site.origin,
       COGNITO_USER_POOL_ID: cognito.pool.userPoolId,
       COGNITO_CLIENT_ID: `${cognito.webClient.userPoolClientId},${cognito.machineClient.userPoolClientId}`,
       ...(bus && { EVENT_BUS: bus.eventBusName }),
@@ -79,8 +102,13 @@ export class Functions extends Construct {
     }
 
     this.api = addFunction('api', {
-      description: 'The HTTP API',
-      environment: { ...environment, CORS_ORIGINS: webOrigins(stage).join() },
+      description: 'The HTTP API and the console’s backend',
+      environment: {
+        ...environment,
+        ...console,
+        CORS_ORIGINS: webOrigins(stage).join(),
+        OPENID_PROVIDER_FUNCTION: this.openIdProvider.alias.functionArn,
+      },
       // Enough to decode a 40 megapixel image. From 1,769 MB on a function has a whole processor.
       memoryMb: 1_792,
       // Calls to other services time out much earlier; decoding a large image takes a second or two.
@@ -91,6 +119,7 @@ export class Functions extends Construct {
     avatars.grantWrite(this.api.role)
     avatars.grantJobFiles(this.api.role)
     this.userPool.alias.grantInvoke(this.api.role)
+    this.openIdProvider.alias.grantInvoke(this.api.role)
 
     this.signIn = addFunction('sign-in', {
       description: 'Cognito triggers: user migration and pre token generation',

@@ -205,6 +205,11 @@ export class Monitoring extends Construct {
       periods: 1,
       mustReport: true,
     })
+    this.#alarms.add('OpenIdProviderErrors', 'The function behind the console’s sign-in fails.', {
+      metric: functions.openIdProvider.alias.metricErrors({ period: minute, statistic: 'Sum' }),
+      above: 0,
+      periods: [3, 5],
+    })
     this.#alarms.add('UserPoolErrors', 'The function that calls Cognito fails.', {
       metric: functions.userPool.alias.metricErrors({ period: minute, statistic: 'Sum' }),
       above: 0,

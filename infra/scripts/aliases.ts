@@ -20,6 +20,7 @@ export const servingFunctions = Object.keys({
   deliver: true,
   'run-jobs': true,
   'user-pool': true,
+  'openid-provider': true,
 } satisfies Record<Exclude<FunctionName, 'migrate'>, true>) as FunctionName[]
 
 // 5,000 versions, more than the 75 GB of code that an account may store.

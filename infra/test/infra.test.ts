@@ -8,6 +8,7 @@ import { costTests } from './costs.ts'
 import { firewallTests } from './firewall.ts'
 import { gatewayTests } from './gateway.ts'
 import { removalTests } from './removal.ts'
+import { siteTests } from './site.ts'
 import { type Resource, type Statement, templatesOf } from './stage-templates.ts'
 
 describe('a stage with names of its own', () => {
@@ -15,12 +16,12 @@ describe('a stage with names of its own', () => {
     api: 'api.example.com',
     apiCertificateArn: 'arn:aws:acm:eu-west-1:123456789012:certificate/api',
     signIn: 'sign-in.example.com',
-    avatars: 'avatars.example.com',
+    site: 'directory.example.com',
     edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/edge',
   }
   const { data, service, properties } = templatesOf('dev', { domains })
 
-  test('serves API, sign-in page and avatars under them, with their certificates, and by no other name', () => {
+  test('serves API, sign-in page and the browsers’ host under them, with their certificates, and by no other name', () => {
     service.hasResourceProperties('AWS::ApiGateway::DomainName', {
       DomainName: domains.api,
       RegionalCertificateArn: domains.apiCertificateArn,
@@ -31,9 +32,9 @@ describe('a stage with names of its own', () => {
       Domain: domains.signIn,
       CustomDomainConfig: { CertificateArn: domains.edgeCertificateArn },
     })
-    data.hasResourceProperties('AWS::CloudFront::Distribution', {
+    service.hasResourceProperties('AWS::CloudFront::Distribution', {
       DistributionConfig: Match.objectLike({
-        Aliases: [domains.avatars],
+        Aliases: [domains.site],
         ViewerCertificate: Match.objectLike({
           AcmCertificateArn: domains.edgeCertificateArn,
           MinimumProtocolVersion: 'TLSv1.2_2021',
@@ -52,15 +53,15 @@ describe('a stage with names of its own', () => {
       },
     })
     service.hasOutput('ApiUrl', { Value: `https://${domains.api}/` })
-    data.hasOutput('AvatarBaseUrl', { Value: `https://${domains.avatars}` })
-    for (const output of ['SignInDomainTarget', 'AvatarDomainTarget']) data.hasOutput(output, {})
-    service.hasOutput('ApiDomainTarget', {})
+    service.hasOutput('ConsoleUrl', { Value: `https://${domains.site}/console/` })
+    data.hasOutput('SignInDomainTarget', {})
+    for (const output of ['SiteDomainTarget', 'ApiDomainTarget']) service.hasOutput(output, {})
     const bases = properties('AWS::Lambda::Function').flatMap(
       ({ Environment }) =>
         (Environment as { Variables: { AVATAR_BASE_URL?: string } } | undefined)?.Variables.AVATAR_BASE_URL ??
         [],
     )
-    expect(new Set(bases)).toEqual(new Set([`https://${domains.avatars}`]))
+    expect(new Set(bases)).toEqual(new Set([`https://${domains.site}`]))
   })
 })
 
@@ -70,12 +71,15 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   removalTests(templates)
   alarmTests(templates)
   gatewayTests(templates)
+  siteTests(templates)
   firewallTests(templates)
   costTests(templates)
 
   test('every method of the API has the authorizer, and takes access tokens only', () => {
-    const methods = properties('AWS::ApiGateway::Method').filter(({ HttpMethod }) => HttpMethod !== 'OPTIONS')
-    expect(methods.length).toBeGreaterThan(0)
+    const methods = ofType('AWS::ApiGateway::Method')
+      .filter(([id]) => !id.startsWith('ApiRestconsole'))
+      .flatMap(([, { Properties = {} }]) => (Properties.HttpMethod === 'OPTIONS' ? [] : [Properties]))
+    expect(methods).toHaveLength(1)
     for (const method of methods) {
       expect(method).toMatchObject({
         AuthorizationType: 'COGNITO_USER_POOLS',
@@ -111,26 +115,34 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
     expect(open).toEqual([])
   })
 
-  test('only one function runs outside the VPC, with access to the user pool only', () => {
+  test('only two functions run outside the VPC, with access to the user pool only', () => {
     const outside = ofType('AWS::Lambda::Function').filter(([, { Properties }]) => !Properties?.VpcConfig)
     // The CDK's own function calls the migrations for CloudFormation.
-    expect(outside.map(([, { Properties }]) => Properties?.FunctionName).filter(Boolean)).toEqual([
-      `user-directory-${name}-user-pool`,
-    ])
+    expect(outside.map(([, { Properties }]) => Properties?.FunctionName).filter(Boolean)).toEqual(
+      ['user-pool', 'openid-provider'].map((part) => `user-directory-${name}-${part}`),
+    )
   })
 
   test('buckets are private, encrypted and accessible over TLS only', () => {
-    data.allResourcesProperties('AWS::S3::Bucket', {
-      PublicAccessBlockConfiguration: {
-        BlockPublicAcls: true,
-        BlockPublicPolicy: true,
-        IgnorePublicAcls: true,
-        RestrictPublicBuckets: true,
-      },
-      BucketEncryption: Match.anyValue(),
-    })
-    for (const [id] of ofType('AWS::S3::Bucket'))
-      data.hasResourceProperties('AWS::S3::BucketPolicy', {
+    const buckets = [data, service].map((template) => ({
+      template,
+      ids: Object.keys(template.findResources('AWS::S3::Bucket')),
+    }))
+    expect(buckets.map(({ ids }) => ids.length)).toEqual([2, 1])
+    for (const { template } of buckets)
+      template.allResourcesProperties('AWS::S3::Bucket', {
+        PublicAccessBlockConfiguration: {
+          BlockPublicAcls: true,
+          BlockPublicPolicy: true,
+          IgnorePublicAcls: true,
+          RestrictPublicBuckets: true,
+        },
+        BucketEncryption: Match.anyValue(),
+      })
+    for (const [template, id] of buckets.flatMap(({ template, ids }) =>
+      ids.map((id) => [template, id] as const),
+    ))
+      template.hasResourceProperties('AWS::S3::BucketPolicy', {
         Bucket: { Ref: id },
         PolicyDocument: {
           Statement: Match.arrayWith([
@@ -149,14 +161,16 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       PolicyDocument: {
         Statement: Match.arrayWith([
           {
-            Effect: 'Deny',
+            Effect: 'Allow',
             Principal: { Service: 'cloudfront.amazonaws.com' },
             Action: 's3:GetObject',
-            Resource: { 'Fn::Join': ['', [Match.anyValue(), '/jobs/*']] },
+            Resource: { 'Fn::Join': ['', [Match.anyValue(), '/avatars/*']] },
+            Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
           },
         ]),
       },
     })
+    expect(JSON.stringify(data.toJSON()).match(/cloudfront\.amazonaws\.com/g)).toHaveLength(1)
     data.hasResourceProperties('AWS::S3::Bucket', {
       LifecycleConfiguration: {
         Rules: Match.arrayWith([
@@ -175,7 +189,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
   })
 
   test('keeps avatars at the edge for minutes only, so that erased ones leave it', () => {
-    data.hasResourceProperties('AWS::CloudFront::CachePolicy', {
+    service.hasResourceProperties('AWS::CloudFront::CachePolicy', {
       CachePolicyConfig: Match.objectLike({ MaxTTL: 300, DefaultTTL: 300, MinTTL: 0 }),
     })
   })
@@ -214,7 +228,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       UserGroupIds: Match.anyValue(),
     })
     data.allResourcesProperties('AWS::ElastiCache::User', { AuthenticationMode: { Type: 'iam' } })
-    data.allResourcesProperties('AWS::CloudFront::Distribution', {
+    service.allResourcesProperties('AWS::CloudFront::Distribution', {
       DistributionConfig: Match.objectLike({
         DefaultCacheBehavior: Match.objectLike({ ViewerProtocolPolicy: 'https-only' }),
       }),
@@ -233,13 +247,15 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
 
   test('a stage that keeps data retains it after its stack, protected against deletion', () => {
     const policy = stage.keepsData ? 'RetainExceptOnCreate' : 'Delete'
+    // Each deployment brings the console's files.
     for (const type of [
       'AWS::RDS::DBInstance',
       'AWS::S3::Bucket',
       'AWS::Cognito::UserPool',
       'AWS::Logs::LogGroup',
     ])
-      for (const [id, { DeletionPolicy }] of ofType(type)) expect(DeletionPolicy, id).toBe(policy)
+      for (const [id, { DeletionPolicy }] of ofType(type))
+        expect(DeletionPolicy, id).toBe(id.startsWith('SiteFilesBucket') ? 'Delete' : policy)
     data.hasResourceProperties('AWS::RDS::DBInstance', {
       DeletionProtection: stage.keepsData,
       BackupRetentionPeriod: stage.database.backupDays,
@@ -284,8 +300,10 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       if (Effect !== 'Allow') continue
       expect([NotAction, NotResource], id).toEqual([undefined, undefined])
       const actions = [Action].flat()
-      // The CDK's own function empties the buckets of stages that keep nothing.
-      if (!stage.keepsData && JSON.stringify(Principal)?.includes('CustomS3AutoDeleteObjects')) continue
+      // The CDK's own function empties buckets before they are deleted.
+      if (JSON.stringify(Principal)?.includes('CustomS3AutoDeleteObjects')) continue
+      // The CDK's own function uploads the console's files.
+      if (id.startsWith('CustomCDKBucketDeployment')) continue
       for (const action of actions) expect(action, id).not.toContain('*')
       if ([Resource].flat().includes('*'))
         expect(
@@ -327,8 +345,8 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       'runjobs',
       'signin',
     ])
-    // Of those that do not wait, one is the migration itself and one has no database.
-    expect(aliases).toHaveLength(7)
+    // Of those that do not wait, one is the migration itself and two have no database.
+    expect(aliases).toHaveLength(8)
   })
 
   test('previous versions of the functions are kept for rollbacks', () => {
@@ -440,7 +458,7 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       'UserPoolId',
       'WebClientId',
       'MachineClientId',
-      'AvatarBaseUrl',
+      'ConsoleUrl',
       'CacheName',
       'ApiFunctionName',
       'ApiAliasName',

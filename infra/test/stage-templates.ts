@@ -16,12 +16,15 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const functions = join(folder, 'functions')
 mkdirSync(functions)
 writeFileSync(join(functions, 'api.js'), '')
+const consoleFolder = join(folder, 'console')
+mkdirSync(join(consoleFolder, 'assets'), { recursive: true })
+for (const file of ['index.html', 'assets/index.js']) writeFileSync(join(consoleFolder, file), '')
 
 const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'))
 /** Synthesises stages. cdk-nag checks every stack here and throws on a finding that is not accepted. */
 function synthesise(name: string, each?: Partial<Record<StageName, Stage>>): CloudAssembly {
   const app = new App({ context, outdir: join(folder, name) })
-  addStages(app, { path: functions, architecture: Architecture.ARM_64 }, each)
+  addStages(app, { path: functions, architecture: Architecture.ARM_64, consoleFolder }, each)
   return app.synth()
 }
 

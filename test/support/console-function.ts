@@ -18,7 +18,7 @@ export type ConsoleFunction = {
   browser(): Browser
   api: LambdaFunction
   cognito: Cognito
-  /** What both functions have logged. */
+  /** The log of both functions. */
   lines: string[]
 }
 

@@ -1,16 +1,23 @@
 // The headers that isolate the console's pages and files from other origins.
 
 /**
+ * @param origins.avatars absent: the console's own
  * @param origins.issuer the sign-in page's, to which a form may lead
+ * @param origins.uploads of the store that takes files, if the API does not
  * @returns the headers of every file of the console
  */
-export function securityHeaders(origins: { avatars: string; issuer: string }): Record<string, string> {
+export function securityHeaders(origins: {
+  avatars?: string
+  issuer: string
+  uploads?: string
+}): Record<string, string> {
+  const sources = (...list: (string | undefined)[]) => list.filter((source) => source !== undefined).join(' ')
   const policy = [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    `img-src 'self' data: blob: ${origins.avatars}`,
-    "connect-src 'self'",
+    `img-src ${sources("'self'", 'data:', 'blob:', origins.avatars)}`,
+    `connect-src ${sources("'self'", origins.uploads)}`,
     "font-src 'self'",
     `form-action 'self' ${origins.issuer}`,
     "frame-ancestors 'none'",
