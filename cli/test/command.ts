@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll } from 'vitest'
 import { atEnd } from '../../test/support/cleanup.ts'
+import { builtOnce } from '../../test/support/once.ts'
 import { until } from '../../test/support/wait.ts'
 import { buildCommand } from '../tools/build.ts'
 
@@ -31,25 +31,16 @@ export type Shell = {
 
 type RunOptions = { env?: Record<string, string>; input?: string }
 
-/** Made once for a file of tests. */
-let built: Promise<string> | undefined
-
-async function build(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'user-directory-command-'))
+async function build(folder: string): Promise<void> {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
   await buildCommand(folder)
-  const script = `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'user-directory.js')}' "$@"\n`
+  const script = `#!/bin/sh\nexec '${process.execPath}' "$(dirname "$0")/user-directory.js" "$@"\n`
   await writeFile(join(folder, 'user-directory'), script, { mode: 0o755 })
-  return folder
 }
-afterAll(async () => {
-  if (built !== undefined) await rm(await built, { recursive: true })
-})
 
 /** @param env for every command, such as the server and a token */
 export async function openShell(env: Record<string, string> = {}): Promise<Shell> {
-  built ??= build()
-  const bin = await built
+  const bin = await builtOnce('command', build)
   const config = await mkdtemp(join(tmpdir(), 'user-directory-cli-'))
   atEnd(() => rm(config, { recursive: true, force: true }))
 

@@ -1,4 +1,4 @@
-// Shared by the whole run: PostgreSQL with a migrated template database, Redis, S3, and a folder for the functions' package.
+// Shared by the whole run: PostgreSQL with a migrated template database, Redis, S3, and a folder for builds.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,8 +16,8 @@ declare module 'vitest' {
     postgresUrl: string
     redisUrl: string
     s3Env: Record<string, string>
-    /** The folder for `packagedFunctions`. */
-    functionsFolder: string
+    /** The folder for `builtOnce`. */
+    sharedFolder: string
   }
 }
 
@@ -40,10 +40,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const s3 = await startS3()
     undo.push(s3.stop)
 
-    const functions = await mkdtemp(join(tmpdir(), 'user-directory-functions-'))
-    undo.push(() => rm(functions, { recursive: true, force: true }))
+    const shared = await mkdtemp(join(tmpdir(), 'user-directory-shared-'))
+    undo.push(() => rm(shared, { recursive: true, force: true }))
 
-    project.provide('functionsFolder', functions)
+    project.provide('sharedFolder', shared)
     project.provide('postgresUrl', postgres.url)
     project.provide('redisUrl', redis?.url ?? process.env.REDIS_URL ?? '')
     project.provide('s3Env', s3.env)
