@@ -6,6 +6,7 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../../src/connection/postgres/migrations.ts'
 import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
+import { hashPassword } from '../../src/services/identity/passwords.ts'
 import { serverBundle } from '../../tools/server-bundle.mjs'
 import { startRedis } from './redis.ts'
 import { startS3 } from './s3.ts'
@@ -16,6 +17,8 @@ declare module 'vitest' {
     postgresUrl: string
     redisUrl: string
     s3Env: Record<string, string>
+    /** Of `a-good-password`. */
+    passwordHash: string
     /** The folder for `builtOnce`. */
     sharedFolder: string
   }
@@ -43,6 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const shared = await mkdtemp(join(tmpdir(), 'user-directory-shared-'))
     undo.push(() => rm(shared, { recursive: true, force: true }))
 
+    project.provide('passwordHash', await hashPassword('setup', 'a-good-password'))
     project.provide('sharedFolder', shared)
     project.provide('postgresUrl', postgres.url)
     project.provide('redisUrl', redis?.url ?? process.env.REDIS_URL ?? '')
