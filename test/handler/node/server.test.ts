@@ -50,7 +50,7 @@ beforeAll(async () => {
 
 describe('the server with nothing configured', () => {
   it('creates sample users with avatars, prints a valid token, and keeps its data after a restart', async () => {
-    const folder = await privateFolder()
+    const folder = await usedFolder()
     const first = await run(folder)
     const token = await started(first)
     expect(first.output()).toContain(`/user?limit=3'`)
@@ -233,7 +233,7 @@ describe('two servers on real PostgreSQL, Redis and S3, one of them from the bui
 
 describe('a failing start', () => {
   it('names a port in use, and stops what it had started', async () => {
-    const folder = await privateFolder()
+    const folder = await usedFolder()
     const taken = createServer()
     await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done))
     onTestFinished(() => new Promise((done) => taken.close(() => done())))
