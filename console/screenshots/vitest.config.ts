@@ -6,6 +6,7 @@ export default defineConfig({
     root: `${import.meta.dirname}/../..`,
     include: ['console/screenshots/take.ts'],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/file-end.ts'],
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },

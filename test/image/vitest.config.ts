@@ -6,6 +6,7 @@ export default defineConfig({
     root: `${import.meta.dirname}/../..`,
     include: ['test/image/*.proof.ts'],
     globalSetup: ['test/support/global-setup.ts', 'test/image/build.ts'],
+    setupFiles: ['test/support/file-end.ts'],
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
