@@ -8,6 +8,7 @@ import { startIssuer } from '../support/issuer.ts'
 import { png } from '../support/picture.ts'
 import { freePort } from '../support/port.ts'
 import { uniqueName } from '../support/service.ts'
+import { until } from '../support/wait.ts'
 import { runContainer, started } from './container.ts'
 
 const image = inject('image')
@@ -85,6 +86,17 @@ it('runs without root, capabilities and a writable file system', async () => {
   expect(status.output).toMatch(/^CapBnd:\s+0+$/m)
   for (const path of ['/app/x', '/app/src/x', '/tmp/x', '/x'])
     expect((await node(`require('fs').writeFileSync('${path}', '')`)).output).toMatch(/EROFS|EACCES/)
+})
+
+it('runs several workers, which SIGHUP replaces', async () => {
+  const server = await runContainer(image, { ...env, WORKERS: '2' })
+  await started(server)
+  await server.signal('HUP')
+  await until('new workers', () => server.output().includes('"replaced the workers"'), 60_000)
+  expect(server.output().match(/"worker started"/g)).toHaveLength(4)
+  expect((await fetch(`${url}/ready`)).status).toBe(200)
+  await server.signal('TERM')
+  expect(await server.exit).toBe(0)
 })
 
 it('has a health check that succeeds only while the server answers', async () => {
