@@ -20,7 +20,8 @@ export function createTurns(): Turns {
     letOthersRun: async () => {
       const yieldedAt = performance.now()
       await yieldOnce()
-      if (performance.now() - yieldedAt > busyTurnMs) await pause((yieldedAt - startedAt) * othersShare)
+      // Not longer after a longer time, in which the computation waited for something.
+      if (performance.now() - yieldedAt > busyTurnMs) await pause(sliceMs * othersShare)
       startedAt = performance.now()
     },
   }

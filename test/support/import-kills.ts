@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Job } from '../../src/model/job.ts'
 import { compareImports, storedAvatars } from './import-results.ts'
 import { killedRows, seedRows } from './import-rows.ts'
 import { type Cleanup, importMsMax, openStage, summary, victims } from './import-stage.ts'
@@ -31,29 +32,37 @@ export async function importUnderKills(options: Options, atEnd: Cleanup): Promis
   await writeRows(seeds, seedRows(rows))
   await writeRows(file, await killedRows(rows))
 
-  const calm = await openStage(join(directory, 'calm'), atEnd)
-  await calm.importFile(seeds)
-  const expected = await calm.importFile(file)
-  print(`without kills: ${summary(expected)}`)
-
-  const stage = await openStage(join(directory, 'killed'), atEnd)
-  await stage.importFile(seeds)
+  const [calm, killed] = await Promise.all([
+    openStage(join(directory, 'calm'), atEnd),
+    openStage(join(directory, 'killed'), atEnd),
+  ])
+  const runCalm = async (): Promise<Job> => {
+    await calm.importFile(seeds)
+    const job = await calm.importFile(file)
+    print(`without kills: ${summary(job)}`)
+    return job
+  }
   const moments = Array.from({ length: kills }, () => Math.floor(Math.random() * rows * 0.98))
-  const job = await stage.importFile(file, async (rowsRead) => {
-    for (const [at, moment] of moments.toSorted((a, b) => a - b).entries()) {
-      await until(`row ${moment}`, async () => ((await rowsRead()) ?? 0) >= moment, importMsMax)
-      await delay(Math.random() * killDelayMsMax)
-      const victim = victims[at % victims.length] ?? 'the server'
-      print(`${victim} is killed after row ${moment}`)
-      await stage.killAndStart(victim)
-    }
-  })
-  print(`with ${kills} kills: ${summary(job)}`)
+  const runKilled = async (): Promise<Job> => {
+    await killed.importFile(seeds)
+    const job = await killed.importFile(file, async (rowsRead) => {
+      for (const [at, moment] of moments.toSorted((a, b) => a - b).entries()) {
+        await until(`row ${moment}`, async () => ((await rowsRead()) ?? 0) >= moment, importMsMax)
+        await delay(Math.random() * killDelayMsMax)
+        const victim = victims[at % victims.length] ?? 'the server'
+        print(`${victim} is killed after row ${moment}`)
+        await killed.killAndStart(victim)
+      }
+    })
+    print(`with ${kills} kills: ${summary(job)}`)
+    return job
+  }
+  const [expected, job] = await Promise.all([runCalm(), runKilled()])
 
-  const differences = await compareImports(calm.databaseUrl, stage.databaseUrl)
+  const differences = await compareImports(calm.databaseUrl, killed.databaseUrl)
   if (summary(job) !== summary(expected)) differences.push(`${summary(job)} instead of ${summary(expected)}`)
-  for (const avatar of await storedAvatars(stage.databaseUrl))
-    if (!(await stage.hasObject(avatar))) differences.push(`${avatar} is not in the store`)
+  for (const avatar of await storedAvatars(killed.databaseUrl))
+    if (!(await killed.hasObject(avatar))) differences.push(`${avatar} is not in the store`)
   return differences
 }
 

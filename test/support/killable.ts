@@ -10,6 +10,8 @@ import { startProxy } from './proxy.ts'
 import { s3Settings } from './s3.ts'
 import { until } from './wait.ts'
 
+const recoveryMsMax = 600_000
+
 type Killable = {
   /** Kills every process of the server with SIGKILL. */
   kill(): Promise<void>
@@ -34,7 +36,12 @@ export async function startKillablePostgres(directory: string): Promise<Killable
       await until('PostgreSQL to end', async () => !(await isRunning(pid)))
     },
     start: async () => {
-      postgres = await startEmbeddedPostgres(directory)
+      // A recovery may outlast one attempt.
+      postgres = await until(
+        'PostgreSQL to recover',
+        () => startEmbeddedPostgres(directory).catch(() => undefined),
+        recoveryMsMax,
+      )
       await proxy.leadTo(address())
     },
     stop: async () => {

@@ -14,12 +14,12 @@ export function newFileKey(): Buffer {
 /** Encrypts `bytes`. Needs memory for a few blocks. */
 export async function* seal(key: Buffer, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let number = 0
-  const encrypt = (block: Buffer, isLast: boolean): Buffer => {
+  const encrypt = (block: Uint8Array, isLast: boolean): Buffer => {
     const cipher = createCipheriv('aes-256-gcm', key, nonce(number++, isLast))
     return Buffer.concat([cipher.update(block), cipher.final(), cipher.getAuthTag()])
   }
   // The last block may be full, so a block is only sealed once another byte follows it.
-  let last: Buffer | undefined
+  let last: Uint8Array | undefined
   for await (const block of inBlocks(bytes, blockBytes)) {
     if (last) yield encrypt(last, false)
     last = block
@@ -30,13 +30,13 @@ export async function* seal(key: Buffer, bytes: AsyncIterable<Uint8Array>): Asyn
 /** Decrypts what `seal` made. @throws Error if the content was changed, reordered or cut off, or the key is wrong */
 export async function* unseal(key: Buffer, sealed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let number = 0
-  const decrypt = (block: Buffer, isLast: boolean): Buffer => {
+  const decrypt = (block: Uint8Array, isLast: boolean): Buffer => {
     if (block.length < tagBytes) throw new Error('the sealed file is cut off')
     const decipher = createDecipheriv('aes-256-gcm', key, nonce(number++, isLast))
     decipher.setAuthTag(block.subarray(-tagBytes))
     return Buffer.concat([decipher.update(block.subarray(0, -tagBytes)), decipher.final()])
   }
-  let last: Buffer | undefined
+  let last: Uint8Array | undefined
   for await (const block of inBlocks(sealed, sealedBytes)) {
     if (last) yield decrypt(last, false)
     last = block
@@ -52,17 +52,17 @@ function nonce(number: number, isLast: boolean): Buffer {
 }
 
 /** Cuts a stream into blocks of `size` bytes; the last one may be shorter. */
-async function* inBlocks(bytes: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
+async function* inBlocks(bytes: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = []
   let length = 0
   for await (const part of bytes) {
     let rest = part
     while (length + rest.length >= size) {
-      const taken = size - length
-      yield Buffer.concat([...parts, rest.subarray(0, taken)], size)
+      const taken = rest.subarray(0, size - length)
+      yield parts.length === 0 ? taken : Buffer.concat([...parts, taken], size)
       parts = []
       length = 0
-      rest = rest.subarray(taken)
+      rest = rest.subarray(taken.length)
     }
     if (rest.length > 0) {
       parts.push(rest)

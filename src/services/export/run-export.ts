@@ -102,12 +102,11 @@ async function* readRows<Row extends Record<string, unknown>>(
   for (;;) {
     const rows = await next
     if (rows.length === 0) return
-    // Before the next rows arrive, because reading them would be taken for others' work.
-    if (isOver()) await letOthersRun()
     // PostgreSQL collects the next rows while these are formatted.
     next = fetch()
     // The next turn throws its error. If the reader stops before, the transaction meets it.
     next.catch(() => {})
+    if (isOver()) await letOthersRun()
     yield rows
     signal.throwIfAborted()
   }

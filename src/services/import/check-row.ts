@@ -24,7 +24,7 @@ export type CheckedRow = {
 export type RefusedRow = { line: number; faults: Fault[] }
 export type Checked = CheckedRow | RefusedRow
 
-export function isRefused(row: Checked): row is RefusedRow {
+export function isRefused<Row extends CheckedRow>(row: Row | RefusedRow): row is RefusedRow {
   return 'faults' in row
 }
 

@@ -10,6 +10,8 @@ import { type ImportRow, invalidFile } from './row.ts'
 /** A row with the user that it creates, unless the directory has the user. */
 export type PreparedRow = CheckedRow & { fresh: NewUser }
 
+type Outcome = PreparedRow | RefusedRow
+
 export type Chunk = {
   rows: PreparedRow[]
   refused: RefusedRow[]
@@ -37,6 +39,8 @@ type Options = {
 const chunkRows = 1_000
 // A chunk is in memory as a whole, and an avatar takes as much as some hundred rows.
 const expensiveWeight = 20
+// Hashes run three at once at most. More rows would hold more images in memory.
+const preparedAtOnce = 4
 /** The keys of this many rows take some hundred megabytes. */
 const rowsMax = 10_000_000
 
@@ -46,16 +50,28 @@ export async function* inChunks(parsed: AsyncIterable<ImportRow[]>, options: Opt
   const { isOver, letOthersRun } = createTurns()
   let rowsRead = 0
   let weight = 0
-  let rows: PreparedRow[] = []
-  let refused: RefusedRow[] = []
-  const add = (row: Checked): void => {
-    if (isRefused(row)) refused.push(row)
-    else rows.push({ ...row, fresh: toNewUser(row, now()) })
+  /** The chunk's rows in the order of the file, some of which are still prepared. */
+  let rows: (Outcome | Promise<Outcome>)[] = []
+  const preparing = new Set<Promise<Outcome>>()
+  const finish = (row: Checked): Outcome => (isRefused(row) ? row : { ...row, fresh: toNewUser(row, now()) })
+  const prepare = async (row: CheckedRow): Promise<void> => {
+    while (preparing.size >= preparedAtOnce) await Promise.race(preparing)
+    const prepared = prepareRow(ctx, row, options)
+      .then(finish)
+      .finally(() => preparing.delete(prepared))
+    preparing.add(prepared)
+    // The end of the chunk throws its error.
+    prepared.catch(() => {})
+    rows.push(prepared)
   }
-  const take = (): Chunk => {
-    const chunk: Chunk = { rows, refused, rowsRead, bytesRead: options.bytesRead() }
+  const take = async (): Promise<Chunk> => {
+    const chunk: Chunk = { rows: [], refused: [], rowsRead, bytesRead: options.bytesRead() }
+    for (const row of rows) {
+      const outcome = row instanceof Promise ? await row : row
+      if (isRefused(outcome)) chunk.refused.push(outcome)
+      else chunk.rows.push(outcome)
+    }
     rows = []
-    refused = []
     weight = 0
     return chunk
   }
@@ -66,13 +82,13 @@ export async function* inChunks(parsed: AsyncIterable<ImportRow[]>, options: Opt
       if (++rowsRead > rowsMax) throw invalidFile(`The file has more than ${rowsMax} users. Split it.`)
       const result = checkRow(row)
       if (rowsRead <= skip) continue
-      if (isRefused(result) || !isExpensive(result)) add(result)
+      if (isRefused(result) || !isExpensive(result)) rows.push(finish(result))
       else {
-        add(await prepareRow(ctx, result, options))
+        await prepare(result)
         weight += expensiveWeight - 1
       }
-      if (++weight >= chunkRows) yield take()
+      if (++weight >= chunkRows) yield await take()
     }
   // Also for a file without users, so that its end is recorded.
-  yield take()
+  yield await take()
 }

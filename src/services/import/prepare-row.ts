@@ -16,6 +16,7 @@ type Options = {
   isDryRun: boolean
   /** Leaves out an avatar's path that has no image in the store. Otherwise the row is refused. */
   dropsMissingAvatar: boolean
+  signal: AbortSignal
 }
 
 /** Whether a row needs `prepareRow`. */
@@ -23,17 +24,19 @@ export function isExpensive({ avatar, passwordHash }: CheckedRow): boolean {
   return passwordHash === undefined || typeof avatar === 'string'
 }
 
-/** @throws ServiceError `unavailable` */
+/** @throws ServiceError `unavailable`; the reason of `signal` */
 export async function prepareRow(ctx: ServiceContext, row: CheckedRow, options: Options): Promise<Checked> {
   const { password, avatar: image, ...user } = row.user
   let { avatar, passwordHash } = row
   if (typeof image === 'string') {
-    const found = await whenFree(() => avatarOf(ctx, image, options))
+    const found = await whenFree(() => avatarOf(ctx, image, options), options.signal)
     if ('fault' in found) return { line: row.line, faults: [found.fault] }
     avatar = found.avatar
   }
   if (passwordHash === undefined && typeof password === 'string')
-    passwordHash = options.isDryRun ? unknownUserHash : await whenFree(() => hashPassword(jobShare, password))
+    passwordHash = options.isDryRun
+      ? unknownUserHash
+      : await whenFree(() => hashPassword(jobShare, password), options.signal)
   return { ...row, user, avatar, passwordHash }
 }
 
@@ -64,12 +67,12 @@ function refused(message: string): { fault: Fault } {
 }
 
 /** Repeats work while a queue is full: a job can wait, and requests come first. */
-async function whenFree<T>(work: () => Promise<T>): Promise<T> {
+async function whenFree<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;)
     try {
       return await work()
     } catch (error) {
       if (!(error instanceof ServiceError) || error.code !== 'overloaded') throw error
-      await pause(busyPauseMs)
+      await pause(busyPauseMs, undefined, { signal })
     }
 }
