@@ -26,5 +26,5 @@ STOPSIGNAL SIGTERM
 # The image has no shell and no curl.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["/nodejs/bin/node", "-e", "require('node:http').get({ host: '127.0.0.1', port: process.env.PORT || 3000, path: '/health' }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
-ENTRYPOINT ["/nodejs/bin/node", "--enable-source-maps"]
+ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=16", "--enable-source-maps"]
 CMD ["src/handler/node/server.js"]

@@ -45,22 +45,38 @@ async function race(
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-race-'))
   atEnd(() => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
   const faults: string[] = []
-  for (const [at, choice] of choices.entries()) {
-    const { url, databaseUrl, token } = await openStage(join(directory, String(at)), atEnd)
-    const result = await raceWithImport({
-      ...choice,
-      rows,
-      writes,
-      url: url(),
-      databaseUrl,
-      token: await token(),
-    })
-    const { judge, job, statuses } = result
-    const answers = [...statuses].map(([status, count]) => `${count} of ${status}`).join(', ')
-    print(
-      `${choice.on_conflict} by ${choice.match}: ${result.writes} answered writes (${answers}); ${job.created} created, ${job.updated} updated, ${job.skipped} skipped, ${job.refused} refused; ${judge.faults()} faults`,
-    )
-    faults.push(...judge.complaints)
+  for (const choice of choices) {
+    const name = `${choice.on_conflict} by ${choice.match}`
+    let answered = 0
+    for (let round = 1; answered < writes; round++) {
+      const steps: (() => Promise<unknown>)[] = []
+      const close = async () => {
+        for (let step = steps.pop(); step; step = steps.pop()) await step()
+      }
+      atEnd(close)
+      const { url, databaseUrl, token } = await openStage(join(directory, `${name} ${round}`), (step) =>
+        steps.push(step),
+      )
+      const result = await raceWithImport({
+        ...choice,
+        rows,
+        writes: writes - answered,
+        url: url(),
+        databaseUrl,
+        token: await token(),
+      })
+      await close()
+      const { judge, job, statuses } = result
+      answered += result.writes
+      const answers = [...statuses].map(([status, count]) => `${count} of ${status}`).join(', ')
+      print(
+        `${name}, import ${round}: ${result.writes} answered writes (${answers}); ${job.created} created, ${job.updated} updated, ${job.skipped} skipped, ${job.refused} refused; ${judge.faults()} faults`,
+      )
+      faults.push(...judge.complaints)
+      if (result.writes === 0)
+        throw new Error('the import ended before a write was answered; use more --rows')
+    }
+    print(`${name}: ${answered} answered writes`)
   }
   return faults
 }

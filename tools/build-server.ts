@@ -38,7 +38,7 @@ export async function buildServer(out: string, packages = serverPackages): Promi
     type: 'module',
     scripts: {
       // Without `exec`, a shell would take npm's signals in the server's place.
-      start: 'exec node --enable-source-maps src/handler/node/server.js',
+      start: 'exec node --max-semi-space-size=16 --enable-source-maps src/handler/node/server.js',
       migrate: 'node src/cli/migrate.js',
     },
     dependencies: part.dependencies,

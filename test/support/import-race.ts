@@ -31,7 +31,7 @@ const seedEvery = 4
 const behind = 500
 const ahead = 2_500
 const importMsMax = 3_600_000
-const busyMsMax = 60_000
+const busyMsMax = 600_000
 
 function rowOf(key: number): Facts {
   return {
