@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Logger } from '../platform/logger.ts'
 import type { Settings } from '../platform/settings.ts'
+import type { Tracer } from '../platform/tracing/tracer.ts'
 import { type AttemptThrottle, openProcessAttemptThrottle } from './attempts/attempt-throttle.ts'
 import { openRedisAttemptThrottle } from './attempts/redis-attempt-throttle.ts'
 import { openAvatarBucket } from './avatars/avatar-bucket.ts'
@@ -35,13 +36,14 @@ export type Connections = {
 /**
  * @param settings with a `databaseUrl`, since the entry starts the embedded PostgreSQL if needed
  * @param options.isFunction a Lambda function, which is frozen between two calls and must not work in the background
+ * @param options.tracer traces statements; `traceConnections` traces the other calls
  */
 export function openConnections(
   settings: Settings & { databaseUrl: string },
   logger: Logger,
-  { isFunction = false }: { isFunction?: boolean } = {},
+  { isFunction = false, tracer }: { isFunction?: boolean; tracer?: Tracer | undefined } = {},
 ): Connections {
-  const db = openPostgres(settings.databaseUrl, logger)
+  const db = openPostgres(settings.databaseUrl, logger, { tracer })
   const cache = settings.redisUrl
     ? openRedisCache(settings.redisUrl, { db, logger, isFunction })
     : openProcessCache()

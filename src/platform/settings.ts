@@ -1,5 +1,6 @@
 // Reads and validates the settings from environment variables, once at the start.
 import { availableParallelism } from 'node:os'
+import { itemsOf, list, matches, type Rule, url, web } from './setting-rules.ts'
 
 export type TokenSettings =
   | { kind: 'local' }
@@ -58,21 +59,6 @@ export type Settings = {
   dataDirectory: string
 }
 
-/** @returns the fault of a value; undefined for a valid one */
-type Rule = (text: string) => string | undefined
-
-const matches =
-  (pattern: RegExp, fault: string): Rule =>
-  (text) =>
-    pattern.test(text) ? undefined : fault
-
-const url =
-  (protocols: string[], description: string): Rule =>
-  (text) =>
-    URL.canParse(text) && protocols.includes(new URL(text).protocol) ? undefined : `must be ${description}`
-
-const web = url(['http:', 'https:'], 'an http:// or https:// URL')
-
 /** Browsers keep the session's cookie on HTTPS only, or on this machine. */
 const consoleOrigin: Rule = (text) => {
   const isOrigin = web(text) === undefined && new URL(text).origin === text.replace(/\/$/, '')
@@ -82,21 +68,12 @@ const consoleOrigin: Rule = (text) => {
     : 'must be an https:// origin without a path, such as https://directory.example.com (or http://localhost:3000)'
 }
 
-const list: Rule = (text) => (itemsOf(text).length > 0 ? undefined : 'must contain at least one value')
-
 const origins: Rule = (text) =>
   itemsOf(text).every(
     (item) => !item.includes('*') && web(item) === undefined && new URL(item).origin === item,
   )
     ? undefined
     : 'must be origins separated by commas, such as https://app.example.com: in lower case, without a path or *'
-
-function itemsOf(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean)
-}
 
 const portNumber: Rule = (text) =>
   /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { readSettings, settingNames } from '../../src/platform/settings.ts'
+import { readTraceSettings, traceSettingNames } from '../../src/platform/trace-settings.ts'
 
 const read = (env: Record<string, string>) => readSettings(env, '/data')
 const cognito = { COGNITO_USER_POOL_ID: 'eu-west-1_AbCdEfGhI', COGNITO_CLIENT_ID: 'one' }
@@ -17,7 +18,7 @@ const production = {
 describe('settings', () => {
   it('are all listed in README.md and .env.example', () => {
     const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
-    for (const name of settingNames) {
+    for (const name of [...settingNames, ...traceSettingNames]) {
       expect(read('.env.example'), name).toMatch(new RegExp(`^#${name}=`, 'm'))
       expect(read('README.md')).toContain(name)
     }
@@ -43,6 +44,50 @@ describe('settings', () => {
       logLevel: 'info',
       dataDirectory: '/data',
     })
+  })
+
+  it('send traces only to an address, with the samplers of the specification', () => {
+    expect(
+      readTraceSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: ' ', OTEL_TRACES_SAMPLER: 'always_on' }),
+    ).toBeUndefined()
+    const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' }
+    expect(readTraceSettings(collector)).toEqual({
+      exporter: { url: 'http://collector:4318/v1/traces', headers: {} },
+      sampler: { ratio: 1, followsParent: true },
+      serviceName: 'user-directory',
+    })
+    const own = {
+      ...collector,
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20a=b, x-team=one',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_SERVICE_NAME: 'directory',
+      OTEL_TRACES_SAMPLER: 'traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+    }
+    expect(readTraceSettings(own)).toEqual({
+      exporter: {
+        url: 'http://collector:4318/v1/traces',
+        headers: { authorization: 'Bearer a=b', 'x-team': 'one' },
+      },
+      sampler: { ratio: 0.25, followsParent: false },
+      serviceName: 'directory',
+    })
+    const samplerOf = (sampler: string) =>
+      readTraceSettings({ ...own, OTEL_TRACES_SAMPLER: sampler })?.sampler
+    expect(samplerOf('always_off')).toEqual({ ratio: 0, followsParent: false })
+    expect(samplerOf('parentbased_always_on')).toEqual({ ratio: 1, followsParent: true })
+    for (const [name, value] of Object.entries({
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:password@collector:4318',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_TRACES_SAMPLER: 'jaeger_remote',
+      OTEL_TRACES_SAMPLER_ARG: '1.5',
+    }))
+      expect(() => readTraceSettings({ [name]: value }), name).toThrow(`${name} must`)
+    for (const headers of ['a b=c', 'a=%zz', 'a=%0d%0ab', '=c'])
+      expect(() => readTraceSettings({ OTEL_EXPORTER_OTLP_HEADERS: headers }), headers).toThrow(
+        'must be name=value',
+      )
   })
 
   it('allow several workers only without parts that belong to one process', () => {

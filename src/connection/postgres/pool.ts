@@ -42,7 +42,15 @@ export type Pool = Pick<Database, 'readByKey' | 'ownSession' | 'usage' | 'close'
   of(share: string): Pick<Database, 'query' | 'transaction' | 'check'>
 }
 
-export function openPostgresPool(url: string, logger: Logger, contention: Contention): Pool {
+/** @param options.onClient called with each new connection before its use */
+export function openPostgresPool(
+  url: string,
+  logger: Logger,
+  {
+    contention,
+    onClient,
+  }: { contention: Contention; onClient?: ((client: pg.ClientBase) => void) | undefined },
+): Pool {
   /** Connections through a pooler, whose sessions may lack our prepared statements. */
   const pooled = new WeakSet<pg.ClientBase>()
   const connectedAtMs = new WeakMap<pg.ClientBase, number>()
@@ -61,6 +69,7 @@ export function openPostgresPool(url: string, logger: Logger, contention: Conten
     onConnect: async (client) => {
       const { isPooled } = await prepareSession(client, { isManaged: managed, msMax: connectMsMax })
       if (isPooled && !managed) pooled.add(client)
+      onClient?.(client)
       connectedAtMs.set(client, performance.now())
     },
   })

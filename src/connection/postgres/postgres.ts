@@ -1,20 +1,33 @@
 // Opens PostgreSQL. The driver and Drizzle are loaded after the entry is ready, because they are a good part of a
 // function's start, and a cached read needs neither.
+import type { ClientBase } from 'pg'
 import type { Logger } from '../../platform/logger.ts'
+import type { Tracer } from '../../platform/tracing/tracer.ts'
 import { openContention } from './contention.ts'
 import { type Database, serviceShare } from './database.ts'
 import type { Pool } from './pool.ts'
 
-/** @param url a postgres:// URL; see `clientConfig` */
-export function openPostgres(url: string, logger: Logger): Database {
+/**
+ * @param url a postgres:// URL; see `clientConfig`
+ * @param options.tracer traces the statements of requests
+ */
+export function openPostgres(
+  url: string,
+  logger: Logger,
+  { tracer }: { tracer?: Tracer | undefined } = {},
+): Database {
   const contention = openContention()
   let pool: Pool | undefined
   let opening: Promise<Pool> | undefined
+  const load = async (): Promise<Pool> => {
+    const { openPostgresPool } = await import('./pool.ts')
+    const { traceClient } = tracer ? await import('./trace-client.ts') : {}
+    const onClient = tracer && traceClient && ((client: ClientBase) => traceClient(client, tracer))
+    pool = openPostgresPool(url, logger, { contention, onClient })
+    return pool
+  }
   const open = (): Promise<Pool> => {
-    opening ??= import('./pool.ts').then(({ openPostgresPool }) => {
-      pool = openPostgresPool(url, logger, contention)
-      return pool
-    })
+    opening ??= load()
     return opening
   }
   // Most first requests need it, at least to establish the trust in the cache. They report a failure.

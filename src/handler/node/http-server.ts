@@ -17,7 +17,7 @@ import { countRequest } from '../http/count-request.ts'
 import type { HttpRequest, Reply } from '../http/endpoint.ts'
 import { problemReply } from '../http/problem.ts'
 import { readRequestId } from '../http/request-id.ts'
-import { withCommonHeaders } from '../http/respond.ts'
+import { type Observe, withCommonHeaders } from '../http/respond.ts'
 import { nodeRoutes } from '../http/routes/node.ts'
 import { ApiRequest } from './api-request.ts'
 import { uploadMsMax } from './body-stream.ts'
@@ -26,6 +26,7 @@ import { openLoadShedding } from './load-shedding.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { NodeRequest, sendReply } from './request.ts'
+import type { RequestTracing } from './trace-requests.ts'
 
 type Arrival = {
   request: NodeRequest
@@ -79,21 +80,26 @@ export async function startNodeServer(
     console?: ConsoleSite | undefined
     clock?: () => number
     metrics?: ServerMetrics | undefined
+    tracing?: RequestTracing | undefined
   },
 ): Promise<NodeServer> {
-  const { localIssuer, corsOrigins = [], console: site, clock, metrics, ...where } = options
+  const { localIssuer, corsOrigins = [], console: site, clock, metrics, tracing, ...where } = options
   const cors = openCors(corsOrigins)
   const callers = createCallerLookup(connections)
   metrics?.countSessionEnds(callers.ends)
   const checkRequest = createHostCheck(localIssuer !== undefined)
   const counts = createRequestCounts()
   let isStopping = false
+  const observe: Observe = (log, status, durationMs) => {
+    metrics?.observe(log, status, durationMs)
+    tracing?.observe(log, status, durationMs)
+  }
   const app = createApp<HttpRequest & HostedRequest>(connections, verifyToken(verifier), {
     publicRoutes: nodeRoutes(connections, { localIssuer, isStopping: () => isStopping }),
     checkRequest,
     observe: (log, status, durationMs) => {
       countRequest(counts, log, { status, durationMs })
-      metrics?.observe(log, status, durationMs)
+      observe(log, status, durationMs)
     },
     cors,
     callers,
@@ -110,7 +116,7 @@ export async function startNodeServer(
         connections,
         callers,
         counts,
-        observe: metrics?.observe,
+        observe,
         verifier,
         site,
         openProvider: openOpenIdProvider,
@@ -122,9 +128,12 @@ export async function startNodeServer(
     }
     return console.answer(request)
   }
+  const untracedReply = (request: NodeRequest): Promise<Reply> =>
+    isConsolePath(request.path) ? answerConsole(request) : app(request)
+  const replyTo = tracing ? tracing.trace(untracedReply) : untracedReply
   let isClosing = false
   const serve = ({ request, incoming, outgoing }: Arrival): Promise<void> =>
-    (isConsolePath(request.path) ? answerConsole(request) : app(request)).then(
+    replyTo(request).then(
       (reply) => {
         request.release()
         // While closing, keep-alive connections would bring further requests.

@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks'
 import prometheus from 'prom-client'
 import type { Connections } from '../../connection/open.ts'
+import type { Tracer } from '../../platform/tracing/tracer.ts'
 import type { SessionEnds } from '../../services/identity/session-ends.ts'
 import { countJobs } from '../../services/jobs/count.ts'
 import { outboxState } from '../../services/outbox/state.ts'
@@ -29,7 +30,7 @@ const signInRoute = 'GET /console/callback'
 /** @param options.readsDatabase the outbox and the jobs are the same for all processes, so only one reads them */
 export function openMetrics(
   { db, outbox }: Connections,
-  { readsDatabase }: { readsDatabase: boolean },
+  { readsDatabase, tracer }: { readsDatabase: boolean; tracer?: Tracer | undefined },
 ): ServerMetrics {
   const register = new prometheus.Registry()
   const registers = [register]
@@ -98,6 +99,19 @@ export function openMetrics(
       this.set(db.usage().waiting)
     },
   })
+  if (tracer)
+    new prometheus.Counter({
+      name: `${prefix}trace_spans_total`,
+      help: 'Spans that the collector took, and spans that were dropped.',
+      labelNames: ['result'],
+      registers,
+      collect() {
+        const { exported, dropped } = tracer.counts()
+        this.reset()
+        this.inc({ result: 'exported' }, exported)
+        this.inc({ result: 'dropped' }, dropped)
+      },
+    })
   if (readsDatabase) gaugesOfDatabase({ db, outbox }, prefix, register)
 
   const labelsOf = createLabels()

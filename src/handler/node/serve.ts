@@ -6,8 +6,10 @@ import { openLocalIssuer } from '../../connection/tokens/local-issuer.ts'
 import { openTokenVerifier } from '../../connection/tokens/token-verifier.ts'
 import { prepareDatabase } from '../../dev/prepare-database.ts'
 import { seedSamples } from '../../dev/samples.ts'
-import { openLogger } from '../../platform/logger.ts'
+import { type Logger, openLogger } from '../../platform/logger.ts'
 import type { Settings } from '../../platform/settings.ts'
+import type { TraceSettings } from '../../platform/trace-settings.ts'
+import type { Tracer } from '../../platform/tracing/tracer.ts'
 import { workerPlace } from '../../platform/worker-place.ts'
 import { createTokenPolicy, tokenRules } from '../../services/identity/token-policy.ts'
 import { runJobs } from '../../services/jobs/run.ts'
@@ -19,16 +21,20 @@ import { type NodeServer, startNodeServer } from './http-server.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { onStop } from './on-stop.ts'
 import { untilNoneAccepts } from './stop-together.ts'
+import type { RequestTracing } from './trace-requests.ts'
 
 const sampleUsers = 100
 
 type Metrics = ServerMetrics & { close(): Promise<void> }
 
 /** @throws Error that says what to do, if a part cannot start */
-export async function serve(settings: Settings): Promise<void> {
-  const logger = openLogger(settings.logLevel, { isShared: workerPlace !== undefined })
+export async function serve(settings: Settings, traces: TraceSettings | undefined): Promise<void> {
+  const log = openLogger(settings.logLevel, { isShared: workerPlace !== undefined })
+  const tracing = await openConfiguredTracing(settings, traces, log)
+  const logger = tracing?.logger ?? log
   const prepared = await prepareDatabase(settings, logger)
-  const connections = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger)
+  const opened = openConnections({ ...settings, databaseUrl: prepared.databaseUrl }, logger, tracing)
+  const connections = tracing ? tracing.connections(opened) : opened
 
   let metrics: Metrics | undefined
   let server: NodeServer | undefined
@@ -43,10 +49,11 @@ export async function serve(settings: Settings): Promise<void> {
     backgroundStop.abort()
     await background
     await metrics?.close()
+    await tracing?.tracer.close()
     await connections.close()
     await prepared.close()
     logger.info('stopped')
-    await logger.flush()
+    await log.flush()
   }
   const stop = onStop(stopAll, { logger, delayMs: settings.shutdownDelaySeconds * 1_000 })
 
@@ -71,7 +78,11 @@ export async function serve(settings: Settings): Promise<void> {
     // One worker does the work in the background for all. Leases protect it from a second one, during a replacement or on
     // another machine.
     const isInBackground = !workerPlace || workerPlace.slot === 0
-    metrics = await openConfiguredMetrics(settings, connections, { readsDatabase: isInBackground, host })
+    metrics = await openConfiguredMetrics(settings, connections, {
+      readsDatabase: isInBackground,
+      host,
+      tracer: tracing?.tracer,
+    })
     server = await startNodeServer(connections, verifier, {
       port: settings.port,
       ...(host && { host }),
@@ -79,6 +90,7 @@ export async function serve(settings: Settings): Promise<void> {
       corsOrigins: settings.corsOrigins,
       console: consoleSite(settings, rules.issuer),
       metrics,
+      tracing: tracing?.requests,
     })
     if (isInBackground) {
       const { pool, bus } = connections.outbox
@@ -103,14 +115,40 @@ export async function serve(settings: Settings): Promise<void> {
 async function openConfiguredMetrics(
   { metricsPort }: Settings,
   connections: Connections,
-  { readsDatabase, host }: { readsDatabase: boolean; host: string | undefined },
+  { host, ...options }: { readsDatabase: boolean; host: string | undefined; tracer: Tracer | undefined },
 ): Promise<Metrics | undefined> {
   if (metricsPort === undefined) return undefined
-  const metrics = (await import('./metrics.ts')).openMetrics(connections, { readsDatabase })
+  const metrics = (await import('./metrics.ts')).openMetrics(connections, options)
   if (workerPlace) return { ...metrics, close: (await import('./worker-metrics.ts')).reportMetrics(metrics) }
   const { serveMetrics } = await import('./metrics-server.ts')
   return {
     ...metrics,
     ...(await serveMetrics({ port: metricsPort, host }, metrics.text, connections.logger)),
+  }
+}
+
+type Tracing = {
+  tracer: Tracer
+  logger: Logger
+  requests: RequestTracing
+  connections(opened: Connections): Connections
+}
+
+/** Loads nothing if no collector is configured. */
+async function openConfiguredTracing(
+  settings: Settings,
+  traces: TraceSettings | undefined,
+  log: Logger,
+): Promise<Tracing | undefined> {
+  if (!traces) return undefined
+  const { openTracer } = await import('../../platform/tracing/tracer.ts')
+  const { traceConnections } = await import('../../connection/trace-connections.ts')
+  const { traceLogger, traceRequests } = await import('./trace-requests.ts')
+  const tracer = openTracer(traces, log)
+  return {
+    tracer,
+    logger: traceLogger(log, tracer),
+    requests: traceRequests(tracer),
+    connections: (opened) => traceConnections(opened, settings, tracer),
   }
 }

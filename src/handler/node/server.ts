@@ -1,13 +1,15 @@
 // The entry of the Node server: serves in this process, or starts the workers that do.
 import { resolve } from 'node:path'
 import { readSettings } from '../../platform/settings.ts'
+import { readTraceSettings } from '../../platform/trace-settings.ts'
 import { workerPlace } from '../../platform/worker-place.ts'
 
 async function main(): Promise<void> {
   const settings = readSettings(process.env, resolve('.data'))
+  const traces = readTraceSettings(process.env)
   // Loaded when needed, because the primary process needs none of the service.
   if (settings.workers > 1 && !workerPlace) await (await import('./workers.ts')).runWorkers(settings)
-  else await (await import('./serve.ts')).serve(settings)
+  else await (await import('./serve.ts')).serve(settings, traces)
 }
 
 function fail(error: unknown): never {
