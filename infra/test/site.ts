@@ -1,9 +1,9 @@
 // The host for browsers: where CloudFront leads each path, with which headers, and what the console's parts may do.
-import { readFileSync } from 'node:fs'
 import { Match } from 'aws-cdk-lib/assertions'
 import { expect, test } from 'vitest'
 import { securityHeaders } from '../../src/handler/http/console/security-headers.ts'
 import { serverPaths } from '../../src/handler/http/console/server-paths.ts'
+import { runEdge } from './run-edge.ts'
 import type { StageTemplates } from './stage-templates.ts'
 
 type Behavior = {
@@ -33,12 +33,6 @@ type Config = {
 const cachingDisabled = '4135ea2d-6df8-44a3-9df3-4b5a84be39ad'
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html
 const allViewerExceptHost = 'b689b0a8-53d0-40ab-baf2-68738e2966ac'
-
-/** Runs a CloudFront function. */
-function runEdge(file: string, event: object): Record<string, unknown> {
-  const code = readFileSync(new URL(`../edge/${file}`, import.meta.url), 'utf8')
-  return new Function('event', `${code}; return handler(event)`)(event)
-}
 
 const pathOf = (uri: string) => runEdge('page.js', { request: { uri } }).uri
 

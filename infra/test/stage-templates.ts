@@ -28,7 +28,11 @@ function synthesise(name: string, each?: Partial<Record<StageName, Stage>>): Clo
   return app.synth()
 }
 
-const assembly = synthesise('cdk.out')
+let assembly: CloudAssembly | undefined
+const allStages = (): CloudAssembly => {
+  assembly ??= synthesise('cdk.out')
+  return assembly
+}
 
 export type Resource = {
   Type: string
@@ -60,7 +64,7 @@ export type StageTemplates = {
 /** @param changed settings in which the stage differs from the usual ones */
 export function templatesOf(name: StageName, changed?: Partial<Stage>): StageTemplates {
   const stage = { ...stages[name], ...changed }
-  const source = changed ? synthesise(`${name}-changed`, { [name]: stage }) : assembly
+  const source = changed ? synthesise(`${name}-changed`, { [name]: stage }) : allStages()
   const templateOf = (part: string) =>
     Template.fromJSON(source.getStackByName(`user-directory-${name}-${part}`).template)
   const data = templateOf('data')

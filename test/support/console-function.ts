@@ -14,6 +14,10 @@ import { type LambdaFunction, restEvent, startFunction } from './lambda.ts'
 import { consoleClient, type TestProvider } from './openid-provider.ts'
 import { realServices } from './service.ts'
 
+export type { GatewayReply }
+
+type Options = { databaseUrl: string; origin?: string; env?: Record<string, string> }
+
 export type ConsoleFunction = {
   browser(): Browser
   api: LambdaFunction
@@ -22,10 +26,13 @@ export type ConsoleFunction = {
   lines: string[]
 }
 
-/** Without a route from the API's function to the provider. */
+/**
+ * Without a route from the API's function to the provider.
+ * @param options.env more settings of the API's function
+ */
 export async function startConsoleFunction(
   provider: TestProvider,
-  databaseUrl: string,
+  { databaseUrl, origin = consoleOrigin, env: more = {} }: Options,
 ): Promise<ConsoleFunction> {
   const { folder } = await packagedFunctions()
   const cognito = await startCognito()
@@ -39,7 +46,7 @@ export async function startConsoleFunction(
         ...cognito.env,
         JWT_ISSUER: provider.rules.issuer,
         CONSOLE_CLIENT_ID: consoleClient.clientId,
-        CONSOLE_URL: consoleOrigin,
+        CONSOLE_URL: origin,
         ...env,
       },
       (line) => lines.push(line),
@@ -55,6 +62,7 @@ export async function startConsoleFunction(
   const api = await start('api', {
     ...realServices(),
     DATABASE_URL: databaseUrl,
+    ...more,
     COGNITO_CLIENT_ID: clientId,
     JWT_JWKS_URI: 'http://127.0.0.1:9/unreachable',
     OPENID_PROVIDER_FUNCTION: 'openid-provider',
@@ -85,7 +93,7 @@ export async function startConsoleFunction(
       }),
   )
   const url = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`
-  return { browser: () => openBrowser(consoleOrigin, url), api, cognito, lines }
+  return { browser: () => openBrowser(origin, url), api, cognito, lines }
 }
 
 /** The event of the gateway's route for the console, which has no authorizer. */

@@ -10,6 +10,11 @@ export type S3Server = {
   stop(): Promise<void>
 }
 
+// As infra/constructs/avatars.ts has it.
+const cors = `<CORSConfiguration><CORSRule>
+<AllowedOrigin>*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedHeader>content-type</AllowedHeader>
+</CORSRule></CORSConfiguration>`
+
 /** @param port 0 for any that is free */
 export function openS3(directory: string, port: number): S3rver {
   return new S3rver({
@@ -19,7 +24,7 @@ export function openS3(directory: string, port: number): S3rver {
     // s3rver computes the signature of a bucket's listing without the slash that the SDK sends.
     allowMismatchedSignatures: true,
     directory,
-    configureBuckets: [{ name: 'avatars' }],
+    configureBuckets: [{ name: 'avatars', configs: [cors] }],
   })
 }
 

@@ -8,7 +8,7 @@ declare module '@20minutes/s3rver' {
       directory: string
       silent: boolean
       allowMismatchedSignatures: boolean
-      configureBuckets: { name: string }[]
+      configureBuckets: { name: string; configs?: string[] }[]
     })
     run(): Promise<import('node:net').AddressInfo>
     close(): Promise<void>

@@ -11,12 +11,7 @@ import { realServices, startService, uniqueName } from '../../support/service.ts
 
 const service = await startService({ env: realServices() })
 const provider = await startProvider()
-const {
-  browser: openBrowser,
-  api,
-  cognito,
-  lines,
-} = await startConsoleFunction(provider, service.databaseUrl)
+const { browser: openBrowser, api, cognito, lines } = await startConsoleFunction(provider, service)
 
 async function signIn(groups = ['admins'], username = uniqueName('person')): Promise<Browser> {
   provider.person = { username, 'cognito:groups': groups }
