@@ -19,11 +19,14 @@ import { startIssuer } from '../test/support/issuer.ts'
 import { freePort } from '../test/support/port.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { type Compared, compareServers } from './compare-servers.ts'
+import { benchConsole } from './console.ts'
 import { residentMegabytes } from './figures.ts'
 import { benchImport } from './import.ts'
+import { benchLighthouse } from './lighthouse.ts'
 import { load } from './load.ts'
 import { positive } from './options.ts'
 import { benchOverload } from './overload.ts'
+import { names, parts, usage } from './parts.ts'
 import { hasPgbench } from './pgbench.ts'
 import { benchRefresh } from './refresh.ts'
 import { benchRequests, type Floor, measure, pgbenchFloor, type Row } from './requests.ts'
@@ -34,31 +37,6 @@ import { benchServerStart, startFloors, startService } from './servers.ts'
 import { benchSignIn } from './sign-in.ts'
 import { benchStart } from './start.ts'
 import { openUndo } from './undo.ts'
-
-const usage = `Measures the service against baselines, in turn.
-
-  npm run bench                          all parts but sign-in, overload, clients, workers, restarts and scale
-  --only PART                            one part:
-      cached, uncached, list, create     requests
-      search                             searches
-      refresh                            the daily revalidation
-      start                              the start of the server and of the function
-      sign-in                            passwords and blocks
-      import                             imports and exports against COPY, and reads beside an import
-      overload                           ten times the load that the server can serve
-      clients                            the Redis client compared with ioredis
-      workers                            one process, two workers, and metrics, compared
-      restarts                           requests that fail while workers or servers restart
-      scale                              a hundredth, a tenth and all of --users, from a million on
-  --users 100000, --seconds 2, --rounds 5
-`
-
-const names = {
-  cached: 'cached GET',
-  uncached: 'uncached GET',
-  list: 'list, 20 a page',
-  create: 'create',
-}
 
 const { values: options } = parseArgs({
   options: {
@@ -83,19 +61,6 @@ await runCommand(async () => {
     users = positive('--users', options.users, 'whole')
     seconds = positive('--seconds', options.seconds)
     rounds = positive('--rounds', options.rounds, 'whole')
-    const parts = [
-      ...Object.values(names),
-      'search',
-      'refresh',
-      'import',
-      'sign-in',
-      'overload',
-      'start',
-      'clients',
-      'workers',
-      'scale',
-      'restarts',
-    ]
     if (!parts.some((name) => name.startsWith(options.only)))
       throw new Error(`--only must be the start of one of: ${parts.join('; ')}`)
     await bench()
@@ -129,6 +94,12 @@ async function bench(): Promise<void> {
   const functionStart = async () => {
     const folder = await mkdtemp(join(directory, 'function-'))
     await benchStart({ env, rounds, folder, id: ids[0] ?? '', claims: decodeJwt(token), newUser })
+  }
+  if (options.only === 'console' || options.only === 'lighthouse') {
+    // With the local issuer, which signs in the sample administrator.
+    const local = { PATH: env.PATH, DATABASE_URL: postgres.url, REDIS_URL: redis.url }
+    const run = options.only === 'console' ? benchConsole : benchLighthouse
+    return run({ ...setting, env: local, rounds })
   }
   if (options.only === 'refresh') return benchRefresh(env, rounds)
   if (options.only === 'import') {

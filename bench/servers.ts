@@ -13,7 +13,13 @@ const nodeOptions = ['--max-semi-space-size=16']
 
 export type Target = { port: number; process: ChildProcess }
 
-type Setting = { env: Record<string, string>; cwd: string; undo: Undo }
+type Setting = {
+  env: Record<string, string>
+  cwd: string
+  undo: Undo
+  /** By default the server writes its log to a sink. */
+  log?: 'pipe'
+}
 
 export async function startFloors({ env, undo }: Setting): Promise<Target> {
   const child = spawn(process.execPath, [resolve('bench/floors.ts')], {
@@ -25,13 +31,15 @@ export async function startFloors({ env, undo }: Setting): Promise<Target> {
   return { port: Number(chunk.toString()), process: child }
 }
 
-export async function startService({ env, cwd, undo }: Setting, program = [serverBundle()]): Promise<Target> {
+export async function startService(
+  { env, cwd, undo, log }: Setting,
+  program = [serverBundle()],
+): Promise<Target> {
   const port = Number(env.PORT ?? (await freePort()))
-  // The server writes its log lines as in production, to a sink.
   const child = spawn(process.execPath, [...nodeOptions, ...program], {
     cwd,
     env: { ...env, PORT: String(port) },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', log ?? 'ignore', 'inherit'],
   })
   undo.push(() => stop(child))
   await until('the service to start', () => isUp(port), 30_000)

@@ -4,6 +4,7 @@ import { StrictMode } from 'react'
 import { I18nProvider } from 'react-aria-components'
 import { createRoot } from 'react-dom/client'
 import { createConsoleRouter } from './router.tsx'
+import { usePageLocale } from './ui/page-locale.ts'
 import './styles.css'
 
 const queryClient = new QueryClient({
@@ -15,14 +16,20 @@ const queryClient = new QueryClient({
 })
 const router = createConsoleRouter()
 
-const root = document.getElementById('root')
-if (!root) throw new Error('index.html has no element with the id root.')
-createRoot(root).render(
-  <StrictMode>
-    <I18nProvider locale="en-US">
+function Console() {
+  return (
+    <I18nProvider locale={usePageLocale()}>
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />
       </QueryClientProvider>
     </I18nProvider>
+  )
+}
+
+const root = document.getElementById('root')
+if (!root) throw new Error('index.html has no element with the id root.')
+createRoot(root).render(
+  <StrictMode>
+    <Console />
   </StrictMode>,
 )

@@ -8,7 +8,7 @@ import {
 } from '@tanstack/react-router'
 import { readAddress } from './list/address.ts'
 import { UsersScreen } from './list/users-screen.tsx'
-import { NotFound, Shell } from './shell/shell.tsx'
+import { NotFound, Pending, Shell } from './shell/shell.tsx'
 import { ProblemNotice } from './ui/problem-notice.tsx'
 
 const root = createRootRoute({
@@ -81,7 +81,7 @@ export function createConsoleRouter() {
   return createRouter({
     routeTree,
     basepath: '/console',
-    defaultPendingComponent: () => <div className="skeleton m-4 h-40" />,
+    defaultPendingComponent: Pending,
     defaultErrorComponent: ({ error, reset }) => (
       <div className="p-4">
         <ProblemNotice error={error} onRetry={reset} />

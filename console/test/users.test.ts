@@ -62,6 +62,36 @@ it('search, filters, sort and columns are in the address, so that a link shows t
   expect(page.url()).toContain('status=ACTIVE')
 })
 
+it('one button shows the users that changed since yesterday, the latest first, with the time of their change', async () => {
+  const name = uniqueName('changed')
+  const [first, second, old] = await Promise.all(
+    ['first', 'second', 'old'].map((part) => service.makeUser({ name: `${name} ${part}` })),
+  )
+  await service.connections.db.query((queries) =>
+    queries.unprepared(`UPDATE users SET updated_at = now() - interval '3 days' WHERE id = $1`, [old?.id]),
+  )
+  await service.call('PATCH', `/user/${first?.id}`, { json: { status: 'BLOCKED' } })
+  const page = await open(`/users?search=${name}`)
+  await page.getByText('3 users').waitFor()
+  await button(page, 'Filters').click()
+  await button(page, 'Changed since yesterday').click()
+  await page.getByText('2 users').waitFor()
+  await page.getByRole('columnheader', { name: 'Changed', exact: true }).waitFor()
+  const names = () => page.getByRole('row').getByText(name).allTextContents()
+  await until('the latest change first', async () => (await names())[0] === first?.name)
+  expect(await names()).toEqual([first?.name, second?.name])
+})
+
+it('a list from right to left shows its cells, also where it is wider than the page', async () => {
+  const user = await service.makeUser()
+  const page = await open(`/users?search=${user.username}`, {
+    context: { viewport: { width: 320, height: 640 } },
+  })
+  await page.evaluate(`document.documentElement.dir = 'rtl'`)
+  await page.getByText(user.username, { exact: true }).click()
+  await button(page, 'Block').waitFor()
+})
+
 it('an edit is saved with its contacts in their new order', async () => {
   const contacts = ['one', 'two'].map((value) => ({ contact_type: 'WORK', value }))
   const user = await service.makeUser({ contacts })

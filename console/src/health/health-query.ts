@@ -31,7 +31,13 @@ export type Health = {
     dropped: number
     orphans: number
   } | null
-  process: { started_at: string; sessions_ended: number; minutes: Minute[] }
+  process: {
+    started_at: string
+    /** How many processes share the server's port; the figures are of one. */
+    workers: number
+    sessions_ended: number
+    minutes: Minute[]
+  }
 }
 
 const refreshMs = 15_000

@@ -64,7 +64,7 @@ function Report({ health: { ready, jobs, revalidation, process } }: { health: He
           }
         />
         <Facts
-          title="This server process"
+          title={processName(process)}
           rows={{
             Started: <Time value={process.started_at} />,
             'Cache hits, last hour': hitShare(process.minutes),
@@ -72,7 +72,7 @@ function Report({ health: { ready, jobs, revalidation, process } }: { health: He
           }}
         />
       </div>
-      <LastHour minutes={process.minutes} />
+      <LastHour of={processName(process)} minutes={process.minutes} />
     </>
   )
 }
@@ -137,6 +137,10 @@ function FailedJobs({ count }: { count: number }) {
 
 function Unknown() {
   return <span className="text-muted">Unknown: the database does not answer</span>
+}
+
+function processName({ workers }: Health['process']): string {
+  return workers === 1 ? 'This server process' : `One of the server's ${number.format(workers)} processes`
 }
 
 function hitShare(minutes: Minute[]): string {

@@ -9,14 +9,15 @@ const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
 const height = 100
 const barWidth = 0.8
 
-export function LastHour({ minutes }: { minutes: Minute[] }) {
+/** @param props.of the process that counted */
+export function LastHour({ of, minutes }: { of: string; minutes: Minute[] }) {
   const sum = (key: 'requests' | 'errors') => minutes.reduce((sum, minute) => sum + minute[key], 0)
   const requestsMax = Math.max(1, ...minutes.map(({ requests }) => requests))
   const p95Max = Math.max(0, ...minutes.map(({ p95_ms }) => p95_ms ?? 0))
   const [from, to] = [minutes[0]?.at, minutes.at(-1)?.at].map((at) => at && time.format(new Date(at)))
   return (
     <section aria-label="The last hour" className="flex flex-col gap-3">
-      <h2>The last hour of this server process</h2>
+      <h2>The last hour: {of.charAt(0).toLowerCase() + of.slice(1)}</h2>
       <div className="grid gap-x-8 gap-y-4 lg:grid-cols-2">
         <Plot
           title="Requests a minute"

@@ -41,7 +41,8 @@ function NextSteps({ job }: { job: Job }) {
       await navigate({ to: '/imports/$jobId', params: { jobId: id } })
     },
   })
-  const canUndo = job.kind === 'import' && job.dry_run !== true && job.undone_by === null && job.created > 0
+  const isImport = job.kind === 'import' && job.dry_run !== true
+  const canUndo = isImport && job.undone_by === null && job.created > 0
   return (
     <div className="flex flex-col gap-2">
       {step.error && <ProblemNotice error={step.error} />}
@@ -70,6 +71,22 @@ function NextSteps({ job }: { job: Job }) {
           </Button>
         )}
       </div>
+      {job.state === 'done' && job.refused > 0 && (
+        <p className="max-w-prose">
+          {job.dry_run === true ? 'The import leaves out the refused rows. ' : ''}
+          Correct the refused rows in the file and import it again. Users that exist by then are not created
+          twice.
+        </p>
+      )}
+      {job.state === 'done' && isImport && job.created > 0 && (
+        <Link
+          to="/users"
+          search={{ created_after: job.started_at ?? job.created_at }}
+          className="self-start text-accent underline"
+        >
+          Show the users created since the import began
+        </Link>
+      )}
       {job.state === 'done' && job.dry_run === true && !plan && (
         <p>
           To import the file,{' '}

@@ -15,11 +15,11 @@ export function JobProgress({ job }: { job: Job }) {
   const { state, seconds_left } = job
   const isBulk = job.kind === 'bulk' || job.kind === 'bulk_undo'
   const [done, total] = isBulk ? [job.rows_read, job.rows_total] : [job.bytes_read, job.bytes_total]
-  const read = isBulk ? 'Users looked at' : 'Rows read'
+  const read = isBulk ? 'Users looked at' : job.kind === 'export' ? 'Users written' : 'Rows read'
   const counts = [
     [read, job.rows_read],
-    ['Created', job.created],
-    ['Updated', job.updated],
+    [job.dry_run ? 'To be created' : 'Created', job.created],
+    [job.dry_run ? 'To be updated' : 'Updated', job.updated],
     ['Unchanged', job.unchanged],
     ['Skipped', job.skipped],
     [isBulk ? 'Kept' : 'Refused', job.refused],

@@ -33,7 +33,7 @@ export function RefusedRows({ id }: { id: string }) {
               // biome-ignore lint/suspicious/noArrayIndexKey: the rows of a page never move
               <tr key={at}>
                 <td className="pe-6 tabular-nums">{line}</td>
-                <td className="pe-6">{pointer}</td>
+                <td className="pe-6">{columnOf(pointer)}</td>
                 <td>{message}</td>
               </tr>
             ))}
@@ -59,4 +59,9 @@ export function RefusedRows({ id }: { id: string }) {
       )}
     </section>
   )
+}
+
+/** @returns the column of our CSV format, such as `contacts.0.value` for `/contacts/0/value` */
+function columnOf(pointer: string): string {
+  return pointer.slice(1).replaceAll('/', '.')
 }

@@ -52,8 +52,12 @@ export function sortOf({ sort = defaultSort }: ListAddress): NonNullable<UserQue
   return sort as NonNullable<UserQuery['sort']>
 }
 
-export function columnsOf({ columns }: ListAddress): ColumnId[] {
-  if (columns === undefined) return [...defaultColumns]
+export function columnsOf({ columns, sort, updated_after, updated_before }: ListAddress): ColumnId[] {
+  if (columns === undefined) {
+    const isAboutChanges =
+      updated_after !== undefined || updated_before !== undefined || sort?.endsWith('updated_at')
+    return isAboutChanges ? [...defaultColumns, 'updated_at'] : [...defaultColumns]
+  }
   const wanted = new Set(columns.split(','))
   // The username names the row, so it is always shown.
   return columnIds.filter((id) => id === 'username' || wanted.has(id))

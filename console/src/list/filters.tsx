@@ -62,7 +62,10 @@ export function Filters({ address, onChange, onClear }: Props) {
           onChange={(value) => onChange({ [name]: value })}
         />
       ))}
-      <div className="self-end">
+      <div className="flex flex-wrap gap-2 self-end">
+        <Button onPress={() => onChange({ updated_after: yesterday(), sort: '-updated_at' })}>
+          Changed since yesterday
+        </Button>
         <Button onPress={onClear}>Remove all filters</Button>
       </div>
     </section>
@@ -115,6 +118,12 @@ function TimeFilter({ label, value, onChange }: TimeFilterProps) {
       }}
     />
   )
+}
+
+/** @returns the start of yesterday where the person is */
+function yesterday(): string {
+  const now = new Date()
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1).toISOString()
 }
 
 /** @returns the text for an input of type datetime-local, or '' without a valid instant */

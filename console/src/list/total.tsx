@@ -11,7 +11,8 @@ export function Total({ address }: { address: ListAddress }) {
   const key = JSON.stringify(filters)
   const { data, isFetching } = useQuery(totalQuery(filters, exactFor === key ? 'exact' : 'estimate'))
   return (
-    <span className="flex items-center gap-1 text-muted">
+    // On narrow screens on a line of its own, so that the number moves nothing when it arrives.
+    <span className="flex min-h-8 basis-full items-center gap-1 text-muted sm:basis-auto">
       <span role="status">{data && sentence(data)}</span>
       {data && !data.isExact && (
         <Button look="quiet" isDisabled={isFetching} onPress={() => setExactFor(key)}>

@@ -1,7 +1,7 @@
 // The list of users: search, filters, sort and columns from the address, and actions on the selection.
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useState } from 'react'
 import { useIsAdmin } from '../api/session.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -28,6 +28,9 @@ export function UsersScreen() {
   const queryClient = useQueryClient()
   const isAdmin = useIsAdmin()
   const pages = useInfiniteQuery(usersQuery(address))
+  // React yields to input while it renders the grid for the first time. Later updates must not be deferred: scrolling would
+  // interrupt them again and again.
+  const isSkeleton = useDeferredValue(pages.isPending)
   const users = useMemo(() => pages.data?.pages.flatMap(({ items }) => items) ?? [], [pages.data])
   const [selection, setSelection] = useSelection(address)
   const [isExporting, setIsExporting] = useState(false)
@@ -85,7 +88,7 @@ export function UsersScreen() {
           <ProblemNotice error={pages.error} onRetry={retry} />
         </div>
       )}
-      {pages.isPending ? (
+      {isSkeleton || pages.isPending ? (
         <Skeleton />
       ) : (
         <div

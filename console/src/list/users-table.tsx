@@ -133,7 +133,7 @@ export function UsersTable(props: Props) {
                 </Row>
               )}
             </Collection>
-            <TableLoadMoreItem isLoading={props.hasMore} onLoadMore={props.onLoadMore}>
+            <TableLoadMoreItem ref={withoutLevel} isLoading={props.hasMore} onLoadMore={props.onLoadMore}>
               <div className="skeleton mx-3 my-2 h-5" />
             </TableLoadMoreItem>
           </TableBody>
@@ -172,6 +172,11 @@ function useSteadyScroll(places: readonly PageParam[]) {
     grid.scrollTop = isSameList ? grid.scrollTop + rows * rowHeight : 0
   }, [places])
   return frame
+}
+
+/** React Aria gives the row a level, which ARIA allows in tree grids alone. */
+function withoutLevel(row: HTMLElement | null): void {
+  row?.removeAttribute('aria-level')
 }
 
 function toDescriptor(sort: string): SortDescriptor {

@@ -27,7 +27,7 @@ export function Shell() {
         <ProblemNotice error={session.error} onRetry={() => void session.refetch()} />
       </main>
     )
-  return <div className="skeleton m-4 h-40" aria-hidden="true" />
+  return <Pending />
 }
 
 function SignedIn({ session }: { session: Session }) {
@@ -97,6 +97,15 @@ function TopBar({ session: { user }, onPalette, onKeys }: TopBarProps) {
       </div>
       {error !== undefined && <ProblemNotice error={error} />}
     </header>
+  )
+}
+
+/** Padding, because a margin would move the page when it goes. */
+export function Pending() {
+  return (
+    <div aria-hidden="true" className="p-4">
+      <div className="skeleton h-40" />
+    </div>
   )
 }
 

@@ -35,7 +35,7 @@ export function Toasts() {
           key={id}
           className="flex items-center gap-2 rounded-md border border-control bg-raised py-1.5 ps-3 pe-1.5 shadow-lg"
         >
-          <span className="flex-1">{text}</span>
+          <span className="min-w-0 flex-1 wrap-anywhere">{text}</span>
           {action && (
             <Button
               onPress={() => {

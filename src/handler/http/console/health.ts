@@ -1,4 +1,5 @@
 // The state of the service for the console: its dependencies, its work in the background, and this process.
+import { processes } from '../../../platform/worker-place.ts'
 import { countJobs } from '../../../services/jobs/count.ts'
 import { readLastRun } from '../../../services/revalidation/last-run.ts'
 import { readiness } from '../readiness.ts'
@@ -21,6 +22,7 @@ export async function readHealth({ connections, callers, counts }: ConsoleContex
       : null,
     process: {
       started_at: startedAt,
+      workers: processes,
       sessions_ended: callers.ends.count(),
       minutes: counts.lastHour().map(({ startMs, p95Ms, ...minute }) => ({
         at: new Date(startMs).toISOString(),

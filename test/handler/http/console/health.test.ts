@@ -27,6 +27,7 @@ it('health has the dependencies, the jobs, and the last revalidation', async () 
     ready: { status: 'ready', dependencies: { database: 'up', cache: 'up', avatars: 'up' } },
     jobs: { waiting: 0, running: 0, failed_last_day: 0 },
     revalidation: null,
+    process: { workers: 1 },
   })
   await revalidate(service.connections)
   const { revalidation } = await healthOf(browser)
