@@ -1,5 +1,4 @@
 // The console on AWS in Chromium: the distribution of a stage's template before the built functions and files.
-import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { startChromium } from '../../console/test/support/chromium.ts'
 import { atEnd } from '../../test/support/cleanup.ts'
@@ -31,6 +30,7 @@ await startEdge({
   store: env.AWS_ENDPOINT_URL_S3 ?? '',
 })
 const browser = await startChromium()
+type Page = Awaited<ReturnType<typeof browser.newPage>>
 
 async function open(
   path: string,
