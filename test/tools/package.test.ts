@@ -12,7 +12,7 @@ const { zip, folder } = await packagedFunctions()
 
 it('two builds give the same bytes, and source maps with paths of the repository', async () => {
   // As deep as the first, because source maps contain relative paths.
-  const place = await mkdtemp(join(dirname(zip), 'again-'))
+  const place = await mkdtemp(join(dirname(zip), '../again-'))
   onTestFinished(() => rm(place, { recursive: true, force: true }))
   await buildFunctions(join(place, 'built'))
   zipFolder(join(place, 'built'), join(place, 'again.zip'))
