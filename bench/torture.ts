@@ -3,7 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runCommand } from '../src/cli/command.ts'
+import { clusterFaults } from '../test/support/cluster-faults.ts'
 import { isKept } from '../test/support/judge.ts'
+import { startRedisCluster } from '../test/support/redis-cluster.ts'
 import { boundMs, type Fault, faults, startTorture, type Torture } from '../test/support/torture.ts'
 import { positive } from './options.ts'
 import { tortureImport } from './torture-import.ts'
@@ -17,6 +19,7 @@ const usage = `Injects faults into real server processes under load, and checks 
   --processes 2, --users 100             the size of the experiment
   --hold 1                               seconds that a lasting fault lasts
   --only Redis                           only faults whose names contain this
+  --cluster                              on three primaries with replicas
 
   npm run torture -- --import kills      an import whose server, PostgreSQL and S3 server are killed
   npm run torture -- --import race       live writes that race with imports of the same users
@@ -35,6 +38,7 @@ await runCommand(async () => {
       users: { type: 'string', default: '100' },
       hold: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
+      cluster: { type: 'boolean', default: false },
       import: { type: 'string' },
       rows: { type: 'string', default: '100000' },
       kills: { type: 'string', default: '20' },
@@ -50,12 +54,19 @@ await runCommand(async () => {
     positive('--users', options.users, 'whole'),
   ]
   const faultMs = positive('--hold', options.hold) * 1_000
-  const chosen = faults.filter(({ what }) => what.includes(options.only))
-  if (chosen.length === 0)
-    throw new Error(`--only must be part of a fault's name: ${faults.map(({ what }) => what).join('; ')}`)
   const undo = openUndo()
   try {
-    const torture = await startTorture({ processes, users, faultMs }, undo.push)
+    const cluster = options.cluster ? await startRedisCluster({ replicas: 1 }) : undefined
+    if (cluster) undo.push(cluster.close)
+    const all = cluster ? clusterFaults(cluster) : faults
+    const chosen = all.filter(({ what }) => what.includes(options.only))
+    if (chosen.length === 0)
+      throw new Error(`--only must be part of a fault's name: ${all.map(({ what }) => what).join('; ')}`)
+    const clusterUrl = cluster?.url
+    const torture = await startTorture(
+      { processes, users, faultMs, ...(clusterUrl && { clusterUrl }) },
+      undo.push,
+    )
     const startedTestAt = performance.now()
     print(`${processes} servers, ${users} users`)
     if (writes === undefined) await injectFaults(torture, chosen, startedTestAt + minutes * 60_000)

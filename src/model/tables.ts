@@ -21,6 +21,8 @@ import { instant } from './instant-column.ts'
 // locale must not matter.
 const plainText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 
+const int4multirange = customType<{ data: string }>({ dataType: () => 'int4multirange' })
+
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
 export const eventTypes = [
@@ -131,6 +133,8 @@ export const cacheInvalidations = pgTable('cache_invalidations', {
   names: text('names').array(),
   /** The other users of a bulk write. */
   moreUserIds: uuid('more_user_ids').array(),
+  /** The hash slot of all these entries in a cluster; null with a single server. */
+  slot: smallint('slot'),
   createdAt: instant('created_at').notNull().default(sql`clock_timestamp()`),
 })
 
@@ -142,12 +146,23 @@ export const cacheServers = pgTable(
   'cache_servers',
   {
     isCurrent: boolean('is_current').primaryKey().default(true),
-    /** The `run_id` of `INFO server`. */
+    /** The `run_id` of `INFO server`, or `cluster`. */
     runId: text('run_id').notNull(),
     era: uuid('era').notNull(),
   },
   (servers) => [check('cache_servers_one_row', sql`${servers.isCurrent}`)],
 )
+
+/** The primaries of the cluster that all processes share. Each slot belongs to at most one of them. */
+export const cachePrimaries = pgTable('cache_primaries', {
+  /** Its `run_id` and the epoch, which changes whenever it takes a slot from another primary. */
+  server: text('server').primaryKey(),
+  epoch: bigint('epoch', { mode: 'number' }).notNull(),
+  slots: int4multirange('slots').notNull(),
+  /** Slots that it had in this era, and that another primary has taken. Their old entries must not be read. */
+  lost: int4multirange('lost').notNull().default(sql`'{}'`),
+  era: uuid('era').notNull(),
+})
 
 /**
  * Usernames released by a rename or an erasure. Tokens issued before the release must not identify the next owner

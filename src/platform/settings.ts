@@ -92,6 +92,8 @@ const redisUrl: Rule = (text) => {
   if (fault !== undefined) return fault
   const address = new URL(text)
   if (!/^\/?\d{0,4}$/.test(address.pathname)) return 'must have a database number or nothing as its path'
+  if (address.searchParams.get('cluster') === 'true' && !/^\/?0?$/.test(address.pathname))
+    return 'must have no database number as its path with cluster=true'
   return isReadable(address) ? undefined : 'must have a host, and a percent-encoded user and password'
 }
 

@@ -200,6 +200,7 @@ describe('a start is rejected, by variable name, for', () => {
     ['REDIS_URL', { REDIS_URL: 'redis://x/users' }],
     ['REDIS_URL', { REDIS_URL: 'redis://:p%ZZ@x' }],
     ['REDIS_URL', { REDIS_URL: 'redis://' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://x/3?cluster=true' }],
     ['COGNITO_USER_POOL_ID', { USER_POOL_FUNCTION: 'user-pool' }],
     ['CONSOLE_CLIENT_ID', { ...cognito, OPENID_PROVIDER_FUNCTION: 'openid-provider' }],
     ['AVATAR_BUCKET', { AVATAR_BUCKET: 'No Bucket' }],

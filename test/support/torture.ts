@@ -15,8 +15,7 @@ import { serverBundle } from '../../tools/server-bundle.mjs'
 import { startIssuer } from './issuer.ts'
 import { createJudge, type Judge } from './judge.ts'
 import { freePort } from './port.ts'
-import { startProxy } from './proxy.ts'
-import { type RedisServer, startRedis } from './redis.ts'
+import { clusterStage, type RedisStage, startSingleRedis } from './torture-redis.ts'
 import { until } from './wait.ts'
 
 // As docs/reliability.md states: if a server cannot reach Redis while others can, the others see its writes within this
@@ -31,20 +30,11 @@ const eraseEvery = 50
 const erasedMax = 10
 
 /** The means by which faults affect the system. */
-export type Stage = {
+export type Stage = RedisStage & {
   judge: Judge
-  redisUrl: string
   databaseUrl: string
-  killRedis(): Promise<void>
-  /** @param options.isEmpty without the data on disk */
-  startRedis(options: { isEmpty: boolean }): Promise<void>
-  signalRedis(signal: NodeJS.Signals): void
   /** Kills one of the servers with SIGKILL and restarts it. */
   killServer(): Promise<void>
-  /** Cuts one of the servers off from Redis until the returned function is called. */
-  cutOff(): Promise<() => Promise<void>>
-  /** Connects the same server to another Redis until the returned function is called. */
-  mislead(): Promise<() => Promise<void>>
   /** Stops one of the servers by a signal until the returned function is called. */
   freezeServer(): () => void
   /** How long a lasting fault lasts. */
@@ -190,25 +180,20 @@ export type Torture = {
 
 /**
  * Starts the servers, creates the users, and starts the clients.
+ * @param options.clusterUrl instead of a Redis of its own
  * @param atEnd receives the steps to clean up, to run in reverse order
  */
 export async function startTorture(
-  options: { processes: number; users: number; faultMs?: number },
+  options: { processes: number; users: number; faultMs?: number; clusterUrl?: string },
   atEnd: (step: () => Promise<unknown>) => void,
 ): Promise<Torture> {
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-torture-'))
   atEnd(() => rm(directory, { recursive: true, force: true }))
   const postgres = await startEmbeddedPostgres(join(directory, 'postgres'))
   atEnd(postgres.stop)
-  const port = await freePort()
-  const dump = 'dump.rdb'
-  const newRedis = () => startRedis({ port, options: ['--dir', directory, '--dbfilename', dump] })
-  let redis: RedisServer = await newRedis()
-  atEnd(() => redis.kill())
-  const proxy = await startProxy({ host: '127.0.0.1', port })
-  atEnd(proxy.close)
-  const otherRedis = await startRedis()
-  atEnd(() => otherRedis.kill())
+  const redis = options.clusterUrl
+    ? clusterStage(options.clusterUrl)
+    : await startSingleRedis(directory, atEnd)
   const issuer = await startIssuer()
   atEnd(issuer.close)
   await migrate(postgres.url)
@@ -217,14 +202,13 @@ export async function startTorture(
   const env = {
     PATH: process.env.PATH ?? '',
     DATABASE_URL: postgres.url,
-    REDIS_URL: redis.url,
     JWT_ISSUER: issuer.rules.issuer,
     JWT_JWKS_URI: issuer.rules.jwksUri,
     JWT_AUDIENCE: issuer.rules.audience.join(),
     LOG_LEVEL: 'error',
   }
   // The first server reaches Redis through a proxy, which can be cut off.
-  const envOf = (at: number) => (at === 0 ? { ...env, REDIS_URL: `redis://127.0.0.1:${proxy.port}` } : env)
+  const envOf = (at: number) => ({ ...env, REDIS_URL: at === 0 ? redis.proxiedUrl : redis.redisUrl })
   const servers = await Promise.all(
     Array.from({ length: options.processes }, (_, at) => startServer(directory, envOf(at))),
   )
@@ -259,7 +243,7 @@ export async function startTorture(
   }
   /** The users that are currently read and written. */
   const ids = await Promise.all(
-    Array.from({ length: options.users }, () => until('a user to be created', make)),
+    Array.from({ length: options.users }, () => until('a user to be created', make, 60_000)),
   )
   const anyOf = (some: string[]) => some[Math.floor(Math.random() * some.length)] ?? ''
   const erased: string[] = []
@@ -304,27 +288,13 @@ export async function startTorture(
 
   const stage: Stage = {
     judge,
-    redisUrl: redis.url,
+    ...redis,
     databaseUrl: postgres.url,
-    killRedis: () => redis.kill(),
-    startRedis: async ({ isEmpty }) => {
-      if (isEmpty) await rm(join(directory, dump), { force: true })
-      redis = await newRedis()
-    },
-    signalRedis: (signal) => void redis.process.kill(signal),
     killServer: async () => {
       const at = Math.floor(Math.random() * servers.length)
       const port = servers[at]?.port
       await servers[at]?.kill()
       servers[at] = await startServer(directory, envOf(at), port)
-    },
-    cutOff: async () => {
-      await proxy.refuse()
-      return proxy.pass
-    },
-    mislead: async () => {
-      await proxy.leadTo({ host: '127.0.0.1', port: otherRedis.port })
-      return () => proxy.leadTo({ host: '127.0.0.1', port })
     },
     freezeServer: () => {
       const { pid } = servers[Math.floor(Math.random() * servers.length)] ?? {}

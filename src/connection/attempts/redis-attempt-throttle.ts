@@ -4,7 +4,8 @@
 import { waitWithin } from '../../platform/deadline.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { addressOf } from '../redis/address.ts'
-import { openRedis, type RedisClient, script } from '../redis/client.ts'
+import { openRedis } from '../redis/client.ts'
+import type { openRedisCluster } from '../redis/cluster-client.ts'
 import type { Reply } from '../redis/protocol.ts'
 import {
   type AttemptThrottle,
@@ -13,30 +14,15 @@ import {
   rememberedTtlMs,
 } from './attempt-throttle.ts'
 
+/** Sends commands and scripts of one key each. */
+type KeyedRedis = ReturnType<typeof openRedisCluster>
+
+// Loaded on demand, because most processes check no password.
+const loadScripts = () => import('./attempt-scripts.ts')
+
 const prefix = 'user-directory:attempts:1'
 /** How long an attempt waits for the connection. */
 const readyMsMax = 500
-
-// Uses Redis's clock, because those of the processes may differ.
-const reserveScript = script(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local bucket = redis.call('HMGET', KEYS[1], 'attempts', 'next_at')
-local attempts = tonumber(bucket[1] or 0)
-local start = math.max(now, tonumber(bucket[2] or 0))
-local wait = start - now
-if wait > tonumber(ARGV[4]) then return -1 end
-local pause = 0
-if attempts >= tonumber(ARGV[1]) then
-  pause = math.min(ARGV[3], ARGV[2] * 2 ^ (attempts - ARGV[1]))
-end
-redis.call('HSET', KEYS[1], 'attempts', attempts + 1, 'next_at', string.format('%.0f', start + pause))
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return wait`)
-
-const succeededScript = script(`
-if tonumber(redis.call('HGET', KEYS[1], 'attempts') or 0) > 0 then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
-return 0`)
 
 export function openRedisAttemptThrottle(url: string, logger: Logger): AttemptThrottle {
   // Created on demand: allocating its LRU caches takes longer than the rest of a function's start.
@@ -45,26 +31,28 @@ export function openRedisAttemptThrottle(url: string, logger: Logger): AttemptTh
     local ??= openProcessAttemptThrottle()
     return local
   }
-  let client: { redis: RedisClient; ready: Promise<void> } | undefined
+  let client: Promise<{ redis: KeyedRedis; ready: Promise<void> }> | undefined
   let isReachable = true
 
+  const open = async () => {
+    const { address, password, isCluster } = addressOf(url)
+    const { promise: ready, resolve: onReady } = Promise.withResolvers<void>()
+    const options = { ...(password && { password }), onReady }
+    if (!isCluster) return { redis: openRedis(address, options), ready }
+    const { openRedisCluster } = await import('../redis/cluster-client.ts')
+    return { redis: openRedisCluster(address, options), ready }
+  }
+
   // Connects on demand, because most processes check no password.
-  const connect = async (): Promise<RedisClient> => {
-    if (!client) {
-      const { address, password } = addressOf(url)
-      let onReady = () => {}
-      const ready = new Promise<void>((done) => {
-        onReady = done
-      })
-      client = { redis: openRedis(address, { ...(password && { password }), onReady }), ready }
-    }
-    const { redis, ready } = client
+  const connect = async (): Promise<KeyedRedis> => {
+    client ??= open()
+    const { redis, ready } = await client
     if (!redis.isReady()) await waitWithin(ready, isReachable ? readyMsMax : 0)
     return redis
   }
 
   const attempt = async <T>(
-    work: (redis: RedisClient) => Promise<T>,
+    work: (redis: KeyedRedis) => Promise<T>,
     fallback: () => Promise<T>,
   ): Promise<T> => {
     try {
@@ -87,6 +75,7 @@ export function openRedisAttemptThrottle(url: string, logger: Logger): AttemptTh
         async (redis) => {
           const { name, burst, pauseMsMin, pauseMsMax } = bucket
           const values = [burst, pauseMsMin, pauseMsMax, waitMsMax, attemptsTtlMs]
+          const { reserveScript } = await loadScripts()
           const waitMs = numberOf(await redis.run(reserveScript, [bucketKey(name)], values))
           return waitMs < 0 ? undefined : waitMs
         },
@@ -94,7 +83,10 @@ export function openRedisAttemptThrottle(url: string, logger: Logger): AttemptTh
       ),
     succeeded: (bucket) =>
       attempt(
-        async (redis) => void (await redis.run(succeededScript, [bucketKey(bucket.name)], [])),
+        async (redis) => {
+          const { succeededScript } = await loadScripts()
+          await redis.run(succeededScript, [bucketKey(bucket.name)], [])
+        },
         () => localThrottle().succeeded(bucket),
       ),
     remember: (key) =>
@@ -108,7 +100,7 @@ export function openRedisAttemptThrottle(url: string, logger: Logger): AttemptTh
         () => localThrottle().isRemembered(key),
       ),
     close: () => {
-      client?.redis.close()
+      void client?.then(({ redis }) => redis.close())
       local?.close()
     },
   }

@@ -35,6 +35,12 @@ export function keysOf(ids: UserIds, names: string[]): string[] {
   return [...ownKeys, ...names.map(usernameKey)]
 }
 
+/**
+ * A recorded invalidation of a write's entries, or of those in one slot of a cluster.
+ * @property slot absent or null: of all of them
+ */
+export type InvalidationRecord = { id: number; slot?: number | null }
+
 export type Cache = {
   /** @param key a user's id, or a `usernameKey` */
   read(key: string): Promise<Lookup>
@@ -48,11 +54,14 @@ export type Cache = {
    * cannot fail.
    * @param ids one user, or up to some thousand
    * @param names folded usernames, from before and after the write
-   * @returns the record's id, to pass to `invalidate` after the commit
+   * @returns the records, to pass to `invalidate` after the commit
    */
-  recordInvalidation(queries: Queries, ids: UserIds, names?: string[]): Promise<number | undefined>
-  /** Removes the entries and ends their leases. Never throws: the record makes a failed invalidation happen later. */
-  invalidate(ids: UserIds, recordId: number | undefined, names?: string[]): Promise<void>
+  recordInvalidation(queries: Queries, ids: UserIds, names?: string[]): Promise<InvalidationRecord[]>
+  /**
+   * Removes the entries and ends their leases. Never throws: the records make a failed invalidation happen later.
+   * @param records undefined if it is unknown whether the write was committed: then its records stay
+   */
+  invalidate(ids: UserIds, records: InvalidationRecord[] | undefined, names?: string[]): Promise<void>
   /**
    * Walks the keys that all processes share, some hundreds at a time, each at least once. Empty for a cache in the
    * process.

@@ -27,8 +27,8 @@ export function openProcessCache(): Cache {
       values.set(key, entry, { ttl: isNegative(entry) ? negativeTtlMs : entryTtlMs() })
       return entry
     },
-    recordInvalidation: async () => undefined,
-    invalidate: async (ids, _recordId, names = []) => {
+    recordInvalidation: async () => [],
+    invalidate: async (ids, _records, names = []) => {
       for (const key of keysOf(ids, names)) values.delete(key)
     },
     scan: async () => ({ keys: [], next: undefined }),

@@ -4,14 +4,14 @@ import { unavailable } from '../../model/errors.ts'
 import { waitWithin } from '../../platform/deadline.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Database } from '../postgres/database.ts'
-import { script } from '../redis/client.ts'
+import { addressOf } from '../redis/address.ts'
+import { type RedisClient, script } from '../redis/client.ts'
 import { RedisError } from '../redis/protocol.ts'
 import { type Cache, entryTtlMs, isNegative, keysOf, leaseTtlMs, negativeTtlMs } from './cache.ts'
-import { redisKey } from './redis-keys.ts'
+import { loadClusterServers } from './cluster-loader.ts'
 import { bytesOf } from './redis-replies.ts'
-import { createRedisWalk } from './redis-walk.ts'
-import { openCacheRegistry, recordInvalidation } from './registry.ts'
-import { openTrustedServer } from './trust-renewal.ts'
+import { openSingleServer } from './single-server.ts'
+import type { TrustedServer } from './trust-renewal.ts'
 
 // The first character of a lease; an entry begins with a digit.
 const leaseMark = 'L'.charCodeAt(0)
@@ -21,8 +21,6 @@ const loadPausesMs = [2, 4, 8, 16, 20]
 /** How long a write delays its response to invalidate. */
 const invalidateMsMax = 750
 const checkMsMax = 1_000
-// More keys in one command would delay the commands of other clients.
-const keysPerCommand = 500
 
 const fillScript = script(`
 local value = redis.call('GET', KEYS[1])
@@ -37,9 +35,9 @@ export function openRedisCache(
   url: string,
   { db, logger, isFunction = false }: { db: Database; logger: Logger; isFunction?: boolean },
 ): Cache {
-  const registry = openCacheRegistry(db)
-  const server = openTrustedServer(url, { registry, logger, isFunction })
-  const { redis, trust, distrust } = server
+  const { isCluster } = addressOf(url)
+  const servers = (isCluster ? loadClusterServers : openSingleServer)(url, { db, logger, isFunction })
+  const { redisKey } = servers.keys
   /** Created on first use, because loading the random number generator takes time. */
   let leasePrefix: string | undefined
   const ownLeasePrefix = (): string => {
@@ -49,26 +47,38 @@ export function openRedisCache(
   let leases = 0
   const loadsElsewhere = new Map<string, Promise<void>>()
 
-  // Redis rejects writes when it is out of memory; its entries can still be read and removed.
-  const isOutOfMemory = (error: unknown): boolean => error instanceof RedisError && error.code === 'OOM'
+  const failed = (server: TrustedServer, key: string, error: unknown): void => {
+    // Redis rejects writes when it is out of memory; its entries can still be read and removed.
+    if (!(error instanceof RedisError && error.code === 'OOM')) servers.failed(server, key, error)
+  }
 
   // `lookUp` repeats these lines, because another promise would cost a cached read as much as finding its token.
-  const attempt = async <T>(work: (era: string) => Promise<T>): Promise<T | undefined> => {
-    const era = trust.readable()
-    if (era === undefined) return undefined
+  const attempt = async <T>(
+    key: string,
+    work: (redis: RedisClient, fullKey: string) => Promise<T>,
+  ): Promise<T | undefined> => {
+    const server = servers.of(key)
+    const era = server?.trust.readable()
+    if (!server || era === undefined) return undefined
     try {
-      return await work(era)
+      return await work(server.redis, redisKey(key, era))
     } catch (error) {
-      if (!isOutOfMemory(error)) distrust(error)
+      failed(server, key, error)
       return undefined
     }
   }
 
   /** @returns the entry or lease under the key; a new lease if there was neither */
   const lookUp = async (key: string): Promise<Buffer | undefined> => {
-    const era = trust.readable() ?? (isFunction ? await server.readableEra() : undefined)
-    if (era === undefined) return undefined
+    let server = servers.of(key)
+    let era = server?.trust.readable()
+    if (era === undefined && isFunction) {
+      server = await servers.find(key)
+      era = server?.trust.readable()
+    }
+    if (!server || era === undefined) return undefined
     try {
+      const { redis } = server
       const fullKey = redisKey(key, era)
       const found = bytesOf(await redis.send('GET', fullKey))
       if (found) return found
@@ -77,7 +87,7 @@ export function openRedisCache(
       const existing = await redis.send('SET', fullKey, lease, 'NX', 'GET', 'PX', leaseTtlMs)
       return bytesOf(existing) ?? Buffer.from(lease)
     } catch (error) {
-      if (!isOutOfMemory(error)) distrust(error)
+      failed(server, key, error)
       return undefined
     }
   }
@@ -92,7 +102,7 @@ export function openRedisCache(
     const waiting = (async () => {
       for (const pauseMs of loadPausesMs) {
         await pause(pauseMs)
-        const value = await attempt(async (era) => bytesOf(await redis.send('GET', redisKey(key, era))))
+        const value = await attempt(key, async (redis, fullKey) => bytesOf(await redis.send('GET', fullKey)))
         if (!value?.equals(lease)) return
       }
     })().finally(() => loadsElsewhere.delete(key))
@@ -100,8 +110,45 @@ export function openRedisCache(
     return waiting
   }
 
+  // Loaded on demand, because requests do without it.
+  const walk = async () => (await import('./redis-walk.ts')).createRedisWalk(servers)
+
+  /** @param recordId the record of exactly these keys */
+  const invalidateGroup = async (keys: string[], recordId: number | undefined): Promise<void> => {
+    const [first] = keys
+    if (first === undefined) return
+    const giveUpAt = performance.now() + invalidateMsMax
+    for (;;) {
+      const server = servers.of(first)
+      const era = server?.trust.known()
+      if (server && era !== undefined) {
+        try {
+          await server.remove(era, keys)
+          if (recordId !== undefined) await server.done(recordId, era)
+          return
+        } catch (error) {
+          servers.failed(server, first, error)
+        }
+      }
+      // Waiting is useless without a connection, or if removals have failed for a while. The record remains, and
+      // ends the trust of every process that cannot remove the entries either.
+      const now = performance.now()
+      const isHopeless = isDown(server) || now >= giveUpAt
+      if (isHopeless) return
+      await waitWithin(servers.reassigned(first), giveUpAt - now)
+    }
+  }
+
+  const isDown = (server: TrustedServer | undefined): boolean =>
+    server === undefined
+      ? servers.list().every(({ server }) => !server.redis.isReady())
+      : !server.redis.isReady() || performance.now() - server.unavailableSince() > invalidateMsMax
+
   return {
-    ...createRedisWalk(server),
+    scan: async (from) => (await walk()).scan(from),
+    versions: async (keys) => (await walk()).versions(keys),
+    remove: async (entries) => (await walk()).remove(entries),
+    size: async () => (await walk()).size(),
     read: async (key) => {
       let value = await lookUp(key)
       if (value && isOtherProcessLease(value)) {
@@ -115,50 +162,27 @@ export function openRedisCache(
     },
     fill: async (key, lease, entry) => {
       const ttlMs = Math.round(isNegative(entry) ? negativeTtlMs : entryTtlMs())
-      const value = await attempt(async (era) =>
-        bytesOf(await redis.run(fillScript, [redisKey(key, era)], [lease, entry, ttlMs])),
+      const value = await attempt(key, async (redis, fullKey) =>
+        bytesOf(await redis.run(fillScript, [fullKey], [lease, entry, ttlMs])),
       )
       return value && value[0] !== leaseMark ? value : undefined
     },
-    recordInvalidation: (queries, ids, names = []) => recordInvalidation(queries, ids, names),
-    invalidate: async (ids, recordId, names = []) => {
-      const keys = keysOf(ids, names)
-      const giveUpAt = performance.now() + invalidateMsMax
-      for (;;) {
-        const era = trust.known()
-        if (era !== undefined) {
-          try {
-            for (let at = 0; at < keys.length; at += keysPerCommand)
-              await redis.send(
-                'UNLINK',
-                ...keys.slice(at, at + keysPerCommand).map((key) => redisKey(key, era)),
-              )
-            if (recordId === undefined) return
-            if (isFunction) await registry.complete([recordId], era).catch(() => {})
-            else trust.done(recordId, era)
-            return
-          } catch (error) {
-            distrust(error)
-          }
-        }
-        // Waiting is useless without a connection, or if removals have failed for a while. The record remains, and
-        // ends the trust of every process that cannot remove the entries either.
-        const now = performance.now()
-        const isHopeless = !redis.isReady() || now - server.unavailableSince() > invalidateMsMax
-        if (isHopeless || now >= giveUpAt) return
-        await waitWithin(server.nextRenewal(), giveUpAt - now)
-      }
+    recordInvalidation: (queries, ids, names = []) => servers.recordInvalidation(queries, ids, names),
+    invalidate: async (ids, records, names = []) => {
+      const groups = servers.groups(keysOf(ids, names))
+      const recordIds = new Map(records?.map(({ id, slot }) => [slot ?? undefined, id]))
+      await Promise.all(groups.map(({ keys, slot }) => invalidateGroup(keys, recordIds.get(slot))))
     },
     check: async () => {
       const giveUpAt = performance.now() + checkMsMax
-      while ((await server.readableEra()) === undefined) {
-        const unsupported = server.unsupported()
+      while (!(await servers.isReadable())) {
+        const unsupported = servers.unsupported()
         if (unsupported) throw unsupported
         if (performance.now() > giveUpAt) throw unavailable('The cache')
         await pause(10)
       }
-      await server.withEra(() => redis.send('PING'))
+      await Promise.all(servers.list().map(({ server }) => server.withEra(() => server.redis.send('PING'))))
     },
-    close: server.close,
+    close: servers.close,
   }
 }

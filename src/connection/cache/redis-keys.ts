@@ -5,15 +5,30 @@ import { usernameOfKey } from './cache.ts'
 const servicePrefix = 'user-directory:2'
 const userPrefix = 'user:'
 
+export type RedisKeys = {
+  redisKey(key: string, era: string): string
+  cacheKey(redisKey: string, era: string): string
+}
+
 export function eraPrefix(era: string): string {
   return `${servicePrefix}:${era}:`
 }
 
-export function redisKey(key: string, era: string): string {
-  return `${eraPrefix(era)}${usernameOfKey(key) === undefined ? userPrefix : ''}${key}`
+function typedKey(key: string): string {
+  return usernameOfKey(key) === undefined ? userPrefix + key : key
 }
 
-export function cacheKey(redisKey: string, era: string): string {
-  const key = redisKey.slice(eraPrefix(era).length)
-  return key.startsWith(userPrefix) ? key.slice(userPrefix.length) : key
+function untypedKey(typed: string): string {
+  return typed.startsWith(userPrefix) ? typed.slice(userPrefix.length) : typed
+}
+
+export const singleServerKeys: RedisKeys = {
+  redisKey: (key, era) => eraPrefix(era) + typedKey(key),
+  cacheKey: (redisKey, era) => untypedKey(redisKey.slice(eraPrefix(era).length)),
+}
+
+/** A hash tag makes the slot independent of the era. */
+export const clusterKeys: RedisKeys = {
+  redisKey: (key, era) => `${eraPrefix(era)}{${typedKey(key)}}`,
+  cacheKey: (redisKey, era) => untypedKey(redisKey.slice(eraPrefix(era).length + 1, -1)),
 }

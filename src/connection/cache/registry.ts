@@ -2,11 +2,11 @@
 // so that it does not load Drizzle's query builder.
 
 import type { Database, Queries } from '../postgres/database.ts'
-import { keysOf, type UserIds } from './cache.ts'
-import { type CacheRegistry, invalidationsMax } from './trust.ts'
+import { type InvalidationRecord, keysOf, type UserIds } from './cache.ts'
+import { type CacheRegistry, type Invalidation, invalidationsMax } from './trust.ts'
 
 const insertion =
-  'INSERT INTO cache_invalidations (user_id, names, more_user_ids) VALUES ($1, $2, $3) RETURNING id'
+  'INSERT INTO cache_invalidations (user_id, names, more_user_ids) VALUES ($1, $2, $3) RETURNING id::float8 AS id'
 
 // One snapshot. A standby may lag behind the primary and miss records.
 const registryText = `
@@ -28,26 +28,37 @@ ON CONFLICT (is_current) DO UPDATE SET run_id = excluded.run_id, era = excluded.
 WHERE cache_servers.era = $2`
 
 /** The id of a record that concerns usernames alone. */
-const noUser = '00000000-0000-0000-0000-000000000000'
+export const noUser = '00000000-0000-0000-0000-000000000000'
+
+/** The entries that a record names. */
+export type RecordedKeys = { userId: string; names: string[] | null; moreUserIds: string[] | null }
 
 type RegistryRow = {
   runId: string | null
   era: string | null
   isStandby: boolean
   newest: number | null
-  invalidations: { id: number; userId: string; names: string[] | null; moreUserIds: string[] | null }[]
+  invalidations: (RecordedKeys & { id: number })[]
 }
 
-/** Records, in a write's transaction, the entries that it must invalidate. @returns the record's id */
+export function invalidationOf({
+  id,
+  userId,
+  names,
+  moreUserIds,
+}: RecordedKeys & { id: number }): Invalidation {
+  return { id, keys: keysOf([userId, ...(moreUserIds ?? [])], names ?? []) }
+}
+
+/** Records, in a write's transaction, the entries that it must invalidate. */
 export async function recordInvalidation(
   queries: Queries,
   ids: UserIds,
   names: string[],
-): Promise<number | undefined> {
+): Promise<InvalidationRecord[]> {
   const [userId = noUser, ...more] = typeof ids === 'string' ? [ids] : ids
   const values = [userId, names, more.length > 0 ? more : null]
-  const [row] = await queries.prepared<{ id: string }>('invalidation', insertion, values)
-  return row && Number(row.id)
+  return queries.prepared<InvalidationRecord>('invalidation', insertion, values)
 }
 
 export function openCacheRegistry(database: Database): CacheRegistry {
@@ -63,10 +74,7 @@ export function openCacheRegistry(database: Database): CacheRegistry {
       return {
         registered: runId === null || era === null ? undefined : { runId, era },
         newest: newest ?? undefined,
-        invalidations: invalidations.map(({ id, userId, names, moreUserIds }) => ({
-          id,
-          keys: keysOf([userId, ...(moreUserIds ?? [])], names ?? []),
-        })),
+        invalidations: invalidations.map(invalidationOf),
       }
     },
     beginEra: async (runId, seen) => {

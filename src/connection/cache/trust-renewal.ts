@@ -5,8 +5,6 @@ import type { Logger } from '../../platform/logger.ts'
 import { addressOf } from '../redis/address.ts'
 import { openRedis, type RedisClient } from '../redis/client.ts'
 import { RedisError } from '../redis/protocol.ts'
-import { eraPrefix, redisKey } from './redis-keys.ts'
-import { textOf } from './redis-replies.ts'
 import { type CacheRegistry, type CacheTrust, createCacheTrust, renewEveryMs } from './trust.ts'
 
 const retryMs = 200
@@ -16,9 +14,27 @@ const reconnectMsMax = 500
 /** A server that the cache can never use. The message says why and what to do. */
 export class UnsupportedCacheServer extends Error {}
 
+/** How to talk to the server. */
+export type ServerProtocol = {
+  /** @returns its identity, which differs after a restart, and wherever old entries must not be read */
+  identify(redis: RedisClient): Promise<string>
+  /** Removes the entries of an era, if there are any. */
+  remove(redis: RedisClient, era: string, keys: string[]): Promise<void>
+  /** A key that any server of this kind accepts. It proves that removals are executed. */
+  probe(): string
+  /** A renewal has succeeded. */
+  renewed?(): void
+}
+
 export type TrustedServer = {
   redis: RedisClient
   trust: CacheTrust
+  /** Removes the entries of an era. @throws if the server did not confirm that */
+  remove(era: string, keys: string[]): Promise<void>
+  /** Deletes, at the latest with the next renewal, the record of an invalidation that was done in `era`. */
+  done(recordId: number, era: string): Promise<void>
+  /** Renews as soon as possible. */
+  wake(): void
   /** The era to read from. A function, which runs nothing in the background, renews an expired trust first. */
   readableEra(): Promise<string | undefined>
   /** Runs work that needs the cache. @throws ServiceError `unavailable` */
@@ -37,7 +53,12 @@ export type TrustedServer = {
 /** @param options.isFunction a Lambda function, which is frozen between two calls and must not work in the background */
 export function openTrustedServer(
   url: string,
-  { registry, logger, isFunction }: { registry: CacheRegistry; logger: Logger; isFunction: boolean },
+  {
+    registry,
+    protocol,
+    logger,
+    isFunction,
+  }: { registry: CacheRegistry; protocol: ServerProtocol; logger: Logger; isFunction: boolean },
 ): TrustedServer {
   const { address, password } = addressOf(url)
   let connections = 0
@@ -67,9 +88,8 @@ export function openTrustedServer(
   const trust = createCacheTrust(
     {
       connection: () => connections,
-      identify: async () => runIdOf(textOf(await redis.send('INFO', 'server'))),
-      remove: async (era, keys) =>
-        void (await redis.send('UNLINK', `${eraPrefix(era)}probe`, ...keys.map((key) => redisKey(key, era)))),
+      identify: () => protocol.identify(redis),
+      remove: (era, keys) => protocol.remove(redis, era, [protocol.probe(), ...keys]),
       reconnect: redis.reconnect,
     },
     registry,
@@ -103,6 +123,7 @@ export function openTrustedServer(
     const wasReadable = trust.readable() !== undefined
     try {
       await trust.renew()
+      protocol.renewed?.()
       if (!wasReadable && (isReported || !isFunction)) logger.info('cache in use')
       isReported = false
     } catch (error) {
@@ -132,6 +153,12 @@ export function openTrustedServer(
   return {
     redis,
     trust,
+    remove: (era, keys) => protocol.remove(redis, era, keys),
+    done: async (recordId, era) => {
+      if (isFunction) await registry.complete([recordId], era).catch(() => {})
+      else trust.done(recordId, era)
+    },
+    wake: () => wake(),
     readableEra: async () => {
       const era = trust.readable()
       if (era !== undefined || !isFunction || performance.now() - failedAt < retryMs) return era
@@ -172,19 +199,7 @@ export function openTrustedServer(
   }
 }
 
-/** @throws UnsupportedCacheServer for a server in cluster mode */
-function runIdOf(info: string): string {
-  // Valkey calls the field `server_mode` unless it is configured to imitate Redis.
-  if (/^(?:redis|server)_mode:cluster/m.test(info))
-    throw new UnsupportedCacheServer(
-      'REDIS_URL leads to a server in cluster mode, which is not supported. Use a server with cluster mode disabled.',
-    )
-  const [, runId] = /^run_id:(\w+)/m.exec(info) ?? []
-  if (runId === undefined) throw new Error('the cache reports no run_id')
-  return runId
-}
-
-function connectionError(cause: Error): Error {
+export function connectionError(cause: Error): Error {
   const isRejected = cause instanceof RedisError && /^(WRONGPASS|NOAUTH|NOPERM)$/.test(cause.code)
   return new Error(
     isRejected

@@ -120,22 +120,28 @@ export function openRedis(url: string, { password, onReady, onLost }: RedisOptio
   return {
     isReady: () => ready !== undefined,
     send: (...command) => send(command),
-    run: async (script, keys, values) => {
-      const { lua } = script
-      script.sha1 ??= (await import('node:crypto')).hash('sha1', lua)
-      try {
-        return await send(['EVALSHA', script.sha1, keys.length, ...keys, ...values])
-      } catch (error) {
-        if (!(error instanceof RedisError) || error.code !== 'NOSCRIPT') throw error
-        return send(['EVAL', lua, keys.length, ...keys, ...values])
-      }
-    },
+    run: (script, keys, values) => runScript(send, script, [keys.length, ...keys, ...values]),
     reconnect: () => current?.end(new Error('the connection was dropped to follow the server’s name')),
     close: () => {
       isClosed = true
       ready = undefined
       current?.end(closed())
     },
+  }
+}
+
+/** As `RedisClient.run`, by any way to send a command. @param parameters the number of keys, the keys, and the values */
+export async function runScript(
+  send: (command: Part[]) => Promise<Reply>,
+  script: Script,
+  parameters: Part[],
+): Promise<Reply> {
+  script.sha1 ??= (await import('node:crypto')).hash('sha1', script.lua)
+  try {
+    return await send(['EVALSHA', script.sha1, ...parameters])
+  } catch (error) {
+    if (!(error instanceof RedisError) || error.code !== 'NOSCRIPT') throw error
+    return send(['EVAL', script.lua, ...parameters])
   }
 }
 

@@ -1,4 +1,5 @@
 // Commits a chunk: users, contacts, events, cache invalidation, report and checkpoint in one transaction.
+import type { InvalidationRecord } from '../../connection/cache/cache.ts'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
 import { removeFormerAvatar } from '../avatars/remove.ts'
@@ -28,7 +29,7 @@ export async function mergeChunk(
   for (let attempt = 1; ; attempt++) {
     let ids: string[] = []
     let names: string[] = []
-    let record: number | undefined
+    let records: InvalidationRecord[] | undefined
     try {
       const { next, merged } = await session.transaction(async (queries) => {
         const merged = await mergeRows(ctx, queries, {
@@ -42,7 +43,7 @@ export async function mergeChunk(
           await recordEvents(ctx, queries, { merged, announce: choices.announce })
           ids = idsOf(chunk, merged)
           names = namesOf(merged)
-          if (ids.length + names.length > 0) record = await ctx.cache.recordInvalidation(queries, ids, names)
+          if (ids.length + names.length > 0) records = await ctx.cache.recordInvalidation(queries, ids, names)
           await storeUndo(queries, job.id, { number: chunk.rowsRead, created: merged.created })
         }
         await storeErrors(queries, job.id, { refused, before: progress.refused })
@@ -50,7 +51,7 @@ export async function mergeChunk(
         await saveCheckpoint(queries, job, next)
         return { next, merged }
       })
-      await ctx.cache.invalidate(ids, record, names)
+      await ctx.cache.invalidate(ids, records, names)
       if (!choices.dry_run) await removeReplacedAvatars(ctx, merged)
       return next
     } catch (error) {

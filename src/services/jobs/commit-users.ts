@@ -1,5 +1,6 @@
 // Commits what a job did with some users: changes, erasures, events, cache invalidation, report and checkpoint in one
 // transaction.
+import type { InvalidationRecord } from '../../connection/cache/cache.ts'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { removeFormerAvatar } from '../avatars/remove.ts'
 import type { ServiceContext } from '../context.ts'
@@ -42,7 +43,7 @@ export async function commitUsers(
   { position, rowsRead, decide }: Part,
 ): Promise<Progress> {
   let decisions = noDecisions()
-  let record: number | undefined
+  let records: InvalidationRecord[] | undefined
   try {
     const progress = await session.transaction(async (queries) => {
       decisions = await decide(queries)
@@ -51,7 +52,7 @@ export async function commitUsers(
       await deleteUsers(queries, erased)
       await recordEvents(ctx, queries, decisions)
       const { ids, names } = touched(decisions)
-      if (ids.length > 0) record = await ctx.cache.recordInvalidation(queries, ids, names)
+      if (ids.length > 0) records = await ctx.cache.recordInvalidation(queries, ids, names)
       await storeErrors(queries, job.id, {
         refused: kept.map(({ user, reason }, at) => ({
           line: before.refused + at + 1,
@@ -73,7 +74,7 @@ export async function commitUsers(
       await saveCheckpoint(queries, job, progress)
       return progress
     })
-    await invalidate(ctx, decisions, record)
+    await invalidate(ctx, decisions, records)
     for (const { id, avatar } of decisions.erased)
       if (avatar !== null) await removeFormerAvatar(ctx, { userId: id, key: avatar, share: jobShare })
     return progress
@@ -92,10 +93,10 @@ function touched({ changed, erased }: Decisions): { ids: string[]; names: string
 async function invalidate(
   { cache }: ServiceContext,
   decisions: Decisions,
-  record: number | undefined,
+  records: InvalidationRecord[] | undefined,
 ): Promise<void> {
   const { ids, names } = touched(decisions)
-  if (ids.length > 0) await cache.invalidate(ids, record, names)
+  if (ids.length > 0) await cache.invalidate(ids, records, names)
 }
 
 async function recordEvents(

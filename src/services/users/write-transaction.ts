@@ -1,6 +1,7 @@
 // The transaction of a write: locks the user, records the event and the cache invalidation, and commits.
 // PostgreSQL decides every race, and calls to other systems follow the commit.
 import { eq } from 'drizzle-orm'
+import type { InvalidationRecord } from '../../connection/cache/cache.ts'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { violatedUniqueConstraint } from '../../connection/postgres/sqlstates.ts'
 import type { Attributes } from '../../model/attributes.ts'
@@ -87,7 +88,7 @@ export async function inWriteTransaction<T>(
   { id, caller }: WriteRequest,
   work: (queries: Queries, usernames: Set<string>) => Promise<T>,
 ): Promise<T> {
-  let recorded: number | undefined
+  let recorded: InvalidationRecord[] | undefined
   const usernames = new Set<string>()
   try {
     const result = await ctx.db.transaction(async (queries) => {

@@ -5,11 +5,16 @@ import {
   openProcessAttemptThrottle,
 } from '../../../src/connection/attempts/attempt-throttle.ts'
 import { openRedisAttemptThrottle } from '../../../src/connection/attempts/redis-attempt-throttle.ts'
+import { slotOf } from '../../../src/connection/redis/slots.ts'
 import { atEnd } from '../../support/cleanup.ts'
 import { freePort } from '../../support/port.ts'
 import { startRedis } from '../../support/redis.ts'
+import { startRedisCluster } from '../../support/redis-cluster.ts'
 import { uniqueName } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
+
+const cluster = await startRedisCluster()
+atEnd(cluster.close)
 
 const warnings: string[] = []
 const logger = {
@@ -27,6 +32,7 @@ const bucket = () => ({ name: uniqueName('bucket'), burst: 3, pauseMsMin: 10_000
 describe.each([
   ['in the process', () => openProcessAttemptThrottle()],
   ['in Redis', () => openRedisAttemptThrottle(inject('redisUrl'), logger)],
+  ['in a cluster', () => openRedisAttemptThrottle(cluster.url, logger)],
 ])('%s', (_, open) => {
   const attempts = closing(open())
 
@@ -84,6 +90,28 @@ it('in Redis all processes share their counts', async () => {
   expect(await first.reserve(one, 0)).toBeUndefined()
   await first.remember(one.name)
   expect(await second.isRemembered(one.name)).toBe(true)
+})
+
+it('in a cluster it follows a bucket that is being moved', async () => {
+  const attempts = closing(openRedisAttemptThrottle(cluster.url, logger))
+  const [first, second] = cluster.nodes
+  if (!first || !second) throw new Error('there are three')
+  const one = bucket()
+  await attempts.reserve(one, 0)
+  const slot = slotOf(`user-directory:attempts:1:bucket:${one.name}`)
+  const from = await until('its owner', async () => {
+    for (const node of cluster.nodes) if ((await cluster.slotsOf(node)).includes(slot)) return node
+    return undefined
+  })
+  const to = from === first ? second : first
+  const cancel = await cluster.startMove([slot], from, to)
+  await attempts.reserve(one, 0)
+  await cancel()
+  await attempts.reserve(one, 0)
+  await cluster.move([slot], from, to)
+  await attempts.reserve(one, 0)
+  expect(await attempts.reserve(one, 0)).toBeUndefined()
+  expect(warnings).toEqual([])
 })
 
 it('during an outage of Redis each process counts on its own', async () => {
