@@ -141,7 +141,7 @@ const watch = (expected: RegExp) => `new Promise((resolve) => {
   const note = () => { typedAt = performance.now() }
   addEventListener('input', note, true)
   const look = () => {
-    const rows = [...document.querySelectorAll('[role=rowgroup] [role=row]')].slice(0, 5)
+    const rows = [...document.querySelectorAll('[role=row]:has([role=rowheader])')].slice(0, 5)
     const texts = rows.map(({ textContent }) => textContent.toLowerCase())
     if (typedAt === undefined || !texts.length || !texts.every((text) => ${expected}.test(text))) return requestAnimationFrame(look)
     removeEventListener('input', note, true)
