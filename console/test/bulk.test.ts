@@ -40,7 +40,16 @@ async function statesOf(name: string): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ state, count }) => [state, count]))
 }
 
-const selectLoaded = (page: Page) => page.getByLabel('Select all loaded users').click({ force: true })
+/** Waits first, because a list takes no clicks while it scrolls. */
+async function selectLoaded(page: Page): Promise<void> {
+  await until('the list to take clicks', () =>
+    page.evaluate(`[...document.querySelectorAll('[role=grid] [role=rowheader]')].some((cell) => {
+      const { left, top } = cell.getBoundingClientRect()
+      return cell.contains(document.elementFromPoint(left + 5, top + 5))
+    })`),
+  )
+  await page.getByLabel('Select all loaded users').click({ force: true })
+}
 
 const first = await makeUsers(3)
 const many = await makeUsers(120)
