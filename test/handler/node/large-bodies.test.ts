@@ -10,7 +10,13 @@ import { until } from '../../support/wait.ts'
 const { issuer, server } = await startLoadedServer()
 const image = Buffer.concat([await png(), Buffer.alloc(256 * 1024)])
 
-const caller = () => issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] })
+/** Sends one upload first, because later ones could overtake those that wait for the token's first check. */
+async function caller(): Promise<string> {
+  const token = await issuer.token({ username: uniqueName(), 'cognito:groups': ['admins'] })
+  const upload = beginUpload(token)
+  await until('the first upload to be answered', () => first(upload) === 404)
+  return token
+}
 
 type Upload = { socket: Socket; answers(): number[]; isClosed(): boolean }
 
