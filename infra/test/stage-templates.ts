@@ -1,17 +1,16 @@
 // The synthesised templates of all stages, made once for every test file part that reads them.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Template } from 'aws-cdk-lib/assertions'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api'
-import { afterAll } from 'vitest'
+import { inject } from 'vitest'
 import { addStages } from '../add-stages.ts'
 import { type Stage, type StageName, stages } from '../stages.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'infra-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+// Removed after the run, because test files that share a process share this module.
+const folder = mkdtempSync(join(inject('sharedFolder'), 'infra-'))
 // A template refers to the functions' package by its hash only.
 const functions = join(folder, 'functions')
 mkdirSync(functions)
