@@ -9,9 +9,6 @@ import { type JobRow, jobColumns, noSuchJob, toJob } from './job-row.ts'
 
 export type WantedJob = { id: string; kinds?: JobKind[] }
 
-/** The jobs under `/import`. */
-export const importKinds: JobKind[] = ['import', 'undo']
-
 const byId = `SELECT ${jobColumns} FROM jobs j WHERE j.id = $1 AND j.kind = ANY($2)`
 
 /** @throws ServiceError `not_found` */

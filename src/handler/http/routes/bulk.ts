@@ -1,16 +1,21 @@
 // The endpoints of bulk changes.
-import type { JobKind } from '../../../model/job-states.ts'
 import { endpoint } from '../endpoint.ts'
-import { jobAnswer, jobReply, jobsAnswer } from './imports.ts'
+import {
+  cancelEndpoint,
+  errorsEndpoint,
+  type JobRoutes,
+  jobAnswer,
+  jobReply,
+  listEndpoint,
+  readEndpoint,
+} from './jobs.ts'
 
 // Loaded on first use, because most requests read one user.
-const schemas = () => import('../../../model/job.ts')
-const reads = () => import('../../../services/jobs/read.ts')
 const creates = () => import('../../../services/bulk/create.ts')
 
 const tag = { name: 'bulk', description: 'Change many users' }
 const action = 'bulk.manage'
-const kinds: JobKind[] = ['bulk', 'bulk_undo']
+const routes: JobRoutes = { path: '/bulk', kinds: ['bulk', 'bulk_undo'], tag, action, answer: 'The job' }
 const bytesMax = 64 * 1024
 
 export const bulkEndpoints = [
@@ -38,54 +43,20 @@ export const bulkEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/bulk',
+  listEndpoint(routes, {
     operationId: 'listBulks',
     summary: 'List bulk changes and their undoing, the newest first',
-    tag,
-    action,
-    query: async () => (await schemas()).jobsQuery,
-    answers: [jobsAnswer],
-    problems: [],
-    handle: async ({ ctx, query }) => {
-      const { listJobs } = await reads()
-      return jobReply(await listJobs(ctx, kinds, query))
-    },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/bulk/{id}',
+  readEndpoint(routes, {
     operationId: 'getBulk',
     summary: 'Read the state and progress of a bulk change or its undoing',
-    tag,
-    action,
-    answers: [jobAnswer('The job')],
-    problems: ['not_found'],
-    handle: async ({ ctx, id }) => {
-      const { readJob } = await reads()
-      return jobReply(await readJob(ctx, { id, kinds }))
-    },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/bulk/{id}/errors',
+  errorsEndpoint(routes, {
     operationId: 'listBulkErrors',
     summary: 'List the users that a bulk change or its undoing kept, with the reasons',
     description: 'Up to the first 100,000.',
-    tag,
-    action,
-    query: async () => (await schemas()).jobsQuery,
-    answers: [
-      { status: 200, description: 'A page of faults', schema: async () => (await schemas()).jobErrorsSchema },
-    ],
-    problems: ['not_found'],
-    handle: async ({ ctx, id, query }) => {
-      const { listJobErrors } = await reads()
-      return jobReply(await listJobErrors(ctx, { id, kinds }, query))
-    },
   }),
 
   endpoint({
@@ -106,19 +77,9 @@ export const bulkEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'DELETE',
-    path: '/bulk/{id}',
+  cancelEndpoint(routes, {
     operationId: 'cancelBulk',
     summary: 'Cancel a bulk change or its undoing',
     description: 'What is committed stays. A job that has ended does not change.',
-    tag,
-    action,
-    answers: [jobAnswer('The job')],
-    problems: ['not_found'],
-    handle: async ({ ctx, caller, id }) => {
-      const { cancelJob } = await import('../../../services/jobs/steer.ts')
-      return jobReply(await cancelJob(ctx, caller, { id, kinds }))
-    },
   }),
 ]

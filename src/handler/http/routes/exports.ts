@@ -1,16 +1,14 @@
 // The endpoints of exports.
 import { ServiceError } from '../../../model/errors.ts'
-import type { JobKind } from '../../../model/job-states.ts'
 import { endpoint, jsonHeaders } from '../endpoint.ts'
-import { jobAnswer, jobReply, jobsAnswer } from './imports.ts'
+import { cancelEndpoint, type JobRoutes, jobAnswer, jobReply, listEndpoint, readEndpoint } from './jobs.ts'
 
 // Loaded on first use, because most requests read one user.
 const schemas = () => import('../../../model/job.ts')
-const reads = () => import('../../../services/jobs/read.ts')
 
 const tag = { name: 'export', description: 'Move many users out' }
 const action = 'export.manage'
-const kinds: JobKind[] = ['export']
+const routes: JobRoutes = { path: '/export', kinds: ['export'], tag, action, answer: 'The export' }
 const bytesMax = 64 * 1024
 const fileTypes: Record<string, string> = {
   ndjson: 'application/x-ndjson',
@@ -42,35 +40,14 @@ export const exportEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/export',
+  listEndpoint(routes, {
     operationId: 'listExports',
     summary: 'List exports, the newest first',
-    tag,
-    action,
-    query: async () => (await schemas()).jobsQuery,
-    answers: [jobsAnswer],
-    problems: [],
-    handle: async ({ ctx, query }) => {
-      const { listJobs } = await reads()
-      return jobReply(await listJobs(ctx, kinds, query))
-    },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/export/{id}',
+  readEndpoint(routes, {
     operationId: 'getExport',
     summary: 'Read the state and progress of an export',
-    tag,
-    action,
-    answers: [jobAnswer('The export')],
-    problems: ['not_found'],
-    handle: async ({ ctx, id }) => {
-      const { readJob } = await reads()
-      return jobReply(await readJob(ctx, { id, kinds }))
-    },
   }),
 
   endpoint({
@@ -95,9 +72,9 @@ export const exportEndpoints = [
     ],
     problems: ['not_found', 'conflict'],
     handle: async ({ ctx, id }) => {
-      const { readJob } = await reads()
+      const { readJob } = await import('../../../services/jobs/read.ts')
       const { openJobFile } = await import('../../../services/jobs/job-file.ts')
-      const { state, format } = await readJob(ctx, { id, kinds })
+      const { state, format } = await readJob(ctx, { id, kinds: routes.kinds })
       if (state !== 'done')
         throw new ServiceError('conflict', `The export is ${state}. Its file is ready when it is done.`)
       const file = await openJobFile(ctx, id, 'result')
@@ -115,19 +92,9 @@ export const exportEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'DELETE',
-    path: '/export/{id}',
+  cancelEndpoint(routes, {
     operationId: 'cancelExport',
     summary: 'Cancel an export',
     description: 'Removes the part of the file that is written. An export that has ended does not change.',
-    tag,
-    action,
-    answers: [jobAnswer('The export')],
-    problems: ['not_found'],
-    handle: async ({ ctx, caller, id }) => {
-      const { cancelJob } = await import('../../../services/jobs/steer.ts')
-      return jobReply(await cancelJob(ctx, caller, { id, kinds }))
-    },
   }),
 ]

@@ -2,33 +2,25 @@
 import { ServiceError } from '../../../model/errors.ts'
 import type { Job } from '../../../model/job.ts'
 import type { FileRole } from '../../../services/jobs/job-file.ts'
-import { type Answer, type Call, endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
+import { type Call, endpoint } from '../endpoint.ts'
+import {
+  cancelEndpoint,
+  errorsEndpoint,
+  type JobRoutes,
+  jobAnswer,
+  jobReply,
+  listEndpoint,
+  readEndpoint,
+} from './jobs.ts'
 
 // Loaded on first use, because most requests read one user.
 const schemas = () => import('../../../model/job.ts')
-const jobSchema = async () => (await schemas()).jobSchema
-const reads = () => import('../../../services/jobs/read.ts')
 
 const tag = { name: 'import', description: 'Move many users in' }
 const action = 'import.manage'
+const routes: JobRoutes = { path: '/import', kinds: ['import', 'undo'], tag, action, answer: 'The job' }
 const bytesMax = 64 * 1024
 const contentEncodings = ['gzip', 'zstd']
-
-export function jobReply(job: object, status = 200, headers: Record<string, string> = {}): Reply {
-  return { status, headers: { ...jsonHeaders, ...headers }, body: JSON.stringify(job) }
-}
-
-export const jobAnswer = (description: string, status = 200): Answer => ({
-  status,
-  description,
-  schema: jobSchema,
-})
-
-export const jobsAnswer: Answer = {
-  status: 200,
-  description: 'A page of jobs',
-  schema: async () => (await schemas()).jobsPageSchema,
-}
 
 /** An endpoint that stores a file of an import. */
 function fileEndpoint(
@@ -63,7 +55,8 @@ async function storeFile({ ctx, caller, id, request }: Call<unknown, unknown>, r
     throw new ServiceError('too_large', `The file must be at most ${jobFileBytesMax} bytes. Split it.`)
   const { storeJobFile } = await import('../../../services/jobs/job-file.ts')
   await storeJobFile(ctx, caller, { jobId: id, role, bytes: request.stream(), bytesMax: jobFileBytesMax })
-  return (await reads()).readJob(ctx, { id })
+  const { readJob } = await import('../../../services/jobs/read.ts')
+  return readJob(ctx, { id })
 }
 
 export const importEndpoints = [
@@ -104,35 +97,14 @@ export const importEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/import',
+  listEndpoint(routes, {
     operationId: 'listImports',
     summary: 'List imports and their undoing, the newest first',
-    tag,
-    action,
-    query: async () => (await schemas()).jobsQuery,
-    answers: [jobsAnswer],
-    problems: [],
-    handle: async ({ ctx, query }) => {
-      const { importKinds, listJobs } = await reads()
-      return jobReply(await listJobs(ctx, importKinds, query))
-    },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/import/{id}',
+  readEndpoint(routes, {
     operationId: 'getImport',
     summary: 'Read the state and progress of an import or its undoing',
-    tag,
-    action,
-    answers: [jobAnswer('The job')],
-    problems: ['not_found'],
-    handle: async ({ ctx, id }) => {
-      const { importKinds: kinds, readJob } = await reads()
-      return jobReply(await readJob(ctx, { id, kinds }))
-    },
   }),
 
   fileEndpoint('/import/{id}/file', 'source', {
@@ -164,27 +136,10 @@ export const importEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'GET',
-    path: '/import/{id}/errors',
+  errorsEndpoint(routes, {
     operationId: 'listImportErrors',
     summary: 'List the rows that an import refused, or the users that an undo kept',
     description: 'In the order of the file, up to the first 100,000. Values of the file are never included.',
-    tag,
-    action,
-    query: async () => (await schemas()).jobsQuery,
-    answers: [
-      {
-        status: 200,
-        description: 'A page of faults',
-        schema: async () => (await schemas()).jobErrorsSchema,
-      },
-    ],
-    problems: ['not_found'],
-    handle: async ({ ctx, id, query }) => {
-      const { importKinds: kinds, listJobErrors } = await reads()
-      return jobReply(await listJobErrors(ctx, { id, kinds }, query))
-    },
   }),
 
   endpoint({
@@ -204,20 +159,9 @@ export const importEndpoints = [
     },
   }),
 
-  endpoint({
-    method: 'DELETE',
-    path: '/import/{id}',
+  cancelEndpoint(routes, {
     operationId: 'cancelImport',
     summary: 'Cancel an import or its undoing',
     description: 'What is committed stays. A job that has ended does not change.',
-    tag,
-    action,
-    answers: [jobAnswer('The job')],
-    problems: ['not_found'],
-    handle: async ({ ctx, caller, id }) => {
-      const { importKinds: kinds } = await reads()
-      const { cancelJob } = await import('../../../services/jobs/steer.ts')
-      return jobReply(await cancelJob(ctx, caller, { id, kinds }))
-    },
   }),
 ]
