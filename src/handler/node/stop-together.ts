@@ -42,12 +42,14 @@ function send(worker: Worker, message: StopOrder | EndConnections): void {
 export function untilNoneAccepts(): Promise<void> {
   return new Promise((resolve) => {
     const limit = setTimeout(resolve, togetherMsMax)
-    process.on('message', ({ endConnections }: Partial<EndConnections>) => {
+    const report: AcceptsNoMore = { acceptsNoMore: true }
+    process.on('message', ({ stopAfterMs, endConnections }: Partial<StopOrder & EndConnections>) => {
+      // The primary process did not hear a report from before its order, as after a signal to all processes.
+      if (stopAfterMs !== undefined) process.send?.(report)
       if (!endConnections) return
       clearTimeout(limit)
       resolve()
     })
-    const report: AcceptsNoMore = { acceptsNoMore: true }
     process.send?.(report)
   })
 }

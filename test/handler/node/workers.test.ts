@@ -68,6 +68,10 @@ function lines(server: Run): Record<string, unknown>[] {
     .map((line) => JSON.parse(line))
 }
 
+function isStopping({ message }: Record<string, unknown>): boolean {
+  return message === 'stopping'
+}
+
 function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -135,6 +139,18 @@ it('a stop ends connections only when no worker accepts new ones', async () => {
   expect(await server.exit).toBe(0)
   await load.stop()
   expect([...load.failures]).toEqual([])
+})
+
+it('workers that got the signal before the primary process do not wait for it', async () => {
+  const server = await startWorkers()
+  // As Ctrl-C does, which signals all processes of the terminal.
+  for (const pid of workersOf(server)) process.kill(pid, 'SIGINT')
+  await until('the workers to stop', () => lines(server).filter(isStopping).length === 2)
+  const signalledAt = performance.now()
+  server.process.kill('SIGINT')
+  expect(await server.exit).toBe(0)
+  // The workers' own limit is five seconds.
+  expect(performance.now() - signalledAt).toBeLessThan(4_000)
 })
 
 it('before a stop /ready answers 503 for the set delay, while requests are still served', async () => {
