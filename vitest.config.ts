@@ -38,7 +38,7 @@ function project(own: { name: string; isolate: boolean; include: string[]; exclu
     test: {
       ...own,
       pool: 'forks' as const,
-      setupFiles: ['test/support/file-end.ts'],
+      setupFiles: ['test/support/file-end.ts', 'test/support/property-seed.ts'],
       testTimeout: 120_000,
       hookTimeout: 120_000,
     },
