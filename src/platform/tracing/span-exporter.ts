@@ -85,20 +85,27 @@ export function openSpanExporter(
     return true
   }
 
-  const sendAll = async (): Promise<void> => {
-    while (queue.length > 0 && !closing.signal.aborted)
+  /** Sends a batch, and further ones while they are full. */
+  const sendBatches = async (): Promise<void> => {
+    do {
       if (await sendBatch(requestMsMax)) failures = 0
       else {
         const pauseMs = Math.min(retryMsMax, retryMsMin * 2 ** failures++)
         await pause(pauseMs, undefined, { ref: false, signal: closing.signal }).catch(() => {})
       }
+    } while ((failures > 0 || queue.length >= batchMax) && !closing.signal.aborted)
     sending = undefined
+    if (queue.length > 0) startLater()
   }
 
   const start = (): void => {
     clearTimeout(timer)
     timer = undefined
-    sending ??= sendAll()
+    sending ??= sendBatches()
+  }
+
+  const startLater = (): void => {
+    if (!closing.signal.aborted) timer ??= setTimeout(start, batchMsMax).unref()
   }
 
   return {
@@ -109,7 +116,7 @@ export function openSpanExporter(
       }
       queue.push(span)
       if (queue.length >= batchMax) start()
-      else timer ??= setTimeout(start, batchMsMax).unref()
+      else startLater()
     },
     counts: () => counts,
     close: async () => {
