@@ -42,9 +42,9 @@ export function pointer(path: PropertyKey[]): string {
   return path.map((part) => `/${shorten(String(part)).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-// Bounds the length of a hostile key, and keeps malformed Unicode out of the response.
+// Bounds the length of a hostile key, and replaces what PostgreSQL cannot store with the faults of an import.
 function shorten(part: string): string {
-  return (part.length > 100 ? `${part.slice(0, 100)}…` : part).toWellFormed()
+  return (part.length > 100 ? `${part.slice(0, 100)}…` : part).toWellFormed().replaceAll('\0', '\ufffd')
 }
 
 function describe(issue: z.core.$ZodRawIssue): string {

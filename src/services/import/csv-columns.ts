@@ -51,9 +51,9 @@ export function readHeader(headers: string[], mapping: Record<string, string>): 
   const places = targets.map((target) => target.replace(typedValue, '$1'))
   const repeated = targets.filter((target, at) => target !== '' && places.indexOf(places[at] ?? '') !== at)
   const complaints = [
-    ...complain('The file has columns that are unknown', unknown),
-    ...complain('The file has columns that occur more than once', repeated),
-    ...complain('The mapping names columns that the file does not have', absent),
+    ...complainOf('The file has columns that are unknown', unknown),
+    ...complainOf('The file has columns that occur more than once', repeated),
+    ...listHeaders('The mapping names columns that the file does not have', absent),
   ]
   if (complaints.length > 0)
     throw invalidFile(`${complaints.join(' ')} Rename or skip columns by the mapping.`)
@@ -61,14 +61,21 @@ export function readHeader(headers: string[], mapping: Record<string, string>): 
 }
 
 // Anything else may be data, such as a password hash, in a damaged header.
-const headerPattern = /^[\p{L}\p{N} _.:-]{1,64}$/u
+const headerPattern = /^[\p{L}\p{N} _.:()?&'-]{1,64}$/u
 
 /** @returns the header for a message */
 export function quoteHeader(header: string): string {
   return headerPattern.test(header) ? JSON.stringify(header) : 'a text that is no column name'
 }
 
-function complain(what: string, headers: string[]): string[] {
+function complainOf(what: string, headers: string[]): string[] {
+  // Beside a text that is no name, others that look like names may be data too.
+  return headers.every((header) => headerPattern.test(header))
+    ? listHeaders(what, headers)
+    : [`${what}; the message names none, because the first line seems to hold data.`]
+}
+
+function listHeaders(what: string, headers: string[]): string[] {
   const names = [...new Set(headers)].slice(0, 20).map(quoteHeader)
   return names.length === 0 ? [] : [`${what}: ${names.join(', ')}.`]
 }

@@ -56,15 +56,17 @@ it('refuses single rows with the messages of the API, and imports the others', a
       { username: good.toUpperCase() },
       { username: uniqueName(), external_id: taken },
       { username: uniqueName(), unknown: 1 },
+      { username: uniqueName(), '\0\ud800': 1 },
     ]),
   )
-  expect(job).toMatchObject({ state: 'done', rows_read: 5, created: 1, refused: 4 })
+  expect(job).toMatchObject({ state: 'done', rows_read: 6, created: 1, refused: 5 })
   expect(await errorsOf(service, job.id)).toEqual([
     { line: 1, pointer: '/username', message: 'must be 1 to 128 characters' },
     { line: 1, pointer: '/status', message: 'must be one of ACTIVE, BLOCKED' },
     { line: 3, pointer: '/username', message: 'is in line 2 of the file too; keep one of the two' },
     { line: 4, pointer: '/external_id', message: 'is already taken' },
     { line: 5, pointer: '/unknown', message: 'is not a known field; remove it' },
+    { line: 6, pointer: '/\ufffd\ufffd', message: 'is not a known field; remove it' },
   ])
 })
 
