@@ -15,7 +15,7 @@ import { startEmbeddedPostgres } from '../src/dev/embedded-postgres.ts'
 import { sampleSuffix, seedSamples } from '../src/dev/samples.ts'
 import { openLogger } from '../src/platform/logger.ts'
 import { readSettings } from '../src/platform/settings.ts'
-import { startIssuer } from '../test/support/issuer.ts'
+import { startIssuer, tokenSettings } from '../test/support/issuer.ts'
 import { freePort } from '../test/support/port.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { type Compared, compareServers } from './compare-servers.ts'
@@ -83,9 +83,7 @@ async function bench(): Promise<void> {
     PATH: process.env.PATH ?? '',
     DATABASE_URL: postgres.url,
     REDIS_URL: redis.url,
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
   }
   const setting = { env, cwd: directory, undo }
   const newUser = () =>

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, inject, it } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
 import { emptyDatabase } from '../support/database.ts'
-import { startIssuer } from '../support/issuer.ts'
+import { startIssuer, tokenSettings } from '../support/issuer.ts'
 import { png } from '../support/picture.ts'
 import { freePort } from '../support/port.ts'
 import { uniqueName } from '../support/service.ts'
@@ -21,9 +21,7 @@ const env = {
   DATABASE_URL: await emptyDatabase(),
   REDIS_URL: inject('redisUrl'),
   ...inject('s3Env'),
-  JWT_ISSUER: issuer.rules.issuer,
-  JWT_JWKS_URI: issuer.rules.jwksUri,
-  JWT_AUDIENCE: issuer.rules.audience.join(),
+  ...tokenSettings(issuer.rules),
   CONSOLE_CLIENT_ID: 'console',
   CONSOLE_URL: `http://localhost:${port}`,
 }

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse } from 'yaml'
 import { endpoints } from '../../src/handler/http/routes/index.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startIssuer } from '../support/issuer.ts'
+import { startIssuer, tokenSettings } from '../support/issuer.ts'
 import { freePort } from '../support/port.ts'
 import { run, started } from '../support/server-process.ts'
 
@@ -37,9 +37,7 @@ beforeAll(async () => {
   const server = await run(tmpdir(), {
     DATABASE_URL: await freshDatabase(),
     REDIS_URL: inject('redisUrl'),
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
     METRICS_PORT: String(port),
     // The outbox has metrics only with a receiver. No change is sent to this one.
     EVENT_BUS: 'events',

@@ -10,7 +10,7 @@ import { serverBundle } from '../../tools/server-bundle.mjs'
 import { startAws } from '../support/aws.ts'
 import { atEnd } from '../support/cleanup.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startIssuer } from '../support/issuer.ts'
+import { startIssuer, tokenSettings } from '../support/issuer.ts'
 import { freePort } from '../support/port.ts'
 import { until } from '../support/wait.ts'
 
@@ -28,9 +28,7 @@ beforeAll(async () => {
       PATH: process.env.PATH ?? '',
       PORT: String(port),
       DATABASE_URL: await freshDatabase(),
-      JWT_ISSUER: issuer.rules.issuer,
-      JWT_JWKS_URI: issuer.rules.jwksUri,
-      JWT_AUDIENCE: issuer.rules.audience.join(),
+      ...tokenSettings(issuer.rules),
     },
   })
   atEnd(async () => {

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { migrate } from '../../src/connection/postgres/migrations.ts'
 import type { Job } from '../../src/model/job.ts'
-import { startIssuer } from './issuer.ts'
+import { startIssuer, tokenSettings } from './issuer.ts'
 import { startKillablePostgres, startKillableS3 } from './killable.ts'
 import { startRedis } from './redis.ts'
 import { startServer } from './torture.ts'
@@ -38,9 +38,7 @@ export async function openStage(directory: string, atEnd: Cleanup) {
     PATH: process.env.PATH ?? '',
     DATABASE_URL: postgres.url,
     REDIS_URL: redis.url,
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
     LOG_LEVEL: 'error',
     ...s3.env,
   }

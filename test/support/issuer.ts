@@ -24,6 +24,11 @@ export type Issuer = {
   close(): Promise<void>
 }
 
+/** The settings of a server that accepts the issuer's tokens. */
+export function tokenSettings({ issuer, jwksUri, audience }: TokenRules): Record<string, string> {
+  return { JWT_ISSUER: issuer, JWT_JWKS_URI: jwksUri, JWT_AUDIENCE: audience.join() }
+}
+
 export async function startIssuer(): Promise<Issuer> {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
   const kid = randomUUID()

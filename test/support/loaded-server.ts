@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { inject } from 'vitest'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
-import { startIssuer } from './issuer.ts'
+import { startIssuer, tokenSettings } from './issuer.ts'
 import { startServer } from './torture.ts'
 
 /** @param settings additional settings */
@@ -14,9 +14,7 @@ export async function startLoadedServer(settings: Record<string, string> = {}) {
     PATH: process.env.PATH ?? '',
     DATABASE_URL: await freshDatabase(),
     REDIS_URL: inject('redisUrl'),
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
     ...settings,
   })
   atEnd(server.stop)

@@ -18,7 +18,7 @@ import { createTokenPolicy } from '../../src/services/identity/token-policy.ts'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { packagedFunctions } from './functions.ts'
-import { type Issuer, startIssuer } from './issuer.ts'
+import { type Issuer, startIssuer, tokenSettings } from './issuer.ts'
 import { httpEvent, restEvent, startFunction } from './lambda.ts'
 import { until } from './wait.ts'
 
@@ -207,9 +207,7 @@ async function startLambda(
   const settings = {
     ...env,
     NODE_ENV: 'production',
-    JWT_ISSUER: rules.issuer,
-    JWT_JWKS_URI: rules.jwksUri,
-    JWT_AUDIENCE: rules.audience.join(),
+    ...tokenSettings(rules),
   }
   const { invoke, close } = await startFunction(join(folder, 'api.js'), settings, (line) => {
     const { level, message, timestamp: _, service: __, ...fields } = JSON.parse(line)

@@ -12,7 +12,7 @@ import { migrate } from '../../src/connection/postgres/migrations.ts'
 import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts'
 import type { User } from '../../src/model/user.ts'
 import { serverBundle } from '../../tools/server-bundle.mjs'
-import { startIssuer } from './issuer.ts'
+import { startIssuer, tokenSettings } from './issuer.ts'
 import { createJudge, type Judge } from './judge.ts'
 import { freePort } from './port.ts'
 import { clusterStage, type RedisStage, startSingleRedis } from './torture-redis.ts'
@@ -202,9 +202,7 @@ export async function startTorture(
   const env = {
     PATH: process.env.PATH ?? '',
     DATABASE_URL: postgres.url,
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
     LOG_LEVEL: 'error',
   }
   // The first server reaches Redis through a proxy, which can be cut off.

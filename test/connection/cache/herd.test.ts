@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { freshDatabase } from '../../support/database.ts'
-import { startIssuer } from '../../support/issuer.ts'
+import { startIssuer, tokenSettings } from '../../support/issuer.ts'
 import { uniqueName } from '../../support/service.ts'
 import { startServer } from '../../support/torture.ts'
 import { until } from '../../support/wait.ts'
@@ -15,9 +15,7 @@ const env = {
   PATH: process.env.PATH ?? '',
   DATABASE_URL: databaseUrl,
   REDIS_URL: inject('redisUrl'),
-  JWT_ISSUER: issuer.rules.issuer,
-  JWT_JWKS_URI: issuer.rules.jwksUri,
-  JWT_AUDIENCE: issuer.rules.audience.join(),
+  ...tokenSettings(issuer.rules),
 }
 const servers = await Promise.all(Array.from({ length: 4 }, () => startServer(tmpdir(), env)))
 const stop = async () => void (await Promise.all(servers.splice(0).map(({ stop }) => stop())))

@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os'
 import { beforeAll, expect, inject, it } from 'vitest'
 import { freshDatabase } from '../../support/database.ts'
-import { startIssuer } from '../../support/issuer.ts'
+import { startIssuer, tokenSettings } from '../../support/issuer.ts'
 import { freePort } from '../../support/port.ts'
 import { type Run, run, started } from '../../support/server-process.ts'
 import { uniqueName } from '../../support/service.ts'
@@ -17,9 +17,7 @@ beforeAll(async () => {
   env = {
     DATABASE_URL: await freshDatabase(),
     REDIS_URL: inject('redisUrl'),
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
   }
   return issuer.close
 })

@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
 import { buildServer } from '../../../tools/build-server.ts'
 import { freshDatabase } from '../../support/database.ts'
-import { startIssuer } from '../../support/issuer.ts'
+import { startIssuer, tokenSettings } from '../../support/issuer.ts'
 import { png } from '../../support/picture.ts'
 import { privateFolder, type Run, run, started } from '../../support/server-process.ts'
 import { realServices, uniqueName } from '../../support/service.ts'
@@ -170,9 +170,7 @@ describe('two servers on real PostgreSQL, Redis and S3, one of them from the bui
       DATABASE_URL: await freshDatabase(),
       ...realServices(),
       AVATAR_BASE_URL: 'https://cdn.example.com/',
-      JWT_ISSUER: issuer.rules.issuer,
-      JWT_JWKS_URI: issuer.rules.jwksUri,
-      JWT_AUDIENCE: issuer.rules.audience.join(),
+      ...tokenSettings(issuer.rules),
     }
     const folder = await privateFolder()
     // The second runs from the build after `npm ci`.

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { beforeAll, expect, inject, it } from 'vitest'
 import { type Collector, type ReceivedSpan, startCollector } from '../../support/collector.ts'
 import { freshDatabase } from '../../support/database.ts'
-import { type Issuer, startIssuer } from '../../support/issuer.ts'
+import { type Issuer, startIssuer, tokenSettings } from '../../support/issuer.ts'
 import { png } from '../../support/picture.ts'
 import { freePort } from '../../support/port.ts'
 import { type Run, run, started } from '../../support/server-process.ts'
@@ -24,9 +24,7 @@ beforeAll(async () => {
     DATABASE_URL: await freshDatabase(),
     REDIS_URL: inject('redisUrl'),
     ...inject('s3Env'),
-    JWT_ISSUER: issuer.rules.issuer,
-    JWT_JWKS_URI: issuer.rules.jwksUri,
-    JWT_AUDIENCE: issuer.rules.audience.join(),
+    ...tokenSettings(issuer.rules),
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_SERVICE_NAME: 'directory',
   }

@@ -1,10 +1,12 @@
 // Concurrent requests: every acknowledged write is kept, writes never mix, and no read returns an older version.
 // Two servers share one PostgreSQL, Redis and S3.
+
 import { tmpdir } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
 import { hashPassword } from '../../../src/services/identity/passwords.ts'
+import { tokenSettings } from '../../support/issuer.ts'
 import { png } from '../../support/picture.ts'
 import {
   type Answer,
@@ -25,9 +27,7 @@ const serverEnv = {
   ...env,
   PATH: process.env.PATH ?? '',
   DATABASE_URL: first.databaseUrl,
-  JWT_ISSUER: rules.issuer,
-  JWT_JWKS_URI: rules.jwksUri,
-  JWT_AUDIENCE: rules.audience.join(),
+  ...tokenSettings(rules),
   LOG_LEVEL: 'error',
 }
 const password = 'a-good-password'
