@@ -28,9 +28,14 @@ export type Stage = {
   }
   cache: {
     nodeType: string
-    /** If there is one, it takes over when the primary fails. */
+    /** If there is one, it takes over when the primary fails. In cluster mode each shard has this many. */
     replicas: number
   }
+  /**
+   * Shards of a cache in cluster mode. If absent or 0, the cache is a single server. docs/deployment.md explains how to change
+   * between the two.
+   */
+  cacheShards?: number
   /** How the API's traffic shifts from one version to the next. */
   shift: ILambdaDeploymentConfig
   logDays: 7 | 90

@@ -27,6 +27,8 @@ export type Condition = {
    * state notifies, so a new stage is quiet until its first scheduled run.
    */
   mustReport?: boolean
+  /** The shard of a cluster, from 1. Its alarm has this number after the id, and the runbook of all shards. */
+  shard?: number | undefined
 }
 
 export class Alarms extends Construct {
@@ -57,10 +59,11 @@ export class Alarms extends Construct {
   }
 
   /** @param id also the heading of its runbook */
-  add(id: string, description: string, { metric, above, below, periods, mustReport }: Condition): Alarm {
+  add(id: string, description: string, condition: Condition): Alarm {
+    const { metric, above, below, periods, mustReport, shard = '' } = condition
     const [count, of] = typeof periods === 'number' ? [periods, periods] : periods
-    const alarm = new Alarm(this, id, {
-      alarmName: `${this.#name}-${id}`,
+    const alarm = new Alarm(this, `${id}${shard}`, {
+      alarmName: `${this.#name}-${id}${shard}`,
       alarmDescription: `${description} Runbook: ${runbooks}#${id.toLowerCase()}`,
       metric,
       threshold: above ?? below ?? 0,

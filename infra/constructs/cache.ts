@@ -1,10 +1,16 @@
-// Valkey, over TLS and with IAM authentication. Cluster mode is off, because the cache protocol needs one primary.
+// Valkey, over TLS and with IAM authentication: a single server, or a cluster of several shards.
 import { ArnFormat, Stack } from 'aws-cdk-lib'
 import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2'
-import { CfnReplicationGroup, CfnSubnetGroup, CfnUser, CfnUserGroup } from 'aws-cdk-lib/aws-elasticache'
+import {
+  CfnParameterGroup,
+  CfnReplicationGroup,
+  CfnSubnetGroup,
+  CfnUser,
+  CfnUserGroup,
+} from 'aws-cdk-lib/aws-elasticache'
 import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
-import { cacheAccess } from '../cache-access.ts'
+import { cacheAccess, clusterCacheAccess } from '../cache-access.ts'
 import { accept } from '../nag.ts'
 import { prefix } from '../names.ts'
 import type { StageProps } from '../stages.ts'
@@ -17,7 +23,9 @@ export class Cache extends Construct {
   readonly clients: SecurityGroup
   /** The replication group's id. */
   readonly name: string
-  readonly #group: CfnReplicationGroup
+  /** The address of the primary, or of any node of a cluster. */
+  readonly #host: string
+  readonly #isCluster: boolean
   readonly #user: string
 
   constructor(
@@ -30,6 +38,8 @@ export class Cache extends Construct {
     this.clients = network.group('CacheClients', 'Functions that use Valkey')
     connect(this.clients, serverGroup, { port, description: 'Valkey' })
 
+    const shards = stage.cacheShards ?? 0
+    this.#isCluster = shards > 0
     // With IAM authentication a user's name and id are the same.
     this.#user = prefix(stageName)
     const user = new CfnUser(this, 'User', {
@@ -37,7 +47,7 @@ export class Cache extends Construct {
       userId: this.#user,
       userName: this.#user,
       authenticationMode: { Type: 'iam' },
-      accessString: cacheAccess,
+      accessString: this.#isCluster ? clusterCacheAccess : cacheAccess,
     })
     // Without the user `default`, so that nothing else can log in. Valkey allows that; Redis OSS does not.
     const users = new CfnUserGroup(this, 'Users', {
@@ -46,16 +56,33 @@ export class Cache extends Construct {
       userIds: [user.ref],
     })
 
-    const hasReplica = stage.cache.replicas > 0
-    this.#group = new CfnReplicationGroup(this, 'Servers', {
+    const { nodeType, replicas } = stage.cache
+    const hasReplica = replicas > 0
+    // Each kind has a logical id of its own, because no update of a stack turns one into the other.
+    const group = new CfnReplicationGroup(this, this.#isCluster ? 'Shards' : 'Servers', {
       replicationGroupDescription: `The cache of ${prefix(stageName)}`,
       engine: 'valkey',
       engineVersion: '8.1',
-      clusterMode: 'disabled',
-      cacheParameterGroupName: 'default.valkey8',
-      cacheNodeType: stage.cache.nodeType,
-      numCacheClusters: 1 + stage.cache.replicas,
-      automaticFailoverEnabled: hasReplica,
+      ...(this.#isCluster
+        ? {
+            clusterMode: 'enabled',
+            cacheParameterGroupName: new CfnParameterGroup(this, 'ShardParameters', {
+              description: 'Cluster mode',
+              cacheParameterGroupFamily: 'valkey8',
+              // Without full coverage, the other shards stay in use while one has no primary.
+              properties: { 'cluster-enabled': 'yes', 'cluster-require-full-coverage': 'no' },
+            }).ref,
+            numNodeGroups: shards,
+            replicasPerNodeGroup: replicas,
+          }
+        : {
+            clusterMode: 'disabled',
+            cacheParameterGroupName: 'default.valkey8',
+            numCacheClusters: 1 + replicas,
+          }),
+      cacheNodeType: nodeType,
+      // Cluster mode requires it even without replicas.
+      automaticFailoverEnabled: this.#isCluster || hasReplica,
       multiAzEnabled: hasReplica,
       port,
       cacheSubnetGroupName: new CfnSubnetGroup(this, 'Subnets', {
@@ -71,8 +98,11 @@ export class Cache extends Construct {
       // It holds copies only.
       snapshotRetentionLimit: 0,
     })
-    this.name = this.#group.ref
-    accept(this.#group, {
+    // When the number of shards changes, AWS moves slots between them instead of replacing the cluster.
+    if (this.#isCluster) group.cfnOptions.updatePolicy = { useOnlineResharding: true }
+    this.name = group.ref
+    this.#host = this.#isCluster ? group.attrConfigurationEndPointAddress : group.attrPrimaryEndPointAddress
+    accept(group, {
       'AwsSolutions-AEC6': 'Users are authenticated by their roles, which no shared password is as good as.',
       'AwsSolutions-AEC5':
         'The port is reachable from the service’s functions alone; another number would hide nothing.',
@@ -81,7 +111,8 @@ export class Cache extends Construct {
   }
 
   get url(): string {
-    return `rediss://${this.#user}@${this.#group.attrPrimaryEndPointAddress}:${port}?iam_cache=${this.name}`
+    const mode = this.#isCluster ? '&cluster=true' : ''
+    return `rediss://${this.#user}@${this.#host}:${port}?iam_cache=${this.name}${mode}`
   }
 
   grantConnect(role: IRole): void {

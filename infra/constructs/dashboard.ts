@@ -74,8 +74,8 @@ export function addDashboard(
           service.read('request', 'CacheMisses'),
           service.read('request', 'CacheBypasses'),
         ),
-        graph('Cache memory, %', data.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' })),
-        graph('Cache evictions', data.cache('Evictions', { statistic: 'Sum' })),
+        graph('Cache memory, %', ...data.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' })),
+        graph('Cache evictions', ...data.cache('Evictions', { statistic: 'Sum' })),
       ],
       [
         graph('Database, %', data.database('CPUUtilization'), data.database('EBSIOBalance%')),

@@ -50,16 +50,27 @@ export function addDataAlarms(alarms: Alarms, stage: Stage, metrics: DataMetrics
     periods: 3,
   })
   if (stage.database.proxy) addProxyAlarms(alarms, metrics)
-  alarms.add('CacheMemory', 'More than 90 % of the cache’s memory is used.', {
-    metric: metrics.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' }),
-    above: 90,
-    periods: 3,
-  })
-  alarms.add('CacheEvictions', 'The cache evicts entries before they expire: it is too small.', {
-    metric: metrics.cache('Evictions', { statistic: 'Sum' }),
-    above: 0,
-    periods: 3,
-  })
+  addCacheAlarms(alarms, stage, metrics)
+}
+
+function addCacheAlarms(alarms: Alarms, { cacheShards = 0 }: Stage, metrics: DataMetrics): void {
+  const isCluster = cacheShards > 0
+  const memory = metrics.cache('DatabaseMemoryUsagePercentage', { statistic: 'Maximum' })
+  for (const [at, metric] of memory.entries())
+    alarms.add('CacheMemory', 'More than 90 % of the cache’s memory is used.', {
+      metric,
+      shard: isCluster ? at + 1 : undefined,
+      above: 90,
+      periods: 3,
+    })
+  const evictions = metrics.cache('Evictions', { statistic: 'Sum' })
+  for (const [at, metric] of evictions.entries())
+    alarms.add('CacheEvictions', 'The cache evicts entries before they expire: it is too small.', {
+      metric,
+      shard: isCluster ? at + 1 : undefined,
+      above: 0,
+      periods: 3,
+    })
 }
 
 function addProxyAlarms(alarms: Alarms, metrics: DataMetrics): void {

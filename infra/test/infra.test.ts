@@ -4,6 +4,7 @@ import { Match } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
 import { type StageName, stages } from '../stages.ts'
 import { alarmTests } from './alarms.ts'
+import { cacheClusterTests } from './cache-cluster.ts'
 import { costTests } from './costs.ts'
 import { firewallTests } from './firewall.ts'
 import { gatewayTests } from './gateway.ts'
@@ -11,7 +12,7 @@ import { removalTests } from './removal.ts'
 import { siteTests } from './site.ts'
 import { type Resource, type Statement, templatesOf } from './stage-templates.ts'
 
-describe('a stage with names of its own', () => {
+describe('a stage with names of its own and a cache in cluster mode', () => {
   const domains = {
     api: 'api.example.com',
     apiCertificateArn: 'arn:aws:acm:eu-west-1:123456789012:certificate/api',
@@ -19,7 +20,10 @@ describe('a stage with names of its own', () => {
     site: 'directory.example.com',
     edgeCertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/edge',
   }
-  const { data, service, properties } = templatesOf('dev', { domains })
+  const cache = { ...stages.dev.cache, replicas: 1 }
+  const templates = templatesOf('dev', { domains, cache, cacheShards: 3 })
+  const { data, service, properties } = templates
+  cacheClusterTests(templates)
 
   test('serves API, sign-in page and the browsers’ host under them, with their certificates, and by no other name', () => {
     service.hasResourceProperties('AWS::ApiGateway::DomainName', {

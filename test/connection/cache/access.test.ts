@@ -1,26 +1,36 @@
 // The permissions of the functions' user in Valkey suffice for the service, and are no wider than it needs.
 import { Redis } from 'ioredis'
 import { expect, it, onTestFinished } from 'vitest'
-import { cacheAccess } from '../../../infra/cache-access.ts'
-import { startRedis } from '../../support/redis.ts'
+import { cacheAccess, clusterCacheAccess } from '../../../infra/cache-access.ts'
+import { clusterKeys } from '../../../src/connection/cache/redis-keys.ts'
+import { slotOf } from '../../../src/connection/redis/slots.ts'
+import { type RedisServer, startRedis } from '../../support/redis.ts'
+import { startRedisCluster } from '../../support/redis-cluster.ts'
 import { startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
-it('permits the cache, the attempt throttle and the revalidation, on their own keys only', async () => {
-  const server = await startRedis()
-  onTestFinished(server.kill)
-  const owner = new Redis(server.url)
+/** Makes the user, and returns a function that returns what the server has denied to it. */
+async function permit({ url }: RedisServer, rule: string): Promise<() => Promise<unknown>> {
+  const owner = new Redis(url)
   onTestFinished(() => owner.disconnect())
-  await owner.acl('SETUSER', 'service', '>secret', ...cacheAccess.split(' '))
-  const url = `redis://service:secret@127.0.0.1:${server.port}`
-  const { call, makeUser, connections } = await startService({ env: { REDIS_URL: url } })
+  await owner.acl('SETUSER', 'service', '>secret', ...rule.split(' '))
+  return () => owner.acl('LOG')
+}
+
+const urlFor = ({ port }: RedisServer) => `redis://service:secret@127.0.0.1:${port}`
+
+/** Makes the service send every command that it knows, but those of a slot that is being moved. */
+async function useAll(url: string) {
+  const service = await startService({ env: { REDIS_URL: url } })
+  const { call, makeUser, connections } = service
   const { id } = await makeUser()
   await until('a hit', async () => (await call('GET', `/user/${id}`)).headers.get('x-cache') === 'hit')
   await call('PATCH', `/user/${id}`, { json: { name: 'Ada' } })
   expect((await call('GET', `/user/${id}`)).headers.get('x-cache')).toBe('miss')
   expect(await connections.cache.size()).toBeGreaterThan(0)
   const { keys } = await connections.cache.scan(undefined)
-  expect((await connections.cache.versions(keys)).users).toEqual([{ id, version: 2 }])
+  expect(keys.length).toBeGreaterThan(0)
+  expect((await connections.cache.versions([id])).users).toEqual([{ id, version: 2 }])
   expect(await connections.cache.remove([{ key: id, prefix: '2\n' }])).toEqual([id])
   const { attempts } = connections
   const bucket = { name: 'a-bucket', burst: 1, pauseMsMin: 10, pauseMsMax: 10 }
@@ -28,16 +38,57 @@ it('permits the cache, the attempt throttle and the revalidation, on their own k
   await attempts.succeeded(bucket)
   await attempts.remember('a-mark')
   expect(await attempts.isRemembered('a-mark')).toBe(true)
+  return { ...service, id }
+}
 
-  // Where it is denied something it does without: ACL LOG tells of it.
-  expect(await owner.acl('LOG')).toEqual([])
+async function expectDenied(url: string, commands: string[][]): Promise<void> {
   const service = new Redis(url)
   onTestFinished(() => service.disconnect())
-  for (const [name = '', ...parameters] of [
-    ['FLUSHALL'],
-    ['CONFIG', 'GET', '*'],
-    ['KEYS', '*'],
-    ['GET', 'another:key'],
-  ])
-    await expect(service.call(name, ...parameters), name).rejects.toThrow(/NOPERM/)
+  for (const [name = '', ...parameters] of commands)
+    await expect(service.call(name, ...parameters), `${name} ${parameters}`).rejects.toThrow(/NOPERM/)
+}
+
+const neverUsed = [['FLUSHALL'], ['CONFIG', 'GET', '*'], ['KEYS', '*'], ['GET', 'another:key']]
+
+it('permits the cache, the attempt throttle and the revalidation, on their own keys only', async () => {
+  const server = await startRedis()
+  onTestFinished(server.kill)
+  const denied = await permit(server, cacheAccess)
+  await useAll(urlFor(server))
+  // The service survives a denied command; ACL LOG reveals it.
+  expect(await denied()).toEqual([])
+  await expectDenied(urlFor(server), [...neverUsed, ['CLUSTER', 'NODES'], ['CLUSTER', 'SLOTS']])
 })
+
+it('permits in cluster mode what finds the primaries and follows a moving slot, and no change of the cluster', async () => {
+  const cluster = await startRedisCluster({ primaries: 2 })
+  onTestFinished(cluster.close)
+  const denied = await Promise.all(cluster.nodes.map((node) => permit(node, clusterCacheAccess)))
+  const [first, second] = cluster.nodes
+  if (!first || !second) throw new Error('the cluster has two nodes')
+  const { call, id } = await useAll(`${urlFor(first)}?cluster=true`)
+
+  await until('a hit', async () => (await call('GET', `/user/${id}`)).headers.get('x-cache') === 'hit')
+  const slot = slotOf(clusterKeys.redisKey(id, ''))
+  const isOfFirst = (await cluster.slotsOf(first)).includes(slot)
+  const [from, to] = isOfFirst ? [first, second] : [second, first]
+  const cancel = await cluster.startMove([slot], from, to)
+  const askedBefore = await askingsOf(to.admin)
+  await call('PATCH', `/user/${id}`, { json: { name: 'Countess' } })
+  expect(await askingsOf(to.admin)).toBeGreaterThan(askedBefore)
+  await cancel()
+
+  for (const logOf of denied) expect(await logOf()).toEqual([])
+  await expectDenied(urlFor(first), [
+    ...neverUsed,
+    ['CLUSTER', 'FAILOVER'],
+    ['CLUSTER', 'FORGET', second.id],
+    ['CLUSTER', 'GETKEYSINSLOT', '0', '10'],
+    ['CLUSTER', 'SETSLOT', '0', 'STABLE'],
+    ['MIGRATE', '127.0.0.1', String(second.port), 'key', '0', '100'],
+  ])
+})
+
+async function askingsOf(admin: Redis): Promise<number> {
+  return Number(/cmdstat_asking:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0)
+}
