@@ -56,6 +56,13 @@ function describe(issue: z.core.$ZodRawIssue): string {
         .map((value) => String(value))
         .filter(unique)
         .join(', ')}`
+    case 'invalid_key':
+      return `has a name that ${issue.issues[0]?.message ?? 'is not valid'}`
+    // Beyond the numbers that JavaScript holds exactly; schemas state limits of their own.
+    case 'too_big':
+      return 'is too large'
+    case 'too_small':
+      return 'is too small'
     default:
       return 'is not valid'
   }
@@ -64,6 +71,7 @@ function describe(issue: z.core.$ZodRawIssue): string {
 function article(type: string): string {
   // zod's name for an object with keys of the client's choice.
   if (type === 'record') return 'an object'
+  if (type === 'int') return 'a whole number'
   if (type === 'object' || type === 'array') return `an ${type}`
   return `a ${type}`
 }
@@ -76,8 +84,8 @@ const depthMax = 8
 const itemsMax = 1_000
 
 /**
- * Finds, before any schema does, values that no field may contain: excessive nesting and lists, text that PostgreSQL
- * cannot store, and `__proto__`, which schemas ignore.
+ * Finds, before any schema does, values that no field may contain: excessive nesting and lists, names and text that
+ * PostgreSQL cannot store, and `__proto__`, which schemas ignore.
  * @returns `isUnbounded` for a value too deep or too long to validate further
  */
 export function structuralFaults(value: unknown): { faults: Fault[]; isUnbounded: boolean } {
@@ -106,7 +114,8 @@ export function structuralFaults(value: unknown): { faults: Fault[]; isUnbounded
       return
     }
     for (const [key, item] of entries) {
-      if (key === '__proto__') add([...path, key], unknownMessage('pointer'))
+      const message = key === '__proto__' ? unknownMessage('pointer') : textFault(key)
+      if (message) add([...path, key], message)
       else walk(item, [...path, key])
     }
   }

@@ -66,6 +66,11 @@ it('refuses single rows with the messages of the API, and imports the others', a
     { line: 3, pointer: '/username', message: 'is in line 2 of the file too; keep one of the two' },
     { line: 4, pointer: '/external_id', message: 'is already taken' },
     { line: 5, pointer: '/unknown', message: 'is not a known field; remove it' },
+    {
+      line: 6,
+      pointer: '/\ufffd\ufffd',
+      message: 'must not contain the character NUL',
+    },
     { line: 6, pointer: '/\ufffd\ufffd', message: 'is not a known field; remove it' },
   ])
 })
