@@ -8,7 +8,7 @@ import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin, type Rolldown } from 'vite'
 
 /** For the first screen, gzipped. Browsers that take Brotli get less. */
-const scriptKilobytesMax = 220
+const scriptKilobytesMax = 140
 
 // Test runners set another value, which would bundle React's development build.
 process.env.NODE_ENV = 'production'

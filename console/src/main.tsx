@@ -14,7 +14,7 @@ const queryClient = new QueryClient({
     mutations: { retry: false, networkMode: 'always' },
   },
 })
-const router = createConsoleRouter()
+const router = createConsoleRouter(queryClient)
 
 function Console() {
   return (

@@ -1,17 +1,19 @@
 // The console's addresses. Only the list loads with the first screen.
+import type { QueryClient } from '@tanstack/react-query'
 import {
-  createRootRoute,
+  createRootRouteWithContext,
   createRoute,
   createRouter,
   lazyRouteComponent,
   redirect,
 } from '@tanstack/react-router'
 import { readAddress } from './list/address.ts'
+import { usersQuery } from './list/users-query.ts'
 import { UsersScreen } from './list/users-screen.tsx'
 import { NotFound, Pending, Shell } from './shell/shell.tsx'
 import { ProblemNotice } from './ui/problem-notice.tsx'
 
-const root = createRootRoute({
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   component: Shell,
   notFoundComponent: NotFound,
 })
@@ -28,6 +30,9 @@ const users = createRoute({
   getParentRoute: () => root,
   path: '/users',
   validateSearch: readAddress,
+  // The first page need not wait until the session is known.
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, deps }) => void context.queryClient.prefetchInfiniteQuery(usersQuery(deps)),
   component: UsersScreen,
 })
 
@@ -77,9 +82,10 @@ const signedIn = createRoute({
 
 const routeTree = root.addChildren([home, users, create, user, imports, oneImport, bulk, health, signedIn])
 
-export function createConsoleRouter() {
+export function createConsoleRouter(queryClient: QueryClient) {
   return createRouter({
     routeTree,
+    context: { queryClient },
     basepath: '/console',
     defaultPendingComponent: Pending,
     defaultErrorComponent: ({ error, reset }) => (

@@ -4,7 +4,7 @@ import { lazy, Suspense, useState } from 'react'
 import { Button } from '../ui/button.tsx'
 import { filtersOf, type ListAddress } from './address.ts'
 import type { BulkAction } from './bulk-dialog.tsx'
-import type { Selection } from './selection.ts'
+import type { Selection } from './selected-ids.ts'
 import { totalQuery, usersText } from './users-query.ts'
 
 const BulkDialog = lazy(() => import('./bulk-dialog.tsx'))

@@ -1,40 +1,36 @@
-import { Menu, MenuItem, MenuTrigger, Popover } from 'react-aria-components'
-import { Button } from '../ui/button.tsx'
+// Chooses the columns of the list.
+import { Menu, MenuItem } from 'react-aria-components'
+import type { MenuProps } from '../ui/menu-button.tsx'
+import { MenuPopover, menuItemLook } from '../ui/menu-popover.tsx'
 import { type ColumnId, columnIds, columns } from './columns.tsx'
 
-type Props = { shown: ColumnId[]; onChange: (ids: ColumnId[]) => void }
+type Props = { menu: MenuProps; shown: readonly ColumnId[]; onChange: (ids: ColumnId[]) => void }
 
-export function ColumnMenu({ shown, onChange }: Props) {
+export default function ColumnMenu({ menu, shown, onChange }: Props) {
   return (
-    <MenuTrigger>
-      <Button>Columns</Button>
-      <Popover className="rounded-md border border-line bg-surface p-1 shadow-lg">
-        <Menu
-          aria-label="Columns"
-          selectionMode="multiple"
-          selectedKeys={shown}
-          disabledKeys={['username']}
-          onSelectionChange={(keys) => onChange(columnIds.filter((id) => keys === 'all' || keys.has(id)))}
-        >
-          {columnIds.map((id) => (
-            <MenuItem
-              key={id}
-              id={id}
-              textValue={columns[id].title}
-              className="flex min-w-40 cursor-default gap-2 rounded px-2 py-1 focus:bg-chosen disabled:text-muted"
-            >
-              {({ isSelected }) => (
-                <>
-                  <span aria-hidden="true" className="w-4">
-                    {isSelected ? '✓' : ''}
-                  </span>
-                  {columns[id].title}
-                </>
-              )}
-            </MenuItem>
-          ))}
-        </Menu>
-      </Popover>
-    </MenuTrigger>
+    <MenuPopover {...menu}>
+      <Menu
+        aria-label="Columns"
+        autoFocus="first"
+        selectionMode="multiple"
+        selectedKeys={shown}
+        disabledKeys={['username']}
+        onClose={menu.onClose}
+        onSelectionChange={(keys) => onChange(columnIds.filter((id) => keys === 'all' || keys.has(id)))}
+      >
+        {columnIds.map((id) => (
+          <MenuItem key={id} id={id} textValue={columns[id].title} className={`flex gap-2 ${menuItemLook}`}>
+            {({ isSelected }) => (
+              <>
+                <span aria-hidden="true" className="w-4">
+                  {isSelected ? '✓' : ''}
+                </span>
+                {columns[id].title}
+              </>
+            )}
+          </MenuItem>
+        ))}
+      </Menu>
+    </MenuPopover>
   )
 }

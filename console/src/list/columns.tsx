@@ -34,7 +34,9 @@ export const columns: Record<ColumnId, Column> = {
     cell: (user) => (
       <span className="flex min-w-0 items-center gap-2">
         <Avatar user={user} />
-        <bdi className="truncate font-medium">{user.username}</bdi>
+        <a href={`/console/users/${user.id}`} tabIndex={-1} className="cursor-default truncate font-medium">
+          <bdi>{user.username}</bdi>
+        </a>
       </span>
     ),
   },

@@ -26,7 +26,7 @@ const times: readonly { name: FilterName; label: string }[] = [
   { name: 'updated_before', label: 'Changed before' },
 ]
 
-export function Filters({ address, onChange, onClear }: Props) {
+export default function Filters({ address, onChange, onClear }: Props) {
   return (
     <section
       aria-label="Filters"

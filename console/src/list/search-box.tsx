@@ -1,6 +1,5 @@
 // Searches while the person types.
 import { useEffect, useRef, useState } from 'react'
-import { Button, Input, SearchField } from 'react-aria-components'
 
 const delayMs = 150
 
@@ -8,6 +7,7 @@ type Props = { value: string | undefined; onChange: (search: string | undefined)
 
 export function SearchBox({ value = '', onChange }: Props) {
   const [input, setInput] = useState(value)
+  const field = useRef<HTMLInputElement>(null)
   const sent = useRef(value)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   useEffect(() => () => clearTimeout(timer.current), [])
@@ -33,26 +33,46 @@ export function SearchBox({ value = '', onChange }: Props) {
     timer.current = setTimeout(() => send(text), delayMs)
   }
 
+  const clear = () => {
+    setInput('')
+    send('')
+  }
+
   return (
-    <SearchField
-      aria-label="Search users"
-      value={input}
-      maxLength={256}
-      onChange={type}
-      // A search sent later would undo the navigation to a row that is clicked now.
-      onBlur={() => send(input)}
-      className="relative min-w-48 flex-[1_1_16rem] sm:max-w-md"
-    >
-      <Input
+    <div className="relative min-w-48 flex-[1_1_16rem] sm:max-w-md">
+      <input
+        ref={field}
+        type="search"
         className="field pe-8 [&::-webkit-search-cancel-button]:hidden"
         dir="auto"
+        aria-label="Search users"
         placeholder="Search name, username, contact"
+        autoComplete="off"
+        maxLength={256}
+        value={input}
+        onChange={({ target }) => type(target.value)}
+        // A search sent later would undo the navigation to a row that is clicked now.
+        onBlur={() => send(input)}
+        onKeyDown={({ key, nativeEvent }) => {
+          if (nativeEvent.isComposing) return
+          if (key === 'Escape') clear()
+          if (key === 'Enter') send(input)
+        }}
       />
       {input !== '' && (
-        <Button className="absolute inset-y-0 end-0 w-8" aria-label="Clear the search">
+        <button
+          type="button"
+          tabIndex={-1}
+          className="absolute inset-y-0 end-0 w-8"
+          aria-label="Clear the search"
+          onClick={() => {
+            clear()
+            field.current?.focus()
+          }}
+        >
           ✕
-        </Button>
+        </button>
       )}
-    </SearchField>
+    </div>
   )
 }

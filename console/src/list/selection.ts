@@ -1,8 +1,7 @@
-// The selected users of a list: some of them by id, or all that match.
+// The state of the selection.
 import { useState } from 'react'
 import type { ListAddress } from './address.ts'
-
-export type Selection = ReadonlySet<string> | 'all'
+import type { Selection } from './selected-ids.ts'
 
 /** The users that an action is for: those of the ids, or all that the list's filters match. */
 export type Chosen = { address: ListAddress; ids: string[] | undefined }

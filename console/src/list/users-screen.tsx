@@ -1,14 +1,13 @@
 // The list of users: search, filters, sort and columns from the address, and actions on the selection.
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import { useIsAdmin } from '../api/session.ts'
 import { Button } from '../ui/button.tsx'
+import { MenuButton } from '../ui/menu-button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { type Change, changed, columnsOf, defaultSort, filterNames, filtersOf, sortOf } from './address.ts'
 import { BulkActions } from './bulk-actions.tsx'
-import { ColumnMenu } from './column-menu.tsx'
-import { Filters } from './filters.tsx'
 import { lastList } from './last-list.ts'
 import { SavedViews } from './saved-views.tsx'
 import { SearchBox } from './search-box.tsx'
@@ -17,6 +16,8 @@ import { Total } from './total.tsx'
 import { type PageParam, reloadList, usersQuery } from './users-query.ts'
 import { UsersTable } from './users-table.tsx'
 
+const ColumnMenu = lazy(() => import('./column-menu.tsx'))
+const Filters = lazy(() => import('./filters.tsx'))
 const ExportDialog = lazy(() => import('../jobs/export-dialog.tsx'))
 
 const noPlaces: readonly PageParam[] = []
@@ -28,9 +29,7 @@ export function UsersScreen() {
   const queryClient = useQueryClient()
   const isAdmin = useIsAdmin()
   const pages = useInfiniteQuery(usersQuery(address))
-  // React yields to input while it renders the grid for the first time. Later updates must not be deferred: scrolling would
-  // interrupt them again and again.
-  const isSkeleton = useDeferredValue(pages.isPending)
+  const columnIds = useMemo(() => columnsOf(address), [address])
   const users = useMemo(() => pages.data?.pages.flatMap(({ items }) => items) ?? [], [pages.data])
   const [selection, setSelection] = useSelection(address)
   const [isExporting, setIsExporting] = useState(false)
@@ -43,7 +42,8 @@ export function UsersScreen() {
   const isNarrowed = filterCount > 0 || address.search !== undefined
   const clear = () => void navigate({ search: ({ sort, columns }) => changed({}, { sort, columns }) })
   const loadMore = () => {
-    if (pages.hasNextPage && !pages.isFetching && !pages.isPlaceholderData) void pages.fetchNextPage()
+    if (pages.hasNextPage && !pages.isFetching && !pages.isFetchNextPageError && !pages.isPlaceholderData)
+      void pages.fetchNextPage()
   }
 
   const retry = () => {
@@ -62,7 +62,15 @@ export function UsersScreen() {
         <Button aria-expanded={areFiltersOpen} onPress={() => setAreFiltersOpen(!areFiltersOpen)}>
           Filters{filterCount > 0 && ` (${filterCount})`}
         </Button>
-        <ColumnMenu shown={columnsOf(address)} onChange={(ids) => change({ columns: ids.join(',') })} />
+        <MenuButton text="Columns">
+          {(menu) => (
+            <ColumnMenu
+              menu={menu}
+              shown={columnIds}
+              onChange={(ids) => change({ columns: ids.join(',') })}
+            />
+          )}
+        </MenuButton>
         <SavedViews address={address} onOpen={(view) => void navigate({ search: view })} />
         <span className="flex-1" />
         <Total address={address} />
@@ -76,8 +84,8 @@ export function UsersScreen() {
           Reload
         </Button>
       </div>
-      {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
       <Suspense>
+        {areFiltersOpen && <Filters address={address} onChange={change} onClear={clear} />}
         {isExporting && (
           <ExportDialog of={{ filters: filtersOf(address) }} onClose={() => setIsExporting(false)} />
         )}
@@ -88,7 +96,7 @@ export function UsersScreen() {
           <ProblemNotice error={pages.error} onRetry={retry} />
         </div>
       )}
-      {isSkeleton || pages.isPending ? (
+      {pages.isPending ? (
         <Skeleton />
       ) : (
         <div
@@ -97,7 +105,7 @@ export function UsersScreen() {
         >
           <UsersTable
             users={users}
-            columnIds={columnsOf(address)}
+            columnIds={columnIds}
             sort={sortOf(address)}
             onSort={(sort) => change({ sort: sort === defaultSort ? undefined : sort })}
             selection={isAdmin ? selection : undefined}

@@ -2,19 +2,19 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouter } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
-import { RouterProvider } from 'react-aria-components'
 import { ProblemError } from '../api/directory.ts'
 import { type Session, sessionQuery, signOut } from '../api/session.ts'
+import { useSessionEnd } from '../api/session-end.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { Toasts } from '../ui/toasts.tsx'
 import { ConnectionBanner } from './connection-banner.tsx'
 import { useShortcuts } from './shortcuts.ts'
 import { SignIn } from './sign-in.tsx'
-import { SignInAgain } from './sign-in-again.tsx'
 
 const CommandPalette = lazy(() => import('./command-palette.tsx'))
 const KeysDialog = lazy(() => import('./keys-dialog.tsx'))
+const SignInAgain = lazy(() => import('./sign-in-again.tsx'))
 
 export function Shell() {
   const session = useQuery(sessionQuery)
@@ -33,6 +33,7 @@ export function Shell() {
 function SignedIn({ session }: { session: Session }) {
   const router = useRouter()
   const [dialog, setDialog] = useState<'palette' | 'keys'>()
+  const hasEnded = useSessionEnd()
   useShortcuts({
     palette: () => setDialog('palette'),
     keys: () => setDialog('keys'),
@@ -40,10 +41,7 @@ function SignedIn({ session }: { session: Session }) {
   })
   const close = () => setDialog(undefined)
   return (
-    <RouterProvider
-      navigate={(path) => void router.navigate({ to: path })}
-      useHref={(path) => `/console${path}`}
-    >
+    <>
       <a
         href="#main"
         className="absolute start-2 -top-20 z-20 rounded-md bg-accent px-3 py-2 text-on-accent focus:top-2"
@@ -60,10 +58,10 @@ function SignedIn({ session }: { session: Session }) {
       <Suspense>
         {dialog === 'palette' && <CommandPalette onClose={close} onKeys={() => setDialog('keys')} />}
         {dialog === 'keys' && <KeysDialog onClose={close} />}
+        {hasEnded && <SignInAgain username={session.user.username} />}
       </Suspense>
       <Toasts />
-      <SignInAgain username={session.user.username} />
-    </RouterProvider>
+    </>
   )
 }
 

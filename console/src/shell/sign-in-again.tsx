@@ -2,17 +2,13 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useState } from 'react'
 import { sessionQuery, signInAddress } from '../api/session.ts'
-import { sessionEnd, useSessionEnd } from '../api/session-end.ts'
+import { sessionEnd } from '../api/session-end.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons } from '../ui/dialog.tsx'
 import { describeError } from '../ui/problem-notice.tsx'
 import { showToast } from '../ui/toasts.tsx'
 
-export function SignInAgain({ username }: { username: string }) {
-  return useSessionEnd() ? <SignInAgainDialog username={username} /> : null
-}
-
-function SignInAgainDialog({ username }: { username: string }) {
+export default function SignInAgain({ username }: { username: string }) {
   const queryClient = useQueryClient()
   const [message, setMessage] = useState<string>()
   const check = useCallback(async () => {

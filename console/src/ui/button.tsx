@@ -1,8 +1,8 @@
-import { Button as AriaButton, type ButtonProps } from 'react-aria-components'
+import type { ComponentProps } from 'react'
 
 const base =
   'inline-flex min-h-8 cursor-default items-center justify-center gap-1.5 whitespace-nowrap rounded-md border px-3 ' +
-  'disabled:opacity-55 pressed:translate-y-px'
+  'disabled:opacity-55 active:translate-y-px'
 
 const looks = {
   plain: 'border-line bg-surface hover:bg-hover',
@@ -11,10 +11,21 @@ const looks = {
   quiet: 'border-transparent px-2 hover:bg-hover',
 }
 
-export function Button({
-  look = 'plain',
-  className = '',
-  ...props
-}: ButtonProps & { look?: keyof typeof looks; className?: string }) {
-  return <AriaButton {...props} className={`${base} ${looks[look]} ${className}`} />
+type Props = Omit<ComponentProps<'button'>, 'onClick' | 'disabled'> & {
+  look?: keyof typeof looks
+  isDisabled?: boolean
+  onPress?: () => void
+}
+
+/** The browser's own button, because React Aria's loads and renders much more. */
+export function Button({ look = 'plain', className = '', isDisabled = false, onPress, ...props }: Props) {
+  return (
+    <button
+      type="button"
+      {...props}
+      disabled={isDisabled}
+      className={`${base} ${looks[look]} ${className}`}
+      onClick={() => onPress?.()}
+    />
+  )
 }
