@@ -76,6 +76,10 @@ async function measureRequests(
     'SELECT id, created_at AS made_at FROM users TABLESAMPLE SYSTEM (100 * least(1, $1::float8 / $2)) LIMIT $1',
     [readIds, copies * samplesPerCopy],
   )
+  const { rows: addresses } = await client.query<{ value: string }>(
+    `SELECT value FROM contacts WHERE contact_type = 'EMAIL' LIMIT $1`,
+    [readIds],
+  )
   const anyRow = () => rows[Math.floor(Math.random() * rows.length)]
   const hot = rows.slice(0, 100).map(({ id }) => id)
   let next = 0
@@ -89,10 +93,16 @@ async function measureRequests(
     ['page by name', list('&sort=name')],
     ['blocked users', list('&status=BLOCKED&sort=name')],
     ['one attribute', list('&attribute.department=Engines')],
+    ['a contact type', list('&contact_type=PHONE&sort=name')],
     ['search, absent word', () => list(`&search=zq${Math.random().toString(36).slice(2, 10)}`)()],
     ['search, 1 user', () => list(`&search=${encodeURIComponent(`.${25 + (next++ % 9_000)}-${mark()}`)}`)()],
+    [
+      'search, e-mail address',
+      () => list(`&search=${encodeURIComponent(addresses[next++ % addresses.length]?.value ?? '')}`)(),
+    ],
     ['search, 4 %', list('&search=lovelace')],
     ['search, two words', list(`&search=${encodeURIComponent('ada lovelace')}`)],
+    ['search, 4 % at the end', list('&search=zeljko&sort=username')],
     ['exact count, 4 %', list('&search=lovelace&count=exact')],
     ['estimated count', list('&count=estimate')],
   ]
@@ -101,7 +111,7 @@ async function measureRequests(
     const done = await load({ port: service.port, connections: 1, seconds, skipMs: 200 }, request)
     const refused = done.bad + done.rejected
     print(
-      `${name.padEnd(22)} p50 ${done.p50Ms.toFixed(2)} ms, p99 ${done.p99Ms.toFixed(2)} ms${refused ? `, ${refused} answers were not 2xx` : ''}`,
+      `${name.padEnd(24)} p50 ${done.p50Ms.toFixed(2)} ms, p99 ${done.p99Ms.toFixed(2)} ms${refused ? `, ${refused} answers were not 2xx` : ''}`,
     )
   }
 }

@@ -138,6 +138,26 @@ function wordPart(word: string): string {
   return (isAnywhere ? '' : ' ') + encodeWord(word)
 }
 
+const rareTrigramsMax = 8
+const longPartMin = 8
+
+/**
+ * Trigrams with digits of a long encoded part. They are often its rarest, because users share names and domains. Adjacent
+ * ones in the result overlap little, so that each excludes other rows: docs/adr/0031-narrow-long-words-by-their-digits.md.
+ */
+export function rareTrigrams(part: string): string[] {
+  const characters = [...part]
+  if (characters.length < longPartMin) return []
+  // From the end, where numbers differ most.
+  const withDigits = characters
+    .map((_, at) => characters.slice(at, at + 3).join(''))
+    .slice(0, -2)
+    .filter((trigram) => /\p{Nd}/u.test(trigram))
+    .reverse()
+  const spread = [0, 1, 2].flatMap((first) => withDigits.filter((_, at) => at % 3 === first))
+  return [...new Set(spread)].slice(0, rareTrigramsMax)
+}
+
 function numberParts({ digits, national }: PhoneNumber): string[] {
   // Without a country code, any part of a number matches.
   if (!national) return [encodeDigits(digits)]

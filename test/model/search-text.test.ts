@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { baseLetters } from '../../src/model/base-letters.ts'
 import {
   derivedColumns,
+  rareTrigrams,
   searchClauses,
   searchRulesVersion,
   searchText,
@@ -140,6 +141,27 @@ describe('the search column', () => {
     for (const part of parts) expect([part, isFound([name], part)]).toEqual([part, true])
     for (const part of ['李', '철수김', 'がら', 'b'])
       expect([part, isFound([name], part)]).toEqual([part, false])
+  })
+
+  it('is narrowed only by parts of a long word that have a digit, the last ones first', () => {
+    const trigrams = (search: string) =>
+      searchClauses(search).flatMap(({ every }) => every.map((part) => rareTrigrams(part)))
+    expect(trigrams('wilson123456')).toEqual([['456', '123', '345', 'n12', '234', 'on1']])
+    expect(trigrams('ada.lovelace@example.com 1234567 a1')).toEqual([[], [], []])
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('a', '1', '.', '7', '\u0664', '\u{1d5ba}', '高', '%') }),
+        (word) => {
+          for (const { every } of searchClauses(word))
+            for (const part of every) {
+              const found = rareTrigrams(part)
+              expect(found.length).toBeLessThanOrEqual(8)
+              for (const trigram of found)
+                expect([part.includes(trigram), codePointCount(trigram)]).toEqual([true, 3])
+            }
+        },
+      ),
+    )
   })
 
   it('never matches across two words, or half a character', () => {

@@ -9,7 +9,15 @@ import { fold } from '../../model/text.ts'
 import type { User } from '../../model/user.ts'
 import type { ServiceContext } from '../context.ts'
 import { type Position, readCursor, writeCursor } from './cursor.ts'
-import { type Conditions, collectedMax, indexedConditions, type Row, readPage, whereOf } from './page.ts'
+import {
+  type Conditions,
+  collectedMax,
+  estimatedConditions,
+  indexedConditions,
+  type Row,
+  readPage,
+  whereOf,
+} from './page.ts'
 import { toUser, type UserRow } from './user-row.ts'
 
 export type Page = {
@@ -32,10 +40,14 @@ export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: Li
     const rows = await readPage(queries, conditions, { sort: query.sort, after, limit: query.limit + 1 })
     const page = rows.slice(0, query.limit)
     const last = page.at(-1)
+    const isLast = rows.length <= query.limit
     return {
       items: page.map((row) => toUser(readRow(row), avatarBaseUrl)),
-      next_cursor: rows.length > query.limit && last ? writeCursor(positionOf(last, query), query) : null,
-      ...(query.count !== 'none' && (await count(queries, indexedConditions(conditions), query.count))),
+      next_cursor: !isLast && last ? writeCursor(positionOf(last, query), query) : null,
+      ...(query.count !== 'none' &&
+        (isLast && !after
+          ? { total: page.length, total_is: 'exact' }
+          : await count(queries, conditions, query.count))),
     }
   })
 }
@@ -79,7 +91,10 @@ function conditionsOf(query: ListQuery, search: SearchClause[]): Conditions {
     contact: contact.length === 0 ? undefined : sql.join(contact, sql` AND `),
     isPlain: aligned.length + filters.length + search.length + contact.length === 0,
     mayBeCommon:
-      query.username === undefined && query.external_id === undefined && !query.ids && contact.length === 0,
+      query.username === undefined &&
+      query.external_id === undefined &&
+      !query.ids &&
+      query.contact === undefined,
   }
 }
 
@@ -105,10 +120,10 @@ function valuesOf(text: string): (string | number | boolean)[] {
 
 async function count(
   queries: Queries,
-  filters: SQL[],
+  conditions: Conditions,
   mode: 'estimate' | 'exact',
 ): Promise<{ total: number; total_is: 'exact' | 'estimate' }> {
-  const matching = sql`FROM users u ${whereOf(filters)}`
+  const matching = sql`FROM users u ${whereOf(indexedConditions(conditions))}`
   const counted = await queries.execute<{ total: number }>(
     mode === 'exact'
       ? sql`SELECT count(*)::int AS total ${matching}`
@@ -117,7 +132,7 @@ async function count(
   const total = counted.rows[0]?.total ?? 0
   if (mode === 'exact' || total <= collectedMax) return { total, total_is: 'exact' }
   const { rows } = await queries.execute<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
-    sql`EXPLAIN (FORMAT JSON) SELECT 1 ${matching}`,
+    sql`EXPLAIN (FORMAT JSON) SELECT 1 FROM users u ${whereOf(estimatedConditions(conditions))}`,
   )
   return { total: Math.max(total, rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0), total_is: 'estimate' }
 }

@@ -3,7 +3,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { limitMax, type Sort } from '../../model/listing.ts'
-import type { SearchClause } from '../../model/search-text.ts'
+import { rareTrigrams, type SearchClause } from '../../model/search-text.ts'
 import type { Position } from './cursor.ts'
 import { type UserRow, userColumns } from './user-row.ts'
 
@@ -18,7 +18,7 @@ export type Conditions = {
   contact: SQL | undefined
   /** Whether there are no conditions at all. */
   isPlain: boolean
-  /** Whether many users may match, and a row of `users` alone shows if it does. */
+  /** Whether many users may match. */
   mayBeCommon: boolean
 }
 
@@ -53,15 +53,33 @@ function orderOf(sort: Sort): Order {
   return { ...column, direction: isDescending ? sql`DESC` : sql`ASC`, beyond: isDescending ? sql`<` : sql`>` }
 }
 
+type Selecting = Pick<Conditions, 'aligned' | 'filters' | 'search' | 'contact'>
+
 /** All conditions on `users u`, in a form that indexes serve. */
-export function indexedConditions({
-  aligned,
-  filters,
-  search,
-  contact,
-}: Pick<Conditions, 'aligned' | 'filters' | 'search' | 'contact'>): SQL[] {
-  const found = search.map((clause) => matches(clause, (part) => sql`u.search_text LIKE ${`%${part}%`}`))
-  return [...aligned, ...filters, ...found, ...holds(contact)]
+export function indexedConditions(conditions: Selecting): SQL[] {
+  return withSearch(conditions, (part) => sql.join([...rareTrigrams(part), part].map(like), sql` AND `))
+}
+
+/** The same without implied conditions, for which PostgreSQL would multiply its estimates. */
+export function estimatedConditions(conditions: Selecting): SQL[] {
+  return withSearch(conditions, like)
+}
+
+function withSearch(
+  { aligned, filters, search, contact }: Selecting,
+  contains: (part: string) => SQL,
+): SQL[] {
+  const held = contact && sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${contact})`
+  return [
+    ...aligned,
+    ...filters,
+    ...search.map((clause) => matches(clause, contains)),
+    ...(held ? [held] : []),
+  ]
+}
+
+function like(part: string): SQL {
+  return sql`u.search_text LIKE ${`%${part}%`}`
 }
 
 /**
@@ -70,11 +88,9 @@ export function indexedConditions({
  */
 function rowConditions({ filters, search, contact }: Conditions): SQL[] {
   const found = search.map((clause) => matches(clause, (part) => sql`strpos(u.search_text, ${part}) > 0`))
-  return [...filters, ...found, ...holds(contact)]
-}
-
-function holds(contact: SQL | undefined): SQL[] {
-  return contact === undefined ? [] : [sql`u.id IN (SELECT c.user_id FROM contacts c WHERE ${contact})`]
+  // OFFSET prevents a join, which could read all contacts.
+  const held = contact && sql`EXISTS (SELECT FROM contacts c WHERE c.user_id = u.id AND ${contact} OFFSET 0)`
+  return [...filters, ...found, ...(held ? [held] : [])]
 }
 
 function matches({ every, orAny }: SearchClause, contains: (part: string) => SQL): SQL {
@@ -134,7 +150,10 @@ export async function readPage(queries: Queries, conditions: Conditions, part: P
     ORDER BY page.key ${direction}, page.id ${direction}`)
   if (collected.rows[0]?.fits) return collected.rows.filter((row) => row.id !== null)
 
-  const far = await read(walk(farRows))
+  // The first rows show whether the walk will fill the page. Reading them costs as much as the step before.
+  const needed = Math.floor((limit * collectedMax) / farRows)
+  const isDense = sql`EXISTS (SELECT FROM ${steps(collectedMax)} ${match} OFFSET ${needed})`
+  const far = await read(walk(farRows, [isDense]))
   if (far.length === limit) return far
 
   // OFFSET prevents PostgreSQL from walking the sort's index here too.

@@ -1,16 +1,11 @@
 // PostgreSQL's plans for each filter, sort and search: none scans the table, even if the matches are at the far end of
 // the sort.
 
-import type { SQL } from 'drizzle-orm'
-import { PgDialect } from 'drizzle-orm/pg-core'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import * as z from 'zod/mini'
-import type { Queries } from '../../../src/connection/postgres/database.ts'
 import { seedSamples } from '../../../src/dev/samples.ts'
-import { listParameters, listQuery } from '../../../src/model/listing.ts'
-import type { ServiceContext } from '../../../src/services/context.ts'
-import { listUsers } from '../../../src/services/users/list.ts'
+import { listParameters } from '../../../src/model/listing.ts'
+import { type Named, planReader } from '../../support/plans.ts'
 import { startService } from '../../support/service.ts'
 
 const users = 100_000
@@ -123,75 +118,7 @@ const filters: Record<string, string>[] = [
 ]
 const sorts = Object.values(listParameters.shape.sort.def.innerType.def.entries)
 
-type Node = {
-  'Node Type': string
-  'Relation Name'?: string
-  'Index Name'?: string
-  'Actual Rows': number
-  'Actual Loops': number
-  'Heap Fetches'?: number
-  'Rows Removed by Filter'?: number
-  'Rows Removed by Index Recheck'?: number
-  Plans?: Node[]
-}
-
-type Named = { name: string; text: string }
-
-/** Wraps the service's connections so that they record the plan of each statement of a list. */
-function explaining(plans: Node[], named: Named[]): ServiceContext {
-  const { db, ...others } = service.connections
-  const explain = async (text: string, values: unknown[]): Promise<void> => {
-    const { rows } = await client.query(
-      `EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) ${text}`,
-      values,
-    )
-    plans.push(rows[0]['QUERY PLAN'][0].Plan)
-  }
-  const explained = (queries: Queries): Queries =>
-    Object.assign(Object.create(queries), {
-      execute: async (statement: SQL) => {
-        const { sql, params } = new PgDialect().sqlToQuery(statement)
-        await explain(sql, params)
-        return queries.execute(statement)
-      },
-      prepared: async (name: string, text: string, values: unknown[]) => {
-        named.push({ name, text })
-        await explain(text, values)
-        return queries.prepared(name, text, values)
-      },
-    })
-  return { ...others, db: { ...db, query: (work) => db.query((queries) => work(explained(queries))) } }
-}
-
-/** Returns the number of statements of a page, and the most rows that one of their scans reads. */
-async function cost(
-  query: Record<string, unknown>,
-  named: Named[] = [],
-): Promise<{ statements: number; rows: number; scanned: string }> {
-  const plans: Node[] = []
-  await listUsers(explaining(plans, named), z.parse(listQuery, query))
-  const looked = plans.flatMap(scans)
-  expect(looked.length).toBeGreaterThan(0)
-  return {
-    statements: plans.length,
-    rows: Math.max(...looked.map(({ rows }) => rows)),
-    scanned: JSON.stringify(looked),
-  }
-}
-
-function scans(node: Node): { what: string; rows: number }[] {
-  const below = (node.Plans ?? []).flatMap(scans)
-  const what = node['Index Name'] ?? node['Relation Name']
-  if (what === undefined) return below
-  // A narrow index may be read completely if that is cheaper than ten thousand look-ups: 80 ms for a million.
-  const rows =
-    node['Node Type'] === 'Index Only Scan'
-      ? (node['Heap Fetches'] ?? 0)
-      : node['Actual Rows'] +
-        (node['Rows Removed by Filter'] ?? 0) +
-        (node['Rows Removed by Index Recheck'] ?? 0)
-  return [...below, { what: `${node['Node Type']} ${what}`, rows: rows * node['Actual Loops'] }]
-}
+const { cost, searchBuffers } = planReader(service, client)
 
 it.each(filters.map((filter) => [new URLSearchParams(filter).toString().slice(0, 80), filter] as const))(
   '?%s scans the table under no sort',
@@ -242,6 +169,32 @@ it('a search with filters that the sort’s index serves walks only the filtered
       const { statements, rows, scanned } = await cost({ search: 'commonword', sort, limit: '20', ...filter })
       expect([statements, rows < 2_001], `${sort} ${JSON.stringify(filter)}: ${scanned}`).toEqual([1, true])
     }
+})
+
+it('matches that are far from the start of the sort are collected without a long walk', async () => {
+  const { rows, scanned } = await cost({ search: 'manyword' })
+  expect(rows, scanned).toBeLessThan(12_001)
+})
+
+it('a contact type that many users have takes a short walk', async () => {
+  for (const sort of ['created_at', '-updated_at', 'username', '-name']) {
+    const { statements, rows, scanned } = await cost({ contact_type: 'PHONE', sort, limit: '20' })
+    expect([statements, rows < 2_001], `${sort}: ${scanned}`).toEqual([1, true])
+  }
+})
+
+it('the digits of an e-mail address spare a search blocks of the index', async () => {
+  const { narrowed, plain } = await searchBuffers('ada.lovelace.54375-plans@example.com')
+  // Each trigram costs some blocks at any size, so the share falls with the number of users: a ninth at a million.
+  expect(narrowed).toBeLessThan(plain * 0.75)
+})
+
+it('a first page that has all matches is not counted again', async () => {
+  for (const search of ['zzz', 'rareword']) {
+    const { statements } = await cost({ search })
+    for (const count of ['exact', 'estimate'])
+      expect((await cost({ search, count })).statements, `${search} ${count}`).toBe(statements)
+  }
 })
 
 it('a search is prepared only if every generic plan walks the sort’s index', async () => {
