@@ -466,6 +466,8 @@ export interface operations {
                 count?: "none" | "estimate" | "exact";
             };
             header?: {
+                /** @description max-stale=<seconds> (RFC 9111, section 5.2.1.2) accepts data of this age, which a read replica may answer. Without a value, and at most: 60 seconds. Other directives have no effect, except that no-cache overrides it. */
+                "Cache-Control"?: string;
                 /** @description An id for the request. If it is missing or has another form, the service makes one. */
                 "X-Request-Id"?: components["parameters"]["X-Request-Id"];
             };
@@ -479,6 +481,8 @@ export interface operations {
                 headers: {
                     /** @description The next page, with rel="next". */
                     Link?: string;
+                    /** @description Only of an answer by a read replica: how many seconds old its data is at most (RFC 9111). */
+                    Age?: number;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };

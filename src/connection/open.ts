@@ -43,7 +43,11 @@ export function openConnections(
   logger: Logger,
   { isFunction = false, tracer }: { isFunction?: boolean; tracer?: Tracer | undefined } = {},
 ): Connections {
-  const db = openPostgres(settings.databaseUrl, logger, { tracer })
+  const db = openPostgres(settings.databaseUrl, logger, {
+    replicaUrl: settings.databaseReadUrl,
+    isFunction,
+    tracer,
+  })
   const cache = settings.redisUrl
     ? openRedisCache(settings.redisUrl, { db, logger, isFunction })
     : openProcessCache()

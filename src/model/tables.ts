@@ -164,6 +164,14 @@ export const cachePrimaries = pgTable('cache_primaries', {
   era: uuid('era').notNull(),
 })
 
+/** One row for each process with a read replica, which shows it how old the replica's data is. */
+export const replicaHeartbeats = pgTable('replica_heartbeats', {
+  process: uuid('process').primaryKey(),
+  /** On the monotonic clock of that process, before it sent the statement. */
+  sentAtMs: bigint('sent_at_ms', { mode: 'number' }).notNull(),
+  writtenAt: instant('written_at').notNull(),
+})
+
 /**
  * Usernames released by a rename or an erasure. Tokens issued before the release must not identify the next owner
  * of the name. Stored as a hash, because personal data of an erased user must not be kept.

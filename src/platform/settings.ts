@@ -27,6 +27,8 @@ export type Settings = {
   port: number
   /** Absent: the embedded PostgreSQL in `dataDirectory`. */
   databaseUrl: string | undefined
+  /** A read replica, for lists that may be stale. Absent: the primary answers them too. */
+  databaseReadUrl: string | undefined
   /** The role that servers log in as, for migrations that run as the tables' owner. */
   databaseServiceRole: string | undefined
   /** Absent: the in-process cache. */
@@ -106,6 +108,8 @@ function isReadable({ hostname, username, password }: URL): boolean {
   }
 }
 
+const postgresUrl = url(['postgres:', 'postgresql:'], 'a postgres:// URL')
+
 const functionName = matches(/^[A-Za-z0-9:_-]{1,170}$/, 'must be the name or ARN of a Lambda function')
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
@@ -113,7 +117,8 @@ export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 // Plain functions, because building a zod schema would take longer than the rest of a function's start.
 const rules = {
   PORT: portNumber,
-  DATABASE_URL: url(['postgres:', 'postgresql:'], 'a postgres:// URL'),
+  DATABASE_URL: postgresUrl,
+  DATABASE_READ_URL: postgresUrl,
   DATABASE_SERVICE_ROLE: matches(
     /^[a-z_][a-z0-9_]{0,62}$/,
     'must be the name of a PostgreSQL role: a-z, 0-9 and _',
@@ -173,6 +178,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   const need = (name: keyof Given, reason: string) => {
     if (given[name] === undefined) faults.push(`${name} is required ${reason}`)
   }
+  if (given.DATABASE_READ_URL) need('DATABASE_URL', 'with DATABASE_READ_URL')
   if (given.COGNITO_USER_POOL_ID) need('COGNITO_CLIENT_ID', 'with COGNITO_USER_POOL_ID')
   if (given.USER_POOL_FUNCTION) need('COGNITO_USER_POOL_ID', 'with USER_POOL_FUNCTION')
   if (given.OPENID_PROVIDER_FUNCTION) need('CONSOLE_CLIENT_ID', 'with OPENID_PROVIDER_FUNCTION')
@@ -215,6 +221,7 @@ export function readSettings(env: NodeJS.ProcessEnv, dataDirectory: string): Set
   return {
     port,
     databaseUrl: given.DATABASE_URL,
+    databaseReadUrl: given.DATABASE_READ_URL,
     databaseServiceRole: given.DATABASE_SERVICE_ROLE,
     redisUrl: given.REDIS_URL,
     avatarBucket: given.AVATAR_BUCKET,

@@ -36,6 +36,8 @@ beforeAll(async () => {
   const port = await freePort()
   const server = await run(tmpdir(), {
     DATABASE_URL: await freshDatabase(),
+    // A replica has metrics even if it does not answer.
+    DATABASE_READ_URL: 'postgres://127.0.0.1:9/directory',
     REDIS_URL: inject('redisUrl'),
     ...tokenSettings(issuer.rules),
     METRICS_PORT: String(port),

@@ -196,6 +196,8 @@ describe('a start is rejected, by variable name, for', () => {
     ['PORT', { PORT: '0x10' }],
     ['DATABASE_URL', { DATABASE_URL: 'mysql://x' }],
     ['DATABASE_URL', { DATABASE_URL: 'localhost:5432' }],
+    ['DATABASE_READ_URL', { ...production, DATABASE_READ_URL: 'replica:5432' }],
+    ['DATABASE_URL', { DATABASE_READ_URL: 'postgres://replica/directory' }],
     ['REDIS_URL', { REDIS_URL: 'http://x' }],
     ['REDIS_URL', { REDIS_URL: 'redis://x/users' }],
     ['REDIS_URL', { REDIS_URL: 'redis://:p%ZZ@x' }],

@@ -21,20 +21,28 @@ type Killable = {
 }
 
 /** @param directory holds the data */
-export async function startKillablePostgres(directory: string): Promise<Killable & { url: string }> {
+export async function startKillablePostgres(
+  directory: string,
+): Promise<Killable & { url: string; freeze(): Promise<void>; thaw(): Promise<void> }> {
   // Durable, because a killed server would otherwise lose what it has confirmed.
   let postgres = await startEmbeddedPostgres(directory)
   const address = () => ({ host: '127.0.0.1', port: Number(new URL(postgres.url).port) })
   // Each start takes another port. The proxy keeps the address.
   const proxy = await startProxy(address())
+  const signalAll = async (signal: NodeJS.Signals): Promise<number> => {
+    const { pid } = (await readPidFile(join(directory, 'data'))) ?? {}
+    if (pid === undefined) throw new Error('PostgreSQL is not running')
+    for (const one of [pid, ...(await childrenOf(pid))]) send(one, signal)
+    return pid
+  }
   return {
     url: Object.assign(new URL(postgres.url), { port: String(proxy.port) }).href,
     kill: async () => {
-      const { pid } = (await readPidFile(join(directory, 'data'))) ?? {}
-      if (pid === undefined) throw new Error('PostgreSQL is not running')
-      for (const victim of [pid, ...(await childrenOf(pid))]) kill(victim)
+      const pid = await signalAll('SIGKILL')
       await until('PostgreSQL to end', async () => !(await isRunning(pid)))
     },
+    freeze: async () => void (await signalAll('SIGSTOP')),
+    thaw: async () => void (await signalAll('SIGCONT')),
     start: async () => {
       // A recovery may outlast one attempt.
       postgres = await until(
@@ -98,9 +106,9 @@ async function statOf(pid: number): Promise<{ state: string; parent: number }> {
   return { state, parent: Number(parent) }
 }
 
-function kill(pid: number): void {
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, signal)
   } catch {
     // It has ended already.
   }

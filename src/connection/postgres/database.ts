@@ -36,6 +36,23 @@ export class ReadOnlyDatabase extends Error {
   }
 }
 
+/** @template T the result of the work */
+export type StaleRead<T> = {
+  value: T
+  /** The age of the data in seconds, rounded up. Undefined for an answer of the primary. */
+  ageSeconds: number | undefined
+}
+
+/** A read replica, for metrics. */
+export type ReplicaState = {
+  /** The reads that may be stale and that the replica has answered. */
+  answered: number
+  /** Those that it could not answer. */
+  passed: number
+  /** How old its data is at most; undefined if that is unknown. */
+  lagSeconds: number | undefined
+}
+
 export type PoolUsage = { connections: number; busy: number; waiting: number }
 
 /** The share of work without a caller: background jobs and probes. */
@@ -60,6 +77,14 @@ export type Database = {
    * @throws ServiceError `unavailable` or `overloaded`
    */
   query<T>(work: (queries: Queries) => Promise<T>): Promise<T>
+  /**
+   * As `query`, but a read replica may answer if its data is young enough.
+   * @param secondsMax the greatest age of the data, a whole number
+   * @param work only reads, and may run twice
+   */
+  readStale<T>(secondsMax: number, work: (queries: Queries) => Promise<T>): Promise<StaleRead<T>>
+  /** Measures the lag. @returns undefined without a read replica */
+  readReplicaState(): Promise<ReplicaState | undefined>
   /**
    * Commits when `work` resolves, rolls back when it throws.
    * @throws ServiceError `unavailable` or `overloaded`. After `unavailable` the change may be committed, because the

@@ -55,19 +55,20 @@ export class UnusableSession extends Error {}
  * Applies or checks the settings of a new connection, in one round trip.
  * @param options.isManaged the connection leads through RDS Proxy. It pins a client that sets anything to a connection,
  *   so the role must have the settings, and they are only checked
+ * @param options.allowsStandby for reads that may be stale
  * @returns whether there is a pooler in between, which may use another session for each transaction
- * @throws ReadOnlyDatabase for a standby, whose data may be old; UnusableSession if a pooler's session lacks settings
+ * @throws ReadOnlyDatabase for another standby, whose data may be old; UnusableSession if a pooler's session lacks settings
  */
 export async function prepareSession(
   client: pg.ClientBase,
-  { isManaged, msMax }: { isManaged: boolean; msMax: number },
+  { isManaged, msMax, allowsStandby = false }: { isManaged: boolean; msMax: number; allowsStandby?: boolean },
 ): Promise<{ isPooled: boolean }> {
   const ownPid = processIdOf(client)
   const statement = { text: isManaged ? read : apply, values: [names, values, ownPid], query_timeout: msMax }
   const { rows } = await client.query<Row>(statement)
   const [session] = rows
   if (!session) throw new Error('PostgreSQL returned no session settings')
-  if (session.isStandby) throw new ReadOnlyDatabase('a standby')
+  if (session.isStandby && !allowsStandby) throw new ReadOnlyDatabase('a standby')
   const wrong = rows.filter(({ name, actual }) => actual !== sessionSettings[name])
   if (wrong.length > 0)
     throw new UnusableSession(

@@ -13,8 +13,9 @@ export type Cors = {
 }
 
 // API Gateway uses the same lists for its own answers (infra/constructs/cors.ts).
-export const exposedHeaders = 'ETag, Location, Link, X-Cache, X-Request-Id, Retry-After'
-export const acceptedHeaders = 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id'
+export const exposedHeaders = 'Age, ETag, Location, Link, X-Cache, X-Request-Id, Retry-After'
+export const acceptedHeaders =
+  'Authorization, Cache-Control, Content-Type, If-Match, If-None-Match, X-Request-Id'
 // The longest time that Chrome caches a preflight.
 const preflightSeconds = '7200'
 

@@ -69,7 +69,7 @@ export type Answer = {
   /** Absent for an answer without content, or with a file. */
   schema?: LazySchema
   fileTypes?: string[]
-  headers?: ('ETag' | 'Link' | 'X-Cache' | 'Content-Disposition')[]
+  headers?: ('Age' | 'ETag' | 'Link' | 'X-Cache' | 'Content-Disposition')[]
   /** The description of the Location header. */
   location?: string
 }
@@ -88,6 +88,8 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   action: Action
   /** Whether the path's user has a version, with which the handler compares `precondition`. */
   isVersioned?: boolean
+  /** Whether the handler reads `max-stale` of the request's Cache-Control. */
+  mayBeStale?: boolean
   query?: LazySchema<Query>
   /** A JSON body, which the app parses and validates. The docs page sends the example. */
   body?: { schema: LazySchema<Body>; mediaTypes: string[]; bytesMax: number; example: object }

@@ -1,11 +1,16 @@
 // The header fields of requests and answers in the OpenAPI document.
 import type { Answer, Endpoint } from './endpoint.ts'
+import { staleSecondsMax } from './max-stale.ts'
 import type { ProblemDescription } from './problem-descriptions.ts'
 
 type Json = Record<string, unknown>
 type HeaderName = NonNullable<(Answer | ProblemDescription)['headers']>[number]
 
 const headers: Record<HeaderName, Json> = {
+  Age: {
+    description: 'Only of an answer by a read replica: how many seconds old its data is at most (RFC 9111).',
+    schema: { type: 'integer', minimum: 0, examples: [1] },
+  },
   ETag: {
     description: "The user's version in double quotes.",
     schema: { type: 'string', examples: ['"3"'] },
@@ -57,9 +62,10 @@ export function responseHeaders(names: HeaderName[] = [], location?: string): Js
 }
 
 /** The header parameters of an endpoint. OpenAPI describes Authorization and Content-Type elsewhere. */
-export function requestHeaders({ isVersioned, contentEncodings }: Endpoint): Json[] {
+export function requestHeaders({ isVersioned, mayBeStale, contentEncodings }: Endpoint): Json[] {
   return [
     ...(isVersioned ? conditions : []),
+    ...(mayBeStale ? [staleness] : []),
     ...(contentEncodings ? [contentEncoding(contentEncodings)] : []),
     { $ref: `#/components/parameters/${requestId}` },
   ]
@@ -83,6 +89,14 @@ const conditions: Json[] = [
     schema: { type: 'string', examples: ['"3"'] },
   },
 ]
+
+const staleness: Json = {
+  name: 'Cache-Control',
+  in: 'header',
+  required: false,
+  description: `max-stale=<seconds> (RFC 9111, section 5.2.1.2) accepts data of this age, which a read replica may answer. Without a value, and at most: ${staleSecondsMax} seconds. Other directives have no effect, except that no-cache overrides it.`,
+  schema: { type: 'string', examples: ['max-stale=5'] },
+}
 
 function contentEncoding(values: string[]): Json {
   return {

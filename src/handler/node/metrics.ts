@@ -27,10 +27,17 @@ const durationSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** A successful answer redirects to the console. */
 const signInRoute = 'GET /console/callback'
 
-/** @param options.readsDatabase the outbox and the jobs are the same for all processes, so only one reads them */
+/**
+ * @param options.readsDatabase the outbox and the jobs are the same for all processes, so only one reads them
+ * @param options.hasReplica a read replica is configured
+ */
 export function openMetrics(
   { db, outbox }: Connections,
-  { readsDatabase, tracer }: { readsDatabase: boolean; tracer?: Tracer | undefined },
+  {
+    readsDatabase,
+    hasReplica,
+    tracer,
+  }: { readsDatabase: boolean; hasReplica: boolean; tracer?: Tracer | undefined },
 ): ServerMetrics {
   const register = new prometheus.Registry()
   const registers = [register]
@@ -112,6 +119,7 @@ export function openMetrics(
         this.inc({ result: 'dropped' }, dropped)
       },
     })
+  if (hasReplica) metricsOfReplica(db, prefix, register)
   if (readsDatabase) gaugesOfDatabase({ db, outbox }, prefix, register)
 
   const labelsOf = createLabels()
@@ -133,6 +141,34 @@ export function openMetrics(
 const cacheLabels = { hit: { result: 'hit' }, miss: { result: 'miss' }, bypass: { result: 'bypass' } }
 const accepted = { result: 'accepted' }
 const refused = { result: 'refused' }
+
+function metricsOfReplica(db: Connections['db'], prefix: string, register: prometheus.Registry): void {
+  const registers = [register]
+  new prometheus.Gauge({
+    name: `${prefix}replica_lag_seconds`,
+    help: 'How old the data of the read replica is at most. Absent while that is unknown.',
+    // Of the workers, which measure the same replica.
+    aggregator: 'max',
+    registers,
+    async collect() {
+      const { lagSeconds } = (await db.readReplicaState()) ?? {}
+      if (lagSeconds === undefined) this.remove()
+      else this.set(lagSeconds)
+    },
+  })
+  new prometheus.Counter({
+    name: `${prefix}stale_reads_total`,
+    help: 'Lists whose callers accept stale data, by the server that answered.',
+    labelNames: ['server'],
+    registers,
+    async collect() {
+      const { answered = 0, passed = 0 } = (await db.readReplicaState()) ?? {}
+      this.reset()
+      this.inc({ server: 'replica' }, answered)
+      this.inc({ server: 'primary' }, passed)
+    },
+  })
+}
 
 /** While the database cannot be read, these metrics are absent. */
 function gaugesOfDatabase(

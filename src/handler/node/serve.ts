@@ -113,11 +113,12 @@ export async function serve(settings: Settings, traces: TraceSettings | undefine
 
 /** Serves the metrics on their port, or reports them to the primary process. Loads nothing if none are configured. */
 async function openConfiguredMetrics(
-  { metricsPort }: Settings,
+  { metricsPort, databaseReadUrl }: Settings,
   connections: Connections,
-  { host, ...options }: { readsDatabase: boolean; host: string | undefined; tracer: Tracer | undefined },
+  { host, ...others }: { readsDatabase: boolean; host: string | undefined; tracer: Tracer | undefined },
 ): Promise<Metrics | undefined> {
   if (metricsPort === undefined) return undefined
+  const options = { ...others, hasReplica: databaseReadUrl !== undefined }
   const metrics = (await import('./metrics.ts')).openMetrics(connections, options)
   if (workerPlace) return { ...metrics, close: (await import('./worker-metrics.ts')).reportMetrics(metrics) }
   const { serveMetrics } = await import('./metrics-server.ts')

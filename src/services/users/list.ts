@@ -1,6 +1,6 @@
 // Lists users by filter, search and sort, page by page, and counts them.
 import { type SQL, sql } from 'drizzle-orm'
-import type { Queries } from '../../connection/postgres/database.ts'
+import type { Queries, StaleRead } from '../../connection/postgres/database.ts'
 import { invalid } from '../../model/errors.ts'
 import { readTimestamp } from '../../model/instant.ts'
 import type { ListQuery } from '../../model/listing.ts'
@@ -30,13 +30,20 @@ export type Page = {
 /** Each word of a search costs an index scan. */
 const searchWordsMax = 16
 
-/** @throws ServiceError `invalid` for a cursor of another query, `unavailable`, `overloaded` */
-export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: ListQuery): Promise<Page> {
+/**
+ * @param staleSecondsMax the greatest age of the data, which a read replica may then answer; 0 for the primary alone
+ * @throws ServiceError `invalid` for a cursor of another query, `unavailable`, `overloaded`
+ */
+export async function listUsers(
+  { db, avatarBaseUrl }: ServiceContext,
+  query: ListQuery,
+  staleSecondsMax = 0,
+): Promise<StaleRead<Page>> {
   const search = readSearch(query)
   const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query)
   const conditions = conditionsOf(query, search)
 
-  return db.query(async (queries) => {
+  const read = async (queries: Queries): Promise<Page> => {
     const rows = await readPage(queries, conditions, { sort: query.sort, after, limit: query.limit + 1 })
     const page = rows.slice(0, query.limit)
     const last = page.at(-1)
@@ -49,7 +56,10 @@ export async function listUsers({ db, avatarBaseUrl }: ServiceContext, query: Li
           ? { total: page.length, total_is: 'exact' }
           : await count(queries, conditions, query.count))),
     }
-  })
+  }
+  return staleSecondsMax > 0
+    ? db.readStale(staleSecondsMax, read)
+    : { value: await db.query(read), ageSeconds: undefined }
 }
 
 /** The conditions on `users u` of all users that a query matches. @throws ServiceError `invalid` */

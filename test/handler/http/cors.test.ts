@@ -7,7 +7,7 @@ const second = 'http://localhost:5173'
 const { call, makeUser, tokens } = await startService({ env: { CORS_ORIGINS: `${origin}, ${second}` } })
 const { id } = await makeUser()
 
-const exposed = 'ETag, Location, Link, X-Cache, X-Request-Id, Retry-After'
+const exposed = 'Age, ETag, Location, Link, X-Cache, X-Request-Id, Retry-After'
 
 function corsOf(headers: Headers): Record<string, string> {
   return Object.fromEntries([...headers].filter(([name]) => /^(access-control-|vary$)/.test(name)))
@@ -38,7 +38,8 @@ describe('a preflight', () => {
         'access-control-allow-origin': from,
         'access-control-expose-headers': exposed,
         'access-control-allow-methods': methods,
-        'access-control-allow-headers': 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id',
+        'access-control-allow-headers':
+          'Authorization, Cache-Control, Content-Type, If-Match, If-None-Match, X-Request-Id',
         'access-control-max-age': '7200',
       })
     }

@@ -65,20 +65,26 @@ export const userEndpoints = [
     summary: 'List users by filter, search, sort and page',
     tag,
     action: 'user.list',
+    mayBeStale: true,
     query: async () => (await listSchemas()).listQuery,
     answers: [
       {
         status: 200,
         description: 'A page of users',
         schema: async () => (await listSchemas()).pageSchema,
-        headers: ['Link'],
+        headers: ['Link', 'Age'],
       },
     ],
     problems: [],
     handle: async ({ ctx, query, request }) => {
-      const { listUsers } = await import('../../../services/users/list.ts')
-      const page = await listUsers(ctx, query)
+      const [{ listUsers }, { readMaxStale }] = await Promise.all([
+        import('../../../services/users/list.ts'),
+        import('../max-stale.ts'),
+      ])
+      const secondsMax = readMaxStale(request.header('cache-control'))
+      const { value: page, ageSeconds } = await listUsers(ctx, query, secondsMax)
       const headers: Record<string, string> = { ...jsonHeaders }
+      if (ageSeconds !== undefined) headers.Age = String(ageSeconds)
       if (page.next_cursor !== null) {
         const next = new URLSearchParams(request.query)
         next.set('cursor', page.next_cursor)
