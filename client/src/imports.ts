@@ -4,6 +4,7 @@ import { itemsOf, type JsonBody, pageOf } from './calls.ts'
 import { type CallOptions, type Connection, dataOf, type FileBody } from './connection.ts'
 import { ConnectionError } from './errors.ts'
 import { follow, type Job } from './jobs.ts'
+import type { User } from './users.ts'
 
 export type NewImport = JsonBody<'createImport'>
 export type CreatedImport = operations['createImport']['responses'][201]['content']['application/json']
@@ -11,6 +12,10 @@ export type RefusedRow = ErrorPage['items'][number]
 
 export type ErrorQuery = NonNullable<operations['listImportErrors']['parameters']['query']>
 export type ErrorPage = operations['listImportErrors']['responses'][200]['content']['application/json']
+
+export type CreatedUsersQuery = NonNullable<operations['listImportedUsers']['parameters']['query']>
+export type CreatedUsersPage =
+  operations['listImportedUsers']['responses'][200]['content']['application/json']
 
 /** @param size in bytes; a store behind the API's address asks for it with a stream, which Node alone can send with it */
 export type SendOptions = CallOptions & { size?: number }
@@ -32,6 +37,10 @@ export type Imports = {
   errors(id: string, options?: CallOptions): AsyncGenerator<RefusedRow, void, undefined>
   /** One page of them, with its cursor. */
   errorPage(id: string, query?: ErrorQuery, options?: CallOptions): Promise<ErrorPage>
+  /** The users that the import created, about in the order of the file, without those that were erased since. */
+  users(id: string, options?: CallOptions): AsyncGenerator<User, void, undefined>
+  /** One page of them, with its cursor. */
+  userPage(id: string, query?: CreatedUsersQuery, options?: CallOptions): Promise<CreatedUsersPage>
   /** Starts a job that erases the users that the import created and that were not changed since. */
   undo(id: string, options?: CallOptions): Promise<Job>
   /** Committed rows stay. */
@@ -74,6 +83,9 @@ export function createImports({ api, sendFile }: Connection): Imports {
     errors: (id, options = {}) => itemsOf((cursor) => imports.errorPage(id, pageOf(cursor), options)),
     errorPage: (id, query = {}, options = {}) =>
       dataOf(api.GET('/import/{id}/errors', { params: { path: { id }, query }, ...init(options) })),
+    users: (id, options = {}) => itemsOf((cursor) => imports.userPage(id, pageOf(cursor), options)),
+    userPage: (id, query = {}, options = {}) =>
+      dataOf(api.GET('/import/{id}/users', { params: { path: { id }, query }, ...init(options) })),
     undo: (id, options = {}) => dataOf(api.POST('/import/{id}/undo', at(id, options))),
     cancel: (id, options = {}) => dataOf(api.DELETE('/import/{id}', at(id, options))),
   }

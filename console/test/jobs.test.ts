@@ -40,7 +40,8 @@ it('a CSV file is checked with its faults as a table, imported, undone, and the 
   await imported(page)
   expect(await countOf(name)).toBe(8)
 
-  await page.getByRole('link', { name: 'Show the users created since the import began' }).click()
+  const importUrl = page.url()
+  await page.goto(importUrl.replace(/\/imports.*/, `/users?search=${name}`))
   await page.getByText('8 users').waitFor()
   await page.getByRole('button', { name: 'Export…' }).click()
   await page.getByRole('button', { name: 'Export', exact: true }).click()
@@ -49,11 +50,37 @@ it('a CSV file is checked with its faults as a table, imported, undone, and the 
   const exported = await readFile(await (await download).path(), 'utf8')
   expect(exported.trimEnd().split('\n')).toHaveLength(9)
 
-  await page.goBack()
+  await page.goto(importUrl)
   await page.getByRole('button', { name: 'Undo: erase the created users' }).click()
   await page.getByRole('heading', { name: 'Undo of an import' }).waitFor()
   await page.getByText('Done').waitFor()
   expect(await countOf(name)).toBe(0)
+})
+
+it('the created users are shown page by page, whenever the file says that they were created', async () => {
+  const name = uniqueName('long.ago')
+  const lines = Array.from({ length: 51 }, (_, at) =>
+    JSON.stringify({
+      username: `${name}.${at}`,
+      created_at: '2011-01-01T00:00:00Z',
+      status: at === 0 ? 'BLOCKED' : 'ACTIVE',
+    }),
+  )
+  const page = await open('/imports')
+  await choose(page, 'users.ndjson', Buffer.from(`${lines.join('\n')}\n`))
+  await check(page)
+  await page.getByText('To be created').waitFor()
+  const show = page.getByRole('button', { name: 'Show the created users' })
+  expect(await show.count()).toBe(0)
+  await imported(page)
+  await show.click()
+  const table = page.getByRole('table', { name: 'Created users' })
+  await table.getByRole('row', { name: `${name}.0 Blocked` }).waitFor()
+  expect(await table.getByRole('row').count()).toBe(51)
+  await page.getByRole('button', { name: 'Next' }).click()
+  await page.getByText('Page 2').waitFor()
+  await table.getByRole('link', { name: `${name}.50` }).click()
+  await page.getByRole('heading', { name: `${name}.50` }).waitFor()
 })
 
 it('the columns of a foreign file are guessed, corrected, and become fields, contacts and attributes', async () => {

@@ -6,7 +6,7 @@ import { sourceOptions } from './import-options.ts'
 import { jobKinds, jobStates } from './job-states.ts'
 import { limitMax, wholeNumber } from './listing.ts'
 import { text } from './text-schema.ts'
-import { uuid } from './user.ts'
+import { userSchema, uuid } from './user.ts'
 
 /** The largest file of an import, in bytes as it is sent. */
 export const jobFileBytesMax = 20 * 1024 ** 3
@@ -148,6 +148,8 @@ export const jobsQuery = z.strictObject({
 const nextCursor = z.nullable(z.string()).register(z.globalRegistry, { description: 'null on the last page' })
 
 export const jobsPageSchema = z.object({ items: z.array(jobSchema), next_cursor: nextCursor })
+
+export const createdUsersSchema = z.object({ items: z.array(userSchema), next_cursor: nextCursor })
 
 export const jobErrorsSchema = z.object({
   items: z.array(

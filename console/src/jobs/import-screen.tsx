@@ -1,9 +1,11 @@
 // One import: its progress, its refused rows, and the next step.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { useState } from 'react'
 import { hasEnded, imports, type Job } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { CreatedUsers } from './created-users.tsx'
 import { JobProgress, jobTitle } from './job-progress.tsx'
 import { beginImport, importQuery, plans } from './jobs.ts'
 import { RefusedRows } from './refused-rows.tsx'
@@ -23,9 +25,22 @@ export default function ImportScreen() {
           <h1>{jobTitle(job.data)}</h1>
           <JobProgress job={job.data} />
           <NextSteps key={jobId} job={job.data} />
+          <ShownUsers key={`users of ${jobId}`} job={job.data} />
           {job.data.refused > 0 && hasEnded(job.data) && <RefusedRows id={jobId} />}
         </>
       )}
+    </div>
+  )
+}
+
+/** Loads the created users once the person asks for them. */
+function ShownUsers({ job }: { job: Job }) {
+  const [isShown, setShown] = useState(false)
+  if (!hasEnded(job) || job.kind !== 'import' || job.dry_run === true || job.created === 0) return null
+  if (isShown) return <CreatedUsers id={job.id} />
+  return (
+    <div>
+      <Button onPress={() => setShown(true)}>Show the created users</Button>
     </div>
   )
 }
@@ -77,15 +92,6 @@ function NextSteps({ job }: { job: Job }) {
           Correct the refused rows in the file and import it again. Users that exist by then are not created
           twice.
         </p>
-      )}
-      {job.state === 'done' && isImport && job.created > 0 && (
-        <Link
-          to="/users"
-          search={{ created_after: job.started_at ?? job.created_at }}
-          className="self-start text-accent underline"
-        >
-          Show the users created since the import began
-        </Link>
       )}
       {job.state === 'done' && job.dry_run === true && !plan && (
         <p>

@@ -13,6 +13,7 @@ export type ImportPlan = {
 const pollMs = 1_000
 const shownJobs = 20
 const errorsPerPage = 100
+const usersPerPage = 50
 const keptPlans = 10
 
 /** The imports that this page began, so that the run after a dry run needs no second choice. */
@@ -37,6 +38,16 @@ export function importErrorsQuery(id: string, cursor: string | undefined) {
     queryKey: ['import-errors', id, cursor],
     queryFn: ({ signal }) =>
       imports.errorPage(id, { limit: errorsPerPage, ...(cursor && { cursor }) }, { signal }),
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** @param cursor undefined for the first page */
+export function createdUsersQuery(id: string, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['import-users', id, cursor],
+    queryFn: ({ signal }) =>
+      imports.userPage(id, { limit: usersPerPage, ...(cursor && { cursor }) }, { signal }),
     placeholderData: keepPreviousData,
   })
 }

@@ -1,9 +1,9 @@
 // The refused rows of an import, page by page.
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { importErrorsQuery } from './jobs.ts'
+import { PageButtons } from './page-buttons.tsx'
 
 export function RefusedRows({ id }: { id: string }) {
   /** The cursors of the pages before this one, and of this one. */
@@ -12,7 +12,6 @@ export function RefusedRows({ id }: { id: string }) {
   if (errors.error) return <ProblemNotice error={errors.error} onRetry={() => void errors.refetch()} />
   if (errors.isPending) return <div aria-hidden="true" className="skeleton h-20 max-w-xl" />
   const { items, next_cursor: next } = errors.data
-  const isPaged = cursors.length > 1 || next !== null
   return (
     <section aria-label="Refused rows" className="flex flex-col gap-2">
       <div className="overflow-x-auto">
@@ -40,23 +39,13 @@ export function RefusedRows({ id }: { id: string }) {
           </tbody>
         </table>
       </div>
-      {isPaged && (
-        <nav aria-label="Pages of refused rows" className="flex items-center gap-2">
-          <Button
-            isDisabled={cursors.length === 1 || errors.isPlaceholderData}
-            onPress={() => setCursors(cursors.slice(0, -1))}
-          >
-            Previous
-          </Button>
-          <span role="status">Page {cursors.length}</span>
-          <Button
-            isDisabled={next === null || errors.isPlaceholderData}
-            onPress={() => setCursors([...cursors, next ?? undefined])}
-          >
-            Next
-          </Button>
-        </nav>
-      )}
+      <PageButtons
+        label="Pages of refused rows"
+        cursors={cursors}
+        next={next}
+        isLoading={errors.isPlaceholderData}
+        onChange={setCursors}
+      />
     </section>
   )
 }

@@ -73,6 +73,6 @@ export async function listJobErrors(
   }
 }
 
-function changedCursor(): ServiceError {
+export function changedCursor(): ServiceError {
   return invalid({ parameter: 'cursor', message: 'must be the next_cursor of a previous page' })
 }

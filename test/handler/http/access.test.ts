@@ -116,6 +116,7 @@ const rows: Record<string, Row> = {
   putImportHashes: missingJob('PUT', (id) => `/import/${id}/hashes`),
   startImport: missingJob('POST', (id) => `/import/${id}/start`),
   listImportErrors: missingJob('GET', (id) => `/import/${id}/errors`),
+  listImportedUsers: missingJob('GET', (id) => `/import/${id}/users`),
   undoImport: missingJob('POST', (id) => `/import/${id}/undo`),
   cancelImport: missingJob('DELETE', (id) => `/import/${id}`),
   createBulk: {

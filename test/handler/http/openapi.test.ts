@@ -72,6 +72,7 @@ const samples: Record<string, { prepare: () => Promise<string>; options?: () => 
   putImportHashes: { prepare: makeImport, options: () => ({ body: ndjson([]) }) },
   startImport: { prepare: makeImport },
   listImportErrors: { prepare: makeImport },
+  listImportedUsers: { prepare: makeImport },
   undoImport: { prepare: makeDoneImport },
   cancelImport: { prepare: makeImport },
   createExport: { prepare: none, options: () => ({ json: { format: 'csv' } }) },

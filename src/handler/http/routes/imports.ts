@@ -143,6 +143,30 @@ export const importEndpoints = [
   }),
 
   endpoint({
+    method: 'GET',
+    path: '/import/{id}/users',
+    operationId: 'listImportedUsers',
+    summary: 'List the users that an import created',
+    description:
+      'About in the order of the file, also while the import runs. Users that were erased since are left out, so a page may be short before the last one.',
+    tag,
+    action,
+    query: async () => (await schemas()).jobsQuery,
+    answers: [
+      {
+        status: 200,
+        description: 'A page of users',
+        schema: async () => (await schemas()).createdUsersSchema,
+      },
+    ],
+    problems: ['not_found'],
+    handle: async ({ ctx, id, query }) => {
+      const { listCreatedUsers } = await import('../../../services/import/created-users.ts')
+      return jobReply(await listCreatedUsers(ctx, id, query))
+    },
+  }),
+
+  endpoint({
     method: 'POST',
     path: '/import/{id}/undo',
     operationId: 'undoImport',
