@@ -11,6 +11,7 @@ import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../../src/dev/embedded-postgres.ts'
+import { copyCluster } from '../support/cluster-copy.ts'
 import { until } from '../support/wait.ts'
 
 const startMsMax = 40_000
@@ -27,6 +28,13 @@ async function folder(): Promise<string> {
     }
     await rm(home, { recursive: true, force: true, maxRetries: 3 })
   })
+  return home
+}
+
+/** A folder with the data of an earlier start, because the first start takes seconds. */
+async function usedFolder(): Promise<string> {
+  const home = await folder()
+  await copyCluster(home)
   return home
 }
 
@@ -107,7 +115,7 @@ const isUp = (url: string) => query(url, 'SELECT 1 AS one')
 
 describe('the cluster', () => {
   it('keeps its data over a restart', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     const first = await start(home)
     expect(first.startedHere).toBe(true)
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer')
@@ -120,7 +128,7 @@ describe('the cluster', () => {
   })
 
   it('classifies letters by Unicode, so that words of every script are searched by index', async () => {
-    const { url } = await start(await folder())
+    const { url } = await start(await usedFolder())
     await query(url, 'CREATE EXTENSION pg_trgm')
     expect(
       await query(url, "SELECT 'Ж' ~ '[[:alpha:]]' AS letter, cardinality(show_trgm('高橋')) AS trigrams"),
@@ -128,7 +136,7 @@ describe('the cluster', () => {
   })
 
   it('is reachable only on the loopback address, with its password', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     const { url } = await start(home)
     expect(
       await query(
@@ -149,7 +157,7 @@ describe('the cluster', () => {
   it('writes durably unless configured otherwise', async () => {
     const settings = `SELECT current_setting('fsync') AS fsync,
       current_setting('synchronous_commit') AS commits, current_setting('full_page_writes') AS pages`
-    const home = await folder()
+    const home = await usedFolder()
     const durable = await start(home, { durable: true })
     expect(await query(durable.url, settings)).toEqual([{ fsync: 'on', commits: 'on', pages: 'on' }])
     await durable.stop()
@@ -172,7 +180,7 @@ describe('the cluster', () => {
   })
 
   it('is not affected by a cluster in another folder', async () => {
-    const [left, right] = await Promise.all([folder(), folder()])
+    const [left, right] = await Promise.all([usedFolder(), usedFolder()])
     const [one, other] = await Promise.all([
       start(left, { exclusive: true }),
       start(right, { exclusive: true }),
@@ -202,7 +210,7 @@ describe('several processes of one checkout', () => {
   })
 
   it('have one server: of two that start at once, one is rejected', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     const results = await Promise.allSettled([
       start(home, { exclusive: true }),
       start(home, { exclusive: true }),
@@ -219,7 +227,7 @@ describe('several processes of one checkout', () => {
   })
 
   it('join the cluster of a killed process, and stop it in the end', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     const first = await owner(home, { exclusive: true })
     await killed(first.process)
     expect(await isUp(first.url)).toEqual(alive)
@@ -232,7 +240,7 @@ describe('several processes of one checkout', () => {
   })
 
   it('survive the loss of their connection, report it, and still stop the cluster', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     const log = vi.fn<(message: string) => void>()
     const postgres = await start(home, { log })
     await query(
@@ -246,7 +254,7 @@ describe('several processes of one checkout', () => {
   })
 
   it('may stop twice, and after the server was killed', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     const postgres = await start(home)
     const pid = await pidOf(home)
     if (pid === undefined) throw new Error('it has no process id')
@@ -295,7 +303,7 @@ describe('the remains of a killed process', () => {
   })
 
   it('a process id that another program has now does not prevent a start', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     await (await start(home)).stop()
     const other = spawn(process.execPath, ['--eval', 'setInterval(() => {}, 1_000)'], { stdio: 'ignore' })
     onTestFinished(() => killed(other))
@@ -311,7 +319,7 @@ describe('the remains of a killed process', () => {
 
 describe('a start that cannot succeed says what to do', () => {
   it('names the folder if another user owns the data', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     await (await start(home)).stop()
     const { uid } = await stat(join(home, 'data'))
     vi.spyOn(process, 'geteuid').mockReturnValue(uid + 1)
@@ -324,7 +332,7 @@ describe('a start that cannot succeed says what to do', () => {
   })
 
   it('shows the end of the log if PostgreSQL rejects the data', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     await (await start(home)).stop()
     await writeFile(join(home, 'data', 'PG_VERSION'), '12\n')
     await expect(startEmbeddedPostgres(home)).rejects.toThrow(
@@ -333,7 +341,7 @@ describe('a start that cannot succeed says what to do', () => {
   })
 
   it('names the password file if it is missing but the data exists', async () => {
-    const home = await folder()
+    const home = await usedFolder()
     await (await start(home)).stop()
     await rm(join(home, 'password'))
     await expect(startEmbeddedPostgres(home)).rejects.toThrow(join(home, 'password'))

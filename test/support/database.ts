@@ -19,7 +19,9 @@ export function emptyDatabase(): Promise<string> {
 
 async function createDatabase(template: string): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`
-  await administrate('SELECT pg_advisory_lock($1)', `CREATE DATABASE ${name} TEMPLATE ${template}`)
+  // Copying files takes a quarter of the time that the default needs to log each page.
+  const statement = `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`
+  await administrate('SELECT pg_advisory_lock($1)', statement)
   atEnd(() => administrate(undefined, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
   return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
 }

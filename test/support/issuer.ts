@@ -1,4 +1,4 @@
-// A token issuer for tests, with its own key pair and a JWKS over HTTP. It issues valid and invalid tokens like Cognito's.
+// A token issuer for tests, with a JWKS over HTTP. It issues valid and invalid tokens like Cognito's.
 import { KeyObject, randomUUID, sign } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -29,8 +29,19 @@ export function tokenSettings({ issuer, jwksUri, audience }: TokenRules): Record
   return { JWT_ISSUER: issuer, JWT_JWKS_URI: jwksUri, JWT_AUDIENCE: audience.join() }
 }
 
-export async function startIssuer(): Promise<Issuer> {
-  const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
+const makeKeys = () => generateKeyPair('RS256', { extractable: true })
+
+// Creating a key pair is slow.
+let keysOfProcess: ReturnType<typeof makeKeys> | undefined
+
+function sharedKeys() {
+  keysOfProcess ??= makeKeys()
+  return keysOfProcess
+}
+
+/** @param options.hasOwnKeys instead of the key pair that issuers of this process share */
+export async function startIssuer({ hasOwnKeys = false } = {}): Promise<Issuer> {
+  const { publicKey, privateKey } = await (hasOwnKeys ? makeKeys() : sharedKeys())
   const kid = randomUUID()
   const publicJwk = { ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }
   const privateJwk = await exportJWK(privateKey)

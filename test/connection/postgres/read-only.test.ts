@@ -7,6 +7,7 @@ import { expect, it } from 'vitest'
 import { migrate } from '../../../src/connection/postgres/migrations.ts'
 import { startEmbeddedPostgres } from '../../../src/dev/embedded-postgres.ts'
 import { atEnd } from '../../support/cleanup.ts'
+import { copyCluster } from '../../support/cluster-copy.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { type Service, startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
@@ -79,6 +80,7 @@ it('read-only sessions: writes are 503 and reads continue; new connections accep
 it('a standby is not read, because its data may be old; the service recovers when it becomes the primary', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-standby-'))
   atEnd(() => rm(directory, { recursive: true, force: true }))
+  await copyCluster(directory)
   const start = () => startEmbeddedPostgres(directory, { durable: false })
   const primary = await start()
   await migrate(primary.url)

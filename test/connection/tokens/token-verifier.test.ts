@@ -89,7 +89,7 @@ describe('rejects a token', () => {
   let own: Awaited<ReturnType<typeof startIssuer>>
   let trapUrl = ''
   beforeAll(async () => {
-    own = await startIssuer()
+    own = await startIssuer({ hasOwnKeys: true })
     await new Promise<void>((done) => trap.listen(0, '127.0.0.1', done))
     trapUrl = `http://127.0.0.1:${(trap.address() as AddressInfo).port}/jwks.json`
   })
@@ -276,7 +276,7 @@ describe("the issuer's keys", () => {
   it('are used at once when they are new, without a restart', async () => {
     const service = await startService()
     expect((await service.call('GET', '/user')).status).toBe(200)
-    const next = await startIssuer()
+    const next = await startIssuer({ hasOwnKeys: true })
     atEnd(next.close)
     service.issuer.keys = [...service.issuer.keys, next.publicJwk]
     const token = await next.token({ ...admin, iss: service.issuer.rules.issuer })

@@ -12,7 +12,7 @@ import { type Answer, type CallOptions, startService, uniqueName } from '../../s
 const service = await startService()
 const { call, issuer, makeUser } = service
 // Another key pair with the issuer and key id of the real one.
-const forger = await startIssuer()
+const forger = await startIssuer({ hasOwnKeys: true })
 afterAll(forger.close)
 const picture = await png()
 

@@ -1,6 +1,6 @@
 // The Node server as a process: start, use and stop.
 import { randomBytes } from 'node:crypto'
-import { cp, rm, stat, symlink } from 'node:fs/promises'
+import { rm, stat, symlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { decodeJwt } from 'jose'
@@ -8,6 +8,8 @@ import pg from 'pg'
 import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { User } from '../../../src/model/user.ts'
 import { buildServer } from '../../../tools/build-server.ts'
+import { copyCluster } from '../../support/cluster-copy.ts'
+import { copyFolder } from '../../support/copy-folder.ts'
 import { freshDatabase } from '../../support/database.ts'
 import { startIssuer, tokenSettings } from '../../support/issuer.ts'
 import { png } from '../../support/picture.ts'
@@ -32,18 +34,25 @@ let firstData: string
 /** A folder in which a server has run before, because a first start takes longer than all others. */
 async function usedFolder(): Promise<string> {
   const folder = await privateFolder()
-  await cp(firstData, join(folder, '.data'), { recursive: true })
+  await copyFolder(firstData, join(folder, '.data'))
+  return folder
+}
+
+/** A folder with an initialised PostgreSQL that has no users. */
+async function emptyFolder(): Promise<string> {
+  const folder = await privateFolder()
+  await copyCluster(join(folder, '.data/postgres'))
   return folder
 }
 
 beforeAll(async () => {
-  const folder = await privateFolder()
+  const folder = await emptyFolder()
   const first = await run(folder)
   await started(first)
   first.process.kill('SIGTERM')
   await first.exit
   firstData = join(await privateFolder(), 'data')
-  await cp(join(folder, '.data'), firstData, { recursive: true })
+  await copyFolder(join(folder, '.data'), firstData)
   const server = await run(folder)
   running = { folder, server, token: await started(server) }
 })
@@ -347,7 +356,7 @@ describe('the commands', () => {
   })
 
   it('seed works without a server, and rejects anything but a number', async () => {
-    const folder = await privateFolder()
+    const folder = await emptyFolder()
     const seed = await run(folder, {}, resolve('src/cli/seed.ts'), '3')
     expect(await seed.exit).toBe(0)
     await expect(stat(join(folder, '.data/postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT')
