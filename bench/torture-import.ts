@@ -27,7 +27,7 @@ export async function tortureImport(
   try {
     const faults =
       kind === 'kills'
-        ? await importUnderKills({ ...size, print }, undo.push)
+        ? (await importUnderKills({ ...size, print, atEnd: undo.push })).differences
         : await race(size, print, undo.push)
     for (const fault of faults) print(fault)
     print(faults.length === 0 ? 'every promise was kept' : 'a promise was broken')
@@ -54,9 +54,9 @@ async function race(
         for (let step = steps.pop(); step; step = steps.pop()) await step()
       }
       atEnd(close)
-      const { url, databaseUrl, token } = await openStage(join(directory, `${name} ${round}`), (step) =>
-        steps.push(step),
-      )
+      const { url, databaseUrl, token } = await openStage(join(directory, `${name} ${round}`), {
+        atEnd: (step) => steps.push(step),
+      })
       const result = await raceWithImport({
         ...choice,
         rows,

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Job } from '../../src/model/job.ts'
 import { compareImports, storedAvatars } from './import-results.ts'
 import { killedRows, seedRows } from './import-rows.ts'
-import { type Cleanup, importMsMax, openStage, summary, victims } from './import-stage.ts'
+import { importMsMax, openStage, type StageOptions, summary, victims } from './import-stage.ts'
 import { until } from './wait.ts'
 
 type Options = {
@@ -22,9 +22,11 @@ type Options = {
 
 const killDelayMsMax = 400
 
-/** @returns descriptions of the first differences between the two results; none if they are equal */
-export async function importUnderKills(options: Options, atEnd: Cleanup): Promise<string[]> {
-  const { rows, kills, print = () => {} } = options
+/** @property differences descriptions of the first ones between the two results. @property kills before the import's end */
+type Outcome = { differences: string[]; kills: number }
+
+export async function importUnderKills(options: Options & StageOptions): Promise<Outcome> {
+  const { rows, kills, print = () => {}, atEnd } = options
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-import-'))
   atEnd(() => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
   const file = join(directory, 'users.ndjson')
@@ -33,8 +35,8 @@ export async function importUnderKills(options: Options, atEnd: Cleanup): Promis
   await writeRows(file, await killedRows(rows))
 
   const [calm, killed] = await Promise.all([
-    openStage(join(directory, 'calm'), atEnd),
-    openStage(join(directory, 'killed'), atEnd),
+    openStage(join(directory, 'calm'), options),
+    openStage(join(directory, 'killed'), options),
   ])
   const runCalm = async (): Promise<Job> => {
     await calm.importFile(seeds)
@@ -43,18 +45,27 @@ export async function importUnderKills(options: Options, atEnd: Cleanup): Promis
     return job
   }
   const moments = Array.from({ length: kills }, () => Math.floor(Math.random() * rows * 0.98))
+  let killsMade = 0
   const runKilled = async (): Promise<Job> => {
     await killed.importFile(seeds)
-    const job = await killed.importFile(file, async (rowsRead) => {
+    const job = await killed.importFile(file, async (read) => {
       for (const [at, moment] of moments.toSorted((a, b) => a - b).entries()) {
-        await until(`row ${moment}`, async () => ((await rowsRead()) ?? 0) >= moment, importMsMax)
+        const isRead = (job: Job | undefined) => job && (job.ended_at !== null || job.rows_read >= moment)
+        const job = await until(
+          `row ${moment}`,
+          () => read().then((job) => (isRead(job) ? job : undefined)),
+          importMsMax,
+        )
+        // On a busy machine, the import may end before a late moment is noticed.
+        if (job.ended_at !== null) return
+        killsMade++
         await delay(Math.random() * killDelayMsMax)
         const victim = victims[at % victims.length] ?? 'the server'
         print(`${victim} is killed after row ${moment}`)
         await killed.killAndStart(victim)
       }
     })
-    print(`with ${kills} kills: ${summary(job)}`)
+    print(`with ${killsMade} kills: ${summary(job)}`)
     return job
   }
   const [expected, job] = await Promise.all([runCalm(), runKilled()])
@@ -63,7 +74,7 @@ export async function importUnderKills(options: Options, atEnd: Cleanup): Promis
   if (summary(job) !== summary(expected)) differences.push(`${summary(job)} instead of ${summary(expected)}`)
   for (const avatar of await storedAvatars(killed.databaseUrl))
     if (!(await killed.hasObject(avatar))) differences.push(`${avatar} is not in the store`)
-  return differences
+  return { differences, kills: killsMade }
 }
 
 async function writeRows(file: string, rows: Iterable<object>): Promise<void> {

@@ -20,11 +20,21 @@ export type Cleanup = (step: () => Promise<unknown>) => void
 
 export const importMsMax = 3 * 3_600_000
 const downMsMax = 1_500
+const pollMs = 40
+// Each takes a new connection, which costs more than the rest of the polling.
+const expireEveryMs = 200
+
+export type StageOptions = {
+  atEnd: Cleanup
+  /** Fills PostgreSQL's folder. Without it, its first start does. */
+  copyCluster?: (directory: string) => Promise<void>
+}
 
 /** @param directory is created */
-export async function openStage(directory: string, atEnd: Cleanup) {
+export async function openStage(directory: string, { atEnd, copyCluster }: StageOptions) {
   const objects = join(directory, 's3')
   await mkdir(objects, { recursive: true })
+  await copyCluster?.(join(directory, 'postgres'))
   const postgres = await startKillablePostgres(join(directory, 'postgres'))
   atEnd(postgres.stop)
   const s3 = await startKillableS3(objects)
@@ -75,10 +85,10 @@ export async function openStage(directory: string, atEnd: Cleanup) {
         ({ size }) => size > 0,
         () => false,
       ),
-    /** @param meanwhile runs beside the import; it gets the number of committed rows, if the service answers */
+    /** @param meanwhile runs beside the import; `read` returns its state, if the service answers */
     importFile: async (
       file: string,
-      meanwhile: (rowsRead: () => Promise<number | undefined>) => Promise<void> = async () => {},
+      meanwhile: (read: () => Promise<Job | undefined>) => Promise<void> = async () => {},
     ): Promise<Job> => {
       const body = JSON.stringify({ format: 'ndjson', on_conflict: 'update' })
       const { id } = await call('POST', '/import', { body })
@@ -86,16 +96,17 @@ export async function openStage(directory: string, atEnd: Cleanup) {
       await call('PUT', `/import/${id}/file`, { body: content, duplex: 'half' } as RequestInit)
       await call('POST', `/import/${id}/start`)
       const read = () => call('GET', `/import/${id}`).catch(() => undefined)
+      let expiredAt = 0
       const poll = async () => {
+        await delay(pollMs)
         const job = await read()
-        await expireLease(false).catch(() => {})
+        if (performance.now() > expiredAt + expireEveryMs) {
+          await expireLease(false).catch(() => {})
+          expiredAt = performance.now()
+        }
         return job
       }
-      await meanwhile(async () => {
-        const job = await poll()
-        if (job?.ended_at) throw new Error(`the import ended too early: ${summary(job)}`)
-        return job?.rows_read
-      })
+      await meanwhile(poll)
       return until(
         'the import to end',
         async () => {

@@ -180,15 +180,24 @@ export type Torture = {
 
 /**
  * Starts the servers, creates the users, and starts the clients.
- * @param options.clusterUrl instead of a Redis of its own
+ * @param options.clusterUrl instead of a Redis of its own; `copyCluster` fills PostgreSQL's folder; `pauseMs` between
+ * the requests of a client while a fault lasts, none by default
  * @param atEnd receives the steps to clean up, to run in reverse order
  */
 export async function startTorture(
-  options: { processes: number; users: number; faultMs?: number; clusterUrl?: string },
+  options: {
+    processes: number
+    users: number
+    faultMs?: number
+    clusterUrl?: string
+    copyCluster?: (directory: string) => Promise<void>
+    pauseMs?: number
+  },
   atEnd: (step: () => Promise<unknown>) => void,
 ): Promise<Torture> {
   const directory = await mkdtemp(join(tmpdir(), 'user-directory-torture-'))
   atEnd(() => rm(directory, { recursive: true, force: true }))
+  await options.copyCluster?.(join(directory, 'postgres'))
   const postgres = await startEmbeddedPostgres(join(directory, 'postgres'))
   atEnd(postgres.stop)
   const redis = options.clusterUrl
@@ -247,8 +256,10 @@ export async function startTorture(
   const erased: string[] = []
 
   let isOver = false
+  let pauseMs = 0
   const write = async (writer: number) => {
     for (let turn = 1; !isOver; turn++) {
+      if (pauseMs > 0) await delay(pauseMs)
       if (turn % eraseEvery === 0 && ids.length > writers) {
         const [id = ''] = ids.splice(Math.floor(Math.random() * ids.length), 1)
         erased.splice(0, erased.length >= erasedMax ? 1 : 0)
@@ -270,6 +281,7 @@ export async function startTorture(
   }
   const read = async () => {
     while (!isOver) {
+      if (pauseMs > 0) await delay(pauseMs)
       const id = anyOf(Math.random() < 0.95 ? ids : erased) || anyOf(ids)
       judge.read(id)(await trySend('GET', `/user/${id}`))
     }
@@ -308,7 +320,9 @@ export async function startTorture(
     judge,
     inflict: async ({ isTrouble, inflict }) => {
       const over = isTrouble ? judge.trouble() : () => {}
+      pauseMs = options.pauseMs ?? 0
       await inflict(stage)
+      pauseMs = 0
       over()
       if (isTrouble) boundedAt = performance.now() + boundMs
     },

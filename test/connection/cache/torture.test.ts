@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { atEnd } from '../../support/cleanup.ts'
+import { copyCluster } from '../../support/cluster-copy.ts'
 import { createJudge, isKept } from '../../support/judge.ts'
 import { boundMs, type Fault, faults, startTorture, type Torture } from '../../support/torture.ts'
 import { until } from '../../support/wait.ts'
@@ -15,7 +16,7 @@ async function more({ judge: { ruling } }: Torture, writes: number, hits: number
 }
 
 it('nothing is stale, lost or wrong while each part fails in turn, and the service recovers', async () => {
-  const torture = await startTorture({ processes: 2, users: 30 }, atEnd)
+  const torture = await startTorture({ processes: 2, users: 30, copyCluster, pauseMs: 50 }, atEnd)
   const { ruling, complaints } = torture.judge
   // Many writers and readers of few users, while nothing fails: here nothing may be late either.
   await more(torture, 500, 500)
@@ -32,7 +33,7 @@ it('nothing is stale, lost or wrong while each part fails in turn, and the servi
 
 describe('the judge', () => {
   it('detects an old entry put into the cache, and a write that is undone', async () => {
-    const torture = await startTorture({ processes: 1, users: 12 }, atEnd)
+    const torture = await startTorture({ processes: 1, users: 12, copyCluster }, atEnd)
     const { judge } = torture
     await more(torture, 10, 10)
     const forge: Fault = {
