@@ -85,7 +85,7 @@ it('each changed user has one event, and an unchanged one has none', async () =>
 
 it('live writes beside a bulk change are neither lost nor overwritten', async () => {
   const name = uniqueName('raced')
-  const count = 4_000
+  const count = 2_000
   const rows = Array.from({ length: count }, (_, at) => ({ username: `${name}.${at}`, name, password: null }))
   await runImport(service, ndjson(rows))
   const filters = { search: name, 'attribute.plan': 'free' }

@@ -230,7 +230,7 @@ describe('a run that is stopped', () => {
     const prefix = (await keyOf(user.id)).slice(0, -user.id.length)
     const plant = async () => {
       const pipeline = redis.pipeline()
-      for (let at = 0; at < 20_000; at++) pipeline.set(`${prefix}${randomUUID()}`, '3\n{}')
+      for (let at = 0; at < 8_000; at++) pipeline.set(`${prefix}${randomUUID()}`, '3\n{}')
       await pipeline.exec()
     }
     await plant()

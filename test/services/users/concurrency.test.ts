@@ -44,7 +44,7 @@ async function crowd(count: number, width: number, work: (turn: number) => Promi
 }
 const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
 
-it('ten thousand mixed requests keep every acknowledged write and unique usernames, without a 5xx', async () => {
+it('five thousand mixed requests keep every acknowledged write and unique usernames, without a 5xx', async () => {
   /** The last acknowledged state of each user, which is known because each user has one writer. */
   const known = new Map<string, User>()
   const erased = new Set<string>()
@@ -81,10 +81,11 @@ it('ten thousand mixed requests keep every acknowledged write and unique usernam
   const winners = new Map<string, number>()
 
   // Each client owns one user after another, and reads the users of all.
-  const clients = 500
+  const clients = 250
+  const requests = 20 * clients
   await crowd(clients, clients, async (client) => {
     let mine: User | undefined
-    for (let turn = client; turn < 10_000; turn += clients) {
+    for (let turn = client; turn < requests; turn += clients) {
       const step = Math.floor(turn / clients)
       const others = [...known.keys()]
       const other = others[(turn * 31) % Math.max(1, others.length)]
@@ -147,7 +148,7 @@ it('ten thousand mixed requests keep every acknowledged write and unique usernam
     }
   })
 
-  expect([...seen.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(10_000)
+  expect([...seen.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(requests)
   for (const [id, user] of known)
     for (const service of services) expect((await service.call('GET', `/user/${id}`)).body).toEqual(user)
   for (const id of erased) expect((await second.call('GET', `/user/${id}`)).status).toBe(404)
@@ -318,11 +319,11 @@ it('no read on either server returns a version older than one acknowledged befor
       expect(body.version).toBeGreaterThanOrEqual(before)
     }
   })
-  for (let write = 0; write < 150; write++) {
+  for (let write = 0; write < 60; write++) {
     const { body } = await at(write).call('PATCH', `/user/${user.id}`, { json: { name: `write ${write}` } })
     acknowledged = body.version
   }
   isOver = true
   await Promise.all(readers)
-  expect(acknowledged).toBe(151)
+  expect(acknowledged).toBe(61)
 })

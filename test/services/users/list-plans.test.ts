@@ -47,6 +47,7 @@ beforeAll(async () => {
     UPDATE contacts SET contact_type = CASE WHEN user_id IN
         (SELECT id FROM users WHERE search_text LIKE '%someword%') THEN 'WHATSAPP' ELSE 'PHONE' END,
       value = CASE WHEN position = 2 THEN 'the same' ELSE value END`)
+  await client.query("SET maintenance_work_mem = '512MB'")
   await client.query('VACUUM FULL users, contacts')
   for (const { definition } of indexes) await client.query(definition)
   await client.query('VACUUM ANALYZE users, contacts')
