@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 const include = ['test/**/*.test.ts', '{infra,client,cli,console}/test/**/*.test.ts']
 
@@ -21,6 +22,7 @@ export default defineConfig({
     pool: 'forks',
     // Each file starts servers of its own; more at once than this only wait for each other.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     allowOnly: false,
     reporters: process.env.VITEST_JSON
       ? ['default', ['json', { outputFile: process.env.VITEST_JSON }]]
