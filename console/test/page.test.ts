@@ -10,6 +10,16 @@ const user = await service.makeUser({
   attributes: { department: 'Engines', floor: 3, remote: true },
 })
 
+it('a person who is not signed in signs in by a link, and returns to the page', async () => {
+  const page = await open(`/users/${user.id}?search=ada`)
+  const address = page.url()
+  await page.context().clearCookies()
+  await page.reload()
+  await page.getByRole('link', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).waitFor()
+  expect(page.url()).toBe(address)
+})
+
 it('no token is in any answer, the storage or a cookie that scripts can read', async () => {
   const page = await open('/users')
   const texts: Promise<string>[] = []
