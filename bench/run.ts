@@ -175,6 +175,8 @@ async function bench(): Promise<void> {
     const servers = new Map<string, Compared>([
       ['one process', await start({})],
       ['one process again', await start({})],
+      // Without Redis, the cache is in the process.
+      ['own cache', await startService({ ...setting, env: { ...env, REDIS_URL: '' } })],
       ['metrics', await start({ METRICS_PORT: String(await freePort()) })],
       ['two workers', await start({ WORKERS: '2' })],
       // As many clients for each worker as the one process has.
