@@ -16,7 +16,7 @@ process.env.NODE_ENV = 'production'
 export default defineConfig({
   root: import.meta.dirname,
   base: '/console/',
-  plugins: [react(), tailwindcss(), englishOnly(), compressed()],
+  plugins: [react(), tailwindcss(), englishOnly(), prefetched(), compressed()],
   build: {
     target: 'es2023',
     // The CSP forbids data addresses of scripts and fonts.
@@ -36,6 +36,24 @@ function englishOnly(): Plugin {
         id: /[\\/]react-aria(-components)?[\\/].*[\\/]intl[\\/].*[\\/](?!en-US)[a-z]{2}-[A-Z]{2}\.mjs$/,
       },
       handler: () => 'export default {}',
+    },
+  }
+}
+
+/** Fetches the other screens when the browser is idle, so that they open at once, and also after the connection is lost. */
+function prefetched(): Plugin {
+  return {
+    name: 'prefetched',
+    apply: 'build',
+    transformIndexHtml: (_html, { bundle = {} }) => {
+      const first = firstScreen(bundle)
+      return Object.values(bundle)
+        .filter(({ type, fileName }) => type === 'chunk' && !first.has(fileName))
+        .map(({ fileName }) => ({
+          tag: 'link',
+          attrs: { rel: 'prefetch', href: `/console/${fileName}` },
+          injectTo: 'head',
+        }))
     },
   }
 }

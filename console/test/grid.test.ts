@@ -39,6 +39,15 @@ it('a range that is extended and shrunk again selects the users between its ends
   expect([...toggled('all', ids, 'c')]).toEqual(['a', 'b', 'd', 'e'])
 })
 
+it('rows follow each other without a gap', async () => {
+  const page = await openList()
+  const edges = (await page.evaluate(`[...document.querySelectorAll('[role=row]')].map((row) => {
+    const { top, bottom } = row.getBoundingClientRect()
+    return { top, bottom }
+  })`)) as { top: number; bottom: number }[]
+  expect(edges.slice(1).map(({ top }) => top)).toEqual(edges.slice(0, -1).map(({ bottom }) => bottom))
+})
+
 it('keys move through rows and headings, in both directions of the page, and Ctrl A selects the loaded users', async () => {
   const page = await openList()
   await row(page, 0).focus()

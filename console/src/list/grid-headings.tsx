@@ -20,7 +20,7 @@ export function GridHeadings({ columnIds, sort, onSort, selected, onSelectAll, t
         aria-rowindex={1}
         tabIndex={-1}
         data-headings
-        className="grid h-8.5 grid-cols-(--columns) border-b border-line bg-raised font-medium text-muted outline-none"
+        className="grid h-[34px] grid-cols-(--columns) border-b border-line bg-raised font-medium text-muted outline-none"
       >
         {selected !== undefined && (
           <div role="columnheader" className="flex items-center justify-center">
@@ -51,7 +51,7 @@ function Heading({ id, sort, onSort, tabIndex }: HeadingProps) {
   const { title, isSortable } = columns[id]
   if (!isSortable)
     return (
-      <div role="columnheader" className="truncate px-2 leading-8.5">
+      <div role="columnheader" className="truncate px-2 leading-[34px]">
         {title}
       </div>
     )

@@ -43,7 +43,8 @@ export function SearchBox({ value = '', onChange }: Props) {
       <input
         ref={field}
         type="search"
-        className="field pe-8 [&::-webkit-search-cancel-button]:hidden"
+        // The side of the button depends on the page, but the direction of the field on its text.
+        className="field pr-8 [&::-webkit-search-cancel-button]:hidden [[dir=rtl]_&]:pr-2 [[dir=rtl]_&]:pl-8"
         dir="auto"
         aria-label="Search users"
         placeholder="Search name, username, contact"

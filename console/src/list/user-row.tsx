@@ -28,8 +28,8 @@ export const UserRow = memo(function UserRow({ user, columnIds, index, rowNumber
       aria-selected={isSelected}
       data-index={index}
       tabIndex={isActive ? 0 : -1}
-      style={{ top: index * rowHeight }}
-      className={`absolute inset-x-0 grid h-9 cursor-default grid-cols-(--columns) border-b border-line -outline-offset-2 ${
+      style={{ top: index * rowHeight, height: rowHeight }}
+      className={`absolute inset-x-0 grid cursor-default grid-cols-(--columns) border-b border-line -outline-offset-2 ${
         isSelected ? 'bg-chosen' : 'hover:bg-hover'
       }`}
     >

@@ -81,7 +81,7 @@ export default function CommandPalette({ onClose, onKeys }: { onClose: () => voi
             <ListBoxItem
               id={id}
               textValue={text}
-              className="cursor-default rounded-md px-2 py-1.5 focus:bg-chosen hover:bg-hover"
+              className="cursor-default rounded-md px-2 py-1.5 wrap-anywhere focus:bg-chosen hover:bg-hover"
             >
               <bdi>{text}</bdi>
             </ListBoxItem>

@@ -54,13 +54,13 @@ function SignedIn({ session }: { session: Session }) {
         <main id="main" tabIndex={-1} className="flex flex-1 flex-col outline-none">
           {session.user.role === null ? <NoRole session={session} /> : <Outlet />}
         </main>
+        <Toasts />
       </div>
       <Suspense>
         {dialog === 'palette' && <CommandPalette onClose={close} onKeys={() => setDialog('keys')} />}
         {dialog === 'keys' && <KeysDialog onClose={close} />}
         {hasEnded && <SignInAgain username={session.user.username} />}
       </Suspense>
-      <Toasts />
     </>
   )
 }

@@ -2,7 +2,7 @@ import type { ComponentProps } from 'react'
 
 const base =
   'inline-flex min-h-8 cursor-default items-center justify-center gap-1.5 whitespace-nowrap rounded-md border px-3 ' +
-  'disabled:opacity-55 active:translate-y-px'
+  'aria-disabled:opacity-55 active:translate-y-px'
 
 const looks = {
   plain: 'border-line bg-surface hover:bg-hover',
@@ -13,6 +13,7 @@ const looks = {
 
 type Props = Omit<ComponentProps<'button'>, 'onClick' | 'disabled'> & {
   look?: keyof typeof looks
+  /** Keeps the focus, which the browser's own `disabled` would drop in the midst of a dialog. */
   isDisabled?: boolean
   onPress?: () => void
 }
@@ -23,9 +24,13 @@ export function Button({ look = 'plain', className = '', isDisabled = false, onP
     <button
       type="button"
       {...props}
-      disabled={isDisabled}
+      aria-disabled={isDisabled}
       className={`${base} ${looks[look]} ${className}`}
-      onClick={() => onPress?.()}
+      onClick={(event) => {
+        // Prevented, a button submits no form. The Enter key in a field presses the form's button, too.
+        if (isDisabled) event.preventDefault()
+        else onPress?.()
+      }}
     />
   )
 }

@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, children, isWide = false, mustDecide = 
         className={`w-full rounded-lg border border-line bg-surface shadow-xl ${isWide ? 'max-w-3xl' : 'max-w-md'}`}
       >
         <AriaDialog role={mustDecide ? 'alertdialog' : 'dialog'} className="flex flex-col gap-3 p-4">
-          <Heading slot="title" level={2} className="text-base">
+          <Heading slot="title" level={2} className="text-base wrap-anywhere">
             {title}
           </Heading>
           {children}

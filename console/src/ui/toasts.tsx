@@ -29,13 +29,17 @@ export function Toasts() {
     () => toasts,
   )
   return (
-    <div role="status" className="fixed inset-e-4 bottom-4 z-10 flex max-w-[calc(100vw-2rem)] flex-col gap-2">
+    // At the end of the page they have a place of their own, so that they hide nothing there.
+    <div
+      role="status"
+      className="sticky bottom-0 z-10 flex max-w-md flex-col gap-2 self-end px-4 not-empty:pb-4"
+    >
       {shown.map(({ id, text, action }) => (
         <div
           key={id}
           className="flex items-center gap-2 rounded-md border border-control bg-raised py-1.5 ps-3 pe-1.5 shadow-lg"
         >
-          <span className="min-w-0 flex-1 wrap-anywhere">{text}</span>
+          <span className="line-clamp-3 min-w-0 flex-1 wrap-anywhere">{text}</span>
           {action && (
             <Button
               onPress={() => {

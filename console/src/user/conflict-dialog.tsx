@@ -100,14 +100,14 @@ export function ConflictDialog({ base, theirs, mine, onClose, onResolve }: Props
 
 function FieldValue({ name, value }: { name: string; value: unknown }) {
   if (value === undefined || value === null || value === '') return <span className="text-muted">none</span>
-  if (name !== 'contacts') return <bdi className="break-words">{String(value)}</bdi>
+  if (name !== 'contacts') return <bdi className="wrap-anywhere">{String(value)}</bdi>
   const contacts = value as ContactValue[]
   if (contacts.length === 0) return <span className="text-muted">none</span>
   return (
     <span className="flex flex-col">
       {contacts.map(({ id, contact_type, value }, index) => (
         <span key={id ?? index}>
-          {contactTypeText[contact_type]} <bdi>{value}</bdi>
+          {contactTypeText[contact_type]} <bdi className="wrap-anywhere">{value}</bdi>
         </span>
       ))}
     </span>

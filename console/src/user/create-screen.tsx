@@ -1,6 +1,6 @@
 // Creates a user.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { useRouter } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { directory } from '../api/directory.ts'
 import { useIsAdmin } from '../api/session.ts'
@@ -27,7 +27,7 @@ export default function CreateScreen() {
 
 function CreateForm() {
   const queryClient = useQueryClient()
-  const navigate = useNavigate()
+  const router = useRouter()
   const [draft, setDraft] = useState(emptyDraft)
   const [password, setPassword] = useState('')
   const isSaved = useRef(false)
@@ -38,7 +38,9 @@ function CreateForm() {
       isSaved.current = true
       storeUser(queryClient, user)
       showToast(`${user.username} is created.`)
-      await navigate({ to: '/users/$userId', params: { userId: user.id } })
+      // The person may have left while it was created.
+      if (router.matchRoute({ to: '/users/new' }))
+        await router.navigate({ to: '/users/$userId', params: { userId: user.id } })
       await reloadList(queryClient)
     },
   })
@@ -64,7 +66,7 @@ function CreateForm() {
             <Button look="primary" type="submit" isDisabled={create.isPending}>
               {create.isPending ? 'Creating…' : 'Create'}
             </Button>
-            <Button onPress={() => void navigate({ to: '/users' })}>Cancel</Button>
+            <Button onPress={() => void router.navigate({ to: '/users' })}>Cancel</Button>
           </div>
           <UnsavedGuard isUnsaved={() => !isSaved.current && (draft !== emptyDraft || password !== '')} />
         </>

@@ -12,6 +12,7 @@ import { storeUser } from './user-query.ts'
 import { changesBetween, type Values, valuesOf } from './values.ts'
 
 type Attempt = { base: User; values: Values }
+type Outcome = { saved: User } | { theirs: User }
 
 export function EditForm({ user, onClose }: { user: User; onClose: () => void }) {
   const queryClient = useQueryClient()
@@ -22,30 +23,25 @@ export function EditForm({ user, onClose }: { user: User; onClose: () => void })
   const isSaved = useRef(false)
 
   const save = useMutation({
-    mutationFn: async ({ base, values }: Attempt) => {
-      const changes = changesBetween(valuesOf(base), values)
-      if (!changes) return base
-      return directory.patch(base.id, changes, { version: base.version })
-    },
-    onSuccess: (saved) => {
-      isSaved.current = true
+    mutationFn: saveOrLoadTheirs,
+    onSuccess: (outcome, { values }) => {
+      if ('theirs' in outcome) return setTheirs(outcome.theirs)
+      const { saved } = outcome
       storeUser(queryClient, saved)
       showToast(`${saved.username} is saved.`)
+      // The person may have typed while the save ran.
+      if (changesBetween(values, draftValues(draft))) return setBase(saved)
+      isSaved.current = true
       onClose()
-    },
-    onError: async (error, { base }) => {
-      if (error instanceof ProblemError && error.status === 412) setTheirs(await directory.get(base.id))
     },
   })
 
-  const isConflict = save.error instanceof ProblemError && save.error.status === 412
   return (
     <section className="flex flex-col gap-3">
       <h2>Edit</h2>
       <UserForm
         draft={draft}
         error={save.error}
-        hidesNotice={isConflict}
         onChange={setDraft}
         onSave={() => save.mutate({ base, values: draftValues(draft) })}
       >
@@ -75,6 +71,18 @@ export function EditForm({ user, onClose }: { user: User; onClose: () => void })
       )}
     </section>
   )
+}
+
+/** @returns the saved user, or the other change if it came first */
+async function saveOrLoadTheirs({ base, values }: Attempt): Promise<Outcome> {
+  const changes = changesBetween(valuesOf(base), values)
+  if (!changes) return { saved: base }
+  try {
+    return { saved: await directory.patch(base.id, changes, { version: base.version }) }
+  } catch (error) {
+    if (!(error instanceof ProblemError && error.status === 412)) throw error
+    return { theirs: await directory.get(base.id) }
+  }
 }
 
 function isChanged(base: User, draft: Draft): boolean {

@@ -1,8 +1,9 @@
 // Erases a user after the username was typed.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { useRouter } from '@tanstack/react-router'
 import { useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
+import { lastList } from '../list/last-list.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -12,13 +13,15 @@ import { removeUser } from './user-query.ts'
 
 export function EraseDialog({ user, onClose }: { user: User; onClose: () => void }) {
   const queryClient = useQueryClient()
-  const navigate = useNavigate()
+  const router = useRouter()
   const [input, setInput] = useState('')
   const isConfirmed = input.trim() === user.username
   const erase = useMutation({
     mutationFn: () => directory.erase(user.id, { version: user.version }),
     onSuccess: async () => {
-      await navigate({ to: '/users' })
+      // The person may have left while it was erased.
+      if (router.matchRoute({ to: '/users/$userId', params: { userId: user.id } }))
+        await router.navigate({ to: '/users', search: lastList.get() })
       removeUser(queryClient, user.id)
       showToast(`${user.username} is erased.`)
     },

@@ -9,8 +9,6 @@ type Props = {
   draft: Draft
   /** Of the last attempt to save. */
   error: Error | null
-  /** Shows the error elsewhere. */
-  hidesNotice?: boolean
   onChange: (draft: Draft) => void
   /** Called if the draft has no faults. */
   onSave: () => void
@@ -18,7 +16,7 @@ type Props = {
   children: (errors: FieldErrors) => ReactNode
 }
 
-export function UserForm({ draft, error, hidesNotice = false, onChange, onSave, children }: Props) {
+export function UserForm({ draft, error, onChange, onSave, children }: Props) {
   const form = useRef<HTMLFormElement>(null)
   const [faults, setFaults] = useState(noErrors)
   const submit = () => {
@@ -38,9 +36,7 @@ export function UserForm({ draft, error, hidesNotice = false, onChange, onSave, 
         submit()
       }}
     >
-      {error && !hidesNotice && (
-        <ProblemNotice error={error} onRetry={errors.size > 0 ? undefined : submit} />
-      )}
+      {error && <ProblemNotice error={error} onRetry={errors.size > 0 ? undefined : submit} />}
       <UserFields draft={draft} errors={errors} onChange={onChange} />
       {children(errors)}
     </form>
