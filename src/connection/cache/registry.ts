@@ -47,7 +47,9 @@ export function invalidationOf({
   names,
   moreUserIds,
 }: RecordedKeys & { id: number }): Invalidation {
-  return { id, keys: keysOf([userId, ...(moreUserIds ?? [])], names ?? []) }
+  // In a cluster, the key of no user may belong to another primary, which would fail the whole renewal.
+  const userIds = [userId, ...(moreUserIds ?? [])].filter((id) => id !== noUser)
+  return { id, keys: keysOf(userIds, names ?? []) }
 }
 
 /** Records, in a write's transaction, the entries that it must invalidate. */

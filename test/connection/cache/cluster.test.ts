@@ -101,10 +101,13 @@ it('stores, walks, removes and invalidates entries on all primaries', async () =
 it('executes the records of a writer that did not invalidate, each on the primary of its slot', async () => {
   await inUse(cache)
   const ids = Array.from({ length: 30 }, () => randomUUID())
-  for (const id of ids) await load(cache, id, 1)
-  await record(cache, ids)
+  // Some of their records concern usernames alone, on each primary.
+  const names = ids.map((id) => `ada.${id}`)
+  const keys = [...ids, ...names.map(usernameKey)]
+  for (const key of keys) await load(cache, key, 1)
+  await record(cache, ids, names)
   await until('the records to be gone', async () => (await records()) === 0)
-  for (const id of ids) expect((await cache.read(id)).kind).toBe('miss')
+  for (const key of keys) expect((await cache.read(key)).kind).toBe('miss')
 })
 
 it('moves a slot with its entries unread, and keeps the entries of the others', async () => {
