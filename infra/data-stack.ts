@@ -33,7 +33,6 @@ export class DataStack extends Stack {
     this.bus = stage.hasEvents ? this.#addBus({ stageName, stage }) : undefined
     this.endpoints = new Endpoints(this, 'Endpoints', { stageName, stage, network, bus: this.bus })
 
-    new CfnOutput(this, 'CacheName', { value: this.cache.name })
     new CfnOutput(this, 'UserPoolId', { value: this.cognito.pool.userPoolId })
     new CfnOutput(this, 'WebClientId', { value: this.cognito.webClient.userPoolClientId })
     new CfnOutput(this, 'MachineClientId', { value: this.cognito.machineClient.userPoolClientId })

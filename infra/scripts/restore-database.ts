@@ -1,7 +1,6 @@
 // Restores a stage's database to an earlier time: a new instance takes over the name of the current one, which is kept under
 // another name. Each step first checks the state on AWS, so an interrupted run can be repeated.
 import { setTimeout as delay } from 'node:timers/promises'
-import { ElastiCacheClient } from '@aws-sdk/client-elasticache'
 import { IAMClient } from '@aws-sdk/client-iam'
 import { LambdaClient } from '@aws-sdk/client-lambda'
 import {
@@ -19,19 +18,19 @@ import {
 } from '@aws-sdk/client-rds'
 import { prefix } from '../names.ts'
 import type { StageName } from '../stages.ts'
-import { type Clients, emptyCache, grantLogins, startRevalidation } from './restore-service.ts'
+import { type Clients, grantLogins, migrateRestored, startRevalidation } from './restore-service.ts'
 import { clientLimits } from './stage.ts'
 
 // Large volumes take hours to restore.
 const waitMsMax = 6 * 3_600_000
+// The function starts, and may have to migrate an older schema.
+const migrationLimits = { ...clientLimits.requestHandler, requestTimeout: 60_000 }
 /** The tag with the time to which an instance was restored. */
 const tagKey = 'restored-to'
 
 type Options = {
   stage: StageName
   to: Date
-  /** The stage's replication group, from the outputs of its stack. */
-  cacheName: string
   dryRun: boolean
   print: (text: string) => void
   pollMs?: number
@@ -52,8 +51,7 @@ export async function restoreDatabase(options: Options): Promise<void> {
   const clients: Clients = {
     rds: new RDSClient(clientLimits),
     iam: new IAMClient(clientLimits),
-    elastiCache: new ElastiCacheClient(clientLimits),
-    lambda: new LambdaClient(clientLimits),
+    lambda: new LambdaClient({ ...clientLimits, requestHandler: migrationLimits }),
   }
   try {
     assertPossible(await readState(clients.rds, options), options)
@@ -142,7 +140,7 @@ function assertPossible({ main, restored, before }: State, { stage, to }: Option
 
 function stepsOf(clients: Clients, options: Options): Step[] {
   const { rds } = clients
-  const { stage, to, cacheName } = options
+  const { stage, to } = options
   const { main, restored, before } = names(stage)
   const isSwitched = (state: State) => state.main !== undefined && state.before !== undefined
   const rename = async (from: string, id: string) => {
@@ -238,9 +236,9 @@ function stepsOf(clients: Clients, options: Options): Step[] {
       },
     },
     {
-      text: `restart the nodes of the cache ${cacheName}, whose entries may be newer than the database`,
+      text: 'migrate its schema, and empty the cache, whose entries may be newer than the database',
       isDone: () => false,
-      run: () => emptyCache(clients, cacheName),
+      run: () => migrateRestored(clients, stage),
     },
     {
       text: 'start the revalidation of the cache and the avatars',

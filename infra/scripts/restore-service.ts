@@ -1,16 +1,11 @@
-// Steps that follow the replacement of the database: grant logins, empty the cache, start a revalidation.
-import {
-  DescribeReplicationGroupsCommand,
-  type ElastiCacheClient,
-  RebootCacheClusterCommand,
-} from '@aws-sdk/client-elasticache'
+// Steps that follow the replacement of the database: grant logins, migrate, empty the cache, start a revalidation.
 import { type IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { GetFunctionConfigurationCommand, InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda'
 import type { DBInstance, DBProxy, RDSClient } from '@aws-sdk/client-rds'
 import { aliasName, database, type FunctionName, functionName } from '../names.ts'
 import type { StageName } from '../stages.ts'
 
-export type Clients = { rds: RDSClient; iam: IAMClient; elastiCache: ElastiCacheClient; lambda: LambdaClient }
+export type Clients = { rds: RDSClient; iam: IAMClient; lambda: LambdaClient }
 
 const policyName = 'restored-database'
 
@@ -62,13 +57,19 @@ export async function grantLogins(
   }
 }
 
-/** Restarts the nodes. The service ignores entries from before a restart, because its keys contain the server's run id. */
-export async function emptyCache({ elastiCache }: Clients, name: string): Promise<void> {
-  const { ReplicationGroups } = await elastiCache.send(
-    new DescribeReplicationGroupsCommand({ ReplicationGroupId: name }),
+/** Migrates the restored schema, and makes the service ignore the cache's entries. @throws Error with the function's */
+export async function migrateRestored({ lambda }: Clients, stage: StageName): Promise<void> {
+  const { FunctionError, Payload } = await lambda.send(
+    new InvokeCommand({
+      FunctionName: functionName(stage, 'migrate'),
+      Qualifier: aliasName,
+      Payload: JSON.stringify({ isRestored: true }),
+    }),
   )
-  for (const CacheClusterId of ReplicationGroups?.[0]?.MemberClusters ?? [])
-    await elastiCache.send(new RebootCacheClusterCommand({ CacheClusterId, CacheNodeIdsToReboot: ['0001'] }))
+  if (FunctionError === undefined) return
+  throw new Error(
+    `The migration failed: ${Payload?.transformToString()}. Correct the cause, then run this again to continue.`,
+  )
 }
 
 export async function startRevalidation({ lambda }: Clients, stage: StageName): Promise<void> {

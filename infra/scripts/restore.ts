@@ -1,7 +1,6 @@
 // npm run restore: restores a stage's database to an earlier time. Without --yes it is a dry run.
 import { parseArgs } from 'node:util'
 import { runCommand } from '../../src/cli/command.ts'
-import { readOutputs } from './outputs.ts'
 import { restoreDatabase } from './restore-database.ts'
 import { explain, stageOf } from './stage.ts'
 
@@ -29,10 +28,7 @@ await runCommand(async () => {
   const stage = stageOf(values.stage)
   const to = instantOf(values.to)
   try {
-    const { CacheName } = await readOutputs(stage)
-    if (!CacheName)
-      throw new Error(`The stacks of ${stage} have no output CacheName. Deploy this version first.`)
-    await restoreDatabase({ stage, to, cacheName: CacheName, dryRun: !values.yes, print })
+    await restoreDatabase({ stage, to, dryRun: !values.yes, print })
     print(values.yes ? after(stage) : '\nNothing was changed. To restore, run this again with --yes.')
   } catch (error) {
     throw explain(error)

@@ -463,7 +463,6 @@ describe.each(Object.keys(stages) as StageName[])('%s', (name) => {
       'WebClientId',
       'MachineClientId',
       'ConsoleUrl',
-      'CacheName',
       'ApiFunctionName',
       'ApiAliasName',
       'MigrateFunctionName',

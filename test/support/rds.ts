@@ -1,4 +1,4 @@
-// A server with the AWS APIs that a restore uses, and with state that changes like AWS's: RDS, ElastiCache and IAM (query,
+// A server with the AWS APIs that a restore uses, and with state that changes like AWS's: RDS and IAM (query,
 // XML), and Lambda (REST).
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,7 +15,6 @@ export type Rds = {
   proxy: { RoleArn: string; Auth: { [name: string]: string }[]; targets: Set<string> } | undefined
   /** Added policies by role. */
   policies: Map<string, string>
-  rebooted: string[]
   /** The requested changes in order. */
   changes: string[]
   /** The number of changes before the next one fails without an effect. */
@@ -28,8 +27,6 @@ const elements: Record<string, string> = {
   TagList: 'Tag',
   VpcSecurityGroups: 'VpcSecurityGroupMembership',
   DBParameterGroups: 'DBParameterGroup',
-  ReplicationGroups: 'ReplicationGroup',
-  MemberClusters: 'ClusterId',
 }
 
 class Fault extends Error {}
@@ -40,7 +37,6 @@ export async function startRds(): Promise<Rds> {
     instances: new Map(),
     proxy: undefined,
     policies: new Map(),
-    rebooted: [],
     changes: [],
     changesLeft: Infinity,
   }
@@ -79,8 +75,8 @@ async function answer(rds: Rds, request: IncomingMessage): Promise<{ status: num
   if (what === 'configuration')
     return { status: 200, text: JSON.stringify({ Role: `arn:aws:iam::123456789012:role/${name}` }) }
   if (what === 'invocations') {
-    change(rds, `Invoke ${name}:${url.searchParams.get('Qualifier')}`)
-    return { status: 202, text: '' }
+    change(rds, `Invoke ${name}:${url.searchParams.get('Qualifier')} ${Buffer.concat(chunks)}`)
+    return { status: request.headers['x-amz-invocation-type'] === 'Event' ? 202 : 200, text: '' }
   }
   const form = new URLSearchParams(Buffer.concat(chunks).toString())
   const action = form.get('Action') ?? ''
@@ -184,11 +180,6 @@ const actions: Record<string, (rds: Rds, form: URLSearchParams) => Value> = {
   },
   PutRolePolicy: (rds, form) => {
     rds.policies.set(form.get('RoleName') ?? '', form.get('PolicyDocument') ?? '')
-    return {}
-  },
-  DescribeReplicationGroups: () => ({ ReplicationGroups: [{ MemberClusters: ['cache-001', 'cache-002'] }] }),
-  RebootCacheCluster: (rds, form) => {
-    rds.rebooted.push(form.get('CacheClusterId') ?? '')
     return {}
   },
 }
