@@ -199,7 +199,7 @@ export interface paths {
         };
         /**
          * List the users that an import created
-         * @description About in the order of the file, also while the import runs. Users that were erased since are left out, so a page may be short before the last one.
+         * @description About in the order of the file, without those that were erased since. A page may be short before the last one.
          */
         get: operations["listImportedUsers"];
         put?: never;

@@ -1,6 +1,5 @@
 // The endpoints of exports.
-import { ServiceError } from '../../../model/errors.ts'
-import { endpoint, jsonHeaders } from '../endpoint.ts'
+import { endpoint } from '../endpoint.ts'
 import { cancelEndpoint, type JobRoutes, jobAnswer, jobReply, listEndpoint, readEndpoint } from './jobs.ts'
 
 // Loaded on first use, because most requests read one user.
@@ -71,24 +70,9 @@ export const exportEndpoints = [
       },
     ],
     problems: ['not_found', 'conflict'],
-    handle: async ({ ctx, id }) => {
-      const { readJob } = await import('../../../services/jobs/read.ts')
-      const { openJobFile } = await import('../../../services/jobs/job-file.ts')
-      const { state, format } = await readJob(ctx, { id, kinds: routes.kinds })
-      if (state !== 'done')
-        throw new ServiceError('conflict', `The export is ${state}. Its file is ready when it is done.`)
-      const file = await openJobFile(ctx, id, 'result')
-      if (!file)
-        throw new ServiceError('not_found', 'The file was removed a day after the export. Start a new one.')
-      const type = fileTypes[format ?? ''] ?? 'application/octet-stream'
-      const disposition = `attachment; filename="users.${format}"`
-      const headers = { ...jsonHeaders, 'Cache-Control': 'no-store' }
-      if (file.downloadUrl)
-        return {
-          status: 303,
-          headers: { ...headers, Location: await file.downloadUrl({ type, disposition }) },
-        }
-      return { headers: { ...headers, 'Content-Type': type, 'Content-Disposition': disposition }, file }
+    handle: async (call) => {
+      const { readExportFile } = await import('./read-export-file.ts')
+      return readExportFile(call, fileTypes)
     },
   }),
 

@@ -1,8 +1,6 @@
 // The endpoints of imports. Each calls one service function and maps its result to a reply.
-import { ServiceError } from '../../../model/errors.ts'
-import type { Job } from '../../../model/job.ts'
 import type { FileRole } from '../../../services/jobs/job-file.ts'
-import { type Call, endpoint } from '../endpoint.ts'
+import { endpoint } from '../endpoint.ts'
 import {
   cancelEndpoint,
   errorsEndpoint,
@@ -38,25 +36,11 @@ function fileEndpoint(
     contentEncodings,
     answers: [jobAnswer('The import')],
     problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type'],
-    handle: async (call) => jobReply(await storeFile(call, role)),
+    handle: async (call) => {
+      const { storeImportFile } = await import('./store-import-file.ts')
+      return jobReply(await storeImportFile(call, { role, contentEncodings }))
+    },
   })
-}
-
-async function storeFile({ ctx, caller, id, request }: Call<unknown, unknown>, role: FileRole): Promise<Job> {
-  const { jobFileBytesMax } = await schemas()
-  const encoding = request.header('content-encoding')?.toLowerCase() ?? 'identity'
-  // The import recognises both by their first bytes.
-  if (encoding !== 'identity' && !contentEncodings.includes(encoding))
-    throw new ServiceError(
-      'unsupported_media_type',
-      'The Content-Encoding is not supported; send gzip, zstd or none.',
-    )
-  if (Number(request.header('content-length') ?? 0) > jobFileBytesMax)
-    throw new ServiceError('too_large', `The file must be at most ${jobFileBytesMax} bytes. Split it.`)
-  const { storeJobFile } = await import('../../../services/jobs/job-file.ts')
-  await storeJobFile(ctx, caller, { jobId: id, role, bytes: request.stream(), bytesMax: jobFileBytesMax })
-  const { readJob } = await import('../../../services/jobs/read.ts')
-  return readJob(ctx, { id })
 }
 
 export const importEndpoints = [
@@ -148,7 +132,7 @@ export const importEndpoints = [
     operationId: 'listImportedUsers',
     summary: 'List the users that an import created',
     description:
-      'About in the order of the file, also while the import runs. Users that were erased since are left out, so a page may be short before the last one.',
+      'About in the order of the file, without those that were erased since. A page may be short before the last one.',
     tag,
     action,
     query: async () => (await schemas()).jobsQuery,
