@@ -26,53 +26,47 @@ export function openPostgres(
   const contention = openContention()
   let pool: Pool | undefined
   let opening: Promise<Pool> | undefined
-  const traceClients = async (): Promise<((client: ClientBase) => void) | undefined> => {
-    const { traceClient } = tracer ? await import('./trace-client.ts') : {}
-    return tracer && traceClient && ((client) => traceClient(client, tracer))
-  }
   const load = async (): Promise<Pool> => {
     const { openPostgresPool } = await import('./pool.ts')
-    pool = openPostgresPool(url, logger, { contention, onClient: await traceClients() })
+    const { traceClient } = tracer ? await import('./trace-client.ts') : {}
+    const onClient = tracer && traceClient && ((client: ClientBase) => traceClient(client, tracer))
+    pool = openPostgresPool(url, logger, { contention, onClient })
     return pool
   }
   const open = (): Promise<Pool> => {
     opening ??= load()
     return opening
   }
-  let openingReplica: Promise<Replica> | undefined
-  const loadReplica = async (url: string): Promise<Replica> => {
-    const { openReplica } = await import('./replica.ts')
-    return openReplica(url, {
-      primary: view(serviceShare),
-      logger,
-      isFunction,
-      onClient: await traceClients(),
-    })
+  let replica: Promise<Replica> | undefined
+  const openReplica = (): Promise<Replica> | undefined => {
+    if (replicaUrl !== undefined)
+      replica ??= import('./replica.ts').then(({ openReplica }) =>
+        openReplica(replicaUrl, { primary: view(serviceShare), logger, isFunction, tracer }),
+      )
+    return replica
   }
-  const replica = async (): Promise<Replica | undefined> => {
-    if (replicaUrl !== undefined) openingReplica ??= loadReplica(replicaUrl)
-    return openingReplica
-  }
-  // Most first requests need it, at least to establish the trust in the cache. They report a failure.
-  setImmediate(() => open().catch(() => {}))
-  // Its lag is known only after some heartbeats.
-  if (!isFunction) setImmediate(() => replica().catch(() => {}))
+  setImmediate(() => {
+    // Most first requests need it, at least to establish the trust in the cache. They report a failure.
+    open().catch(() => {})
+    // Its lag is known only after some heartbeats.
+    if (!isFunction) openReplica()?.catch(() => {})
+  })
   const view = (share: string): Database => ({
     of: view,
     noteCaller: contention.note,
     readByKey: async (name, text, key) => (pool ?? (await open())).readByKey(name, text, key),
     query: async (work) => (pool ?? (await open())).of(share).query(work),
     readStale: async (secondsMax, work) => {
-      const stale = await (await replica())?.read({ share, secondsMax, work })
+      const stale = await (await openReplica())?.read({ share, secondsMax, work })
       return stale ?? { value: await (pool ?? (await open())).of(share).query(work), ageSeconds: undefined }
     },
-    readReplicaState: async () => (await replica())?.state(),
+    readReplicaState: async () => (await openReplica())?.state(),
     transaction: async (work) => (pool ?? (await open())).of(share).transaction(work),
     ownSession: async (work) => (pool ?? (await open())).ownSession(work),
     usage: () => pool?.usage() ?? { connections: 0, busy: 0, waiting: 0 },
     check: async () => (pool ?? (await open())).of(share).check(),
     close: async () => {
-      await (await openingReplica)?.close()
+      await (await replica)?.close()
       await (await opening)?.close()
     },
   })

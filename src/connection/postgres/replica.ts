@@ -2,6 +2,7 @@
 import pg from 'pg'
 import type { Logger } from '../../platform/logger.ts'
 import { fairQueue } from '../../platform/queue.ts'
+import type { Tracer } from '../../platform/tracing/tracer.ts'
 import { processes } from '../../platform/worker-place.ts'
 import { Client, clientConfig, isManaged } from './client.ts'
 import { type Database, type Queries, type ReplicaState, type StaleRead, serviceShare } from './database.ts'
@@ -38,21 +39,16 @@ export type Replica = {
 
 type StaleCall<T> = { share: string; secondsMax: number; work: (queries: Queries) => Promise<T> }
 
-/** @param options.onClient called with each new connection before its use */
-export function openReplica(
+export async function openReplica(
   url: string,
   {
     primary,
     logger,
     isFunction,
-    onClient,
-  }: {
-    primary: Pick<Database, 'query'>
-    logger: Logger
-    isFunction: boolean
-    onClient: ((client: pg.ClientBase) => void) | undefined
-  },
-): Replica {
+    tracer,
+  }: { primary: Pick<Database, 'query'>; logger: Logger; isFunction: boolean; tracer: Tracer | undefined },
+): Promise<Replica> {
+  const { traceClient } = tracer ? await import('./trace-client.ts') : {}
   const heartbeats = openHeartbeats(primary.query, { isFunction })
   const queriesOf = new WeakMap<pg.ClientBase, Queries>()
   const managed = isManaged(url)
@@ -71,7 +67,7 @@ export function openReplica(
         msMax: connectMsMax,
         allowsStandby: true,
       })
-      onClient?.(client)
+      if (tracer) traceClient?.(client, tracer)
       queriesOf.set(client, bindQueries(client as pg.PoolClient, isPooled && !managed))
     },
   })

@@ -1,10 +1,10 @@
-// The endpoints of users. Each calls one service function and maps its result to a reply.
-import type { User } from '../../../model/user.ts'
+// The endpoints of users. Each calls one service function and maps its result to a reply, most of them in user-replies.ts.
 import { checkPrecondition } from '../../../services/users/precondition.ts'
-import { endpoint, jsonHeaders, type Reply } from '../endpoint.ts'
+import { endpoint, jsonHeaders } from '../endpoint.ts'
 
 // Loaded on first use, because most requests read one user and need none of these.
 const schemas = () => import('../../../model/user.ts')
+const replies = () => import('../user-replies.ts')
 const listSchemas = () => import('../../../model/listing.ts')
 const userSchema = async () => (await schemas()).userSchema
 
@@ -12,14 +12,6 @@ const tag = { name: 'users', description: 'Create, find, change and erase users'
 
 // A 5 MB avatar in base64, and room for the other fields.
 const bytesMax = 8 * 1024 * 1024
-
-function userReply(status: number, user: User, headers: Record<string, string> = {}): Reply {
-  return {
-    status,
-    headers: { ...jsonHeaders, ETag: `"${user.version}"`, ...headers },
-    body: JSON.stringify(user),
-  }
-}
 
 export const userEndpoints = [
   endpoint({
@@ -51,11 +43,7 @@ export const userEndpoints = [
       },
     ],
     problems: ['conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
-    handle: async ({ ctx, caller, body }) => {
-      const { createUser } = await import('../../../services/users/create.ts')
-      const user = await createUser(ctx, caller, body)
-      return userReply(201, user, { Location: `/user/${user.id}` })
-    },
+    handle: async (call) => (await replies()).createReply(call),
   }),
 
   endpoint({
@@ -76,22 +64,7 @@ export const userEndpoints = [
       },
     ],
     problems: [],
-    handle: async ({ ctx, query, request }) => {
-      const [{ listUsers }, { readMaxStale }] = await Promise.all([
-        import('../../../services/users/list.ts'),
-        import('../max-stale.ts'),
-      ])
-      const secondsMax = readMaxStale(request.header('cache-control'))
-      const { value: page, ageSeconds } = await listUsers(ctx, query, secondsMax)
-      const headers: Record<string, string> = { ...jsonHeaders }
-      if (ageSeconds !== undefined) headers.Age = String(ageSeconds)
-      if (page.next_cursor !== null) {
-        const next = new URLSearchParams(request.query)
-        next.set('cursor', page.next_cursor)
-        headers.Link = `</user?${next}>; rel="next"`
-      }
-      return { headers, body: JSON.stringify(page) }
-    },
+    handle: async (call) => (await replies()).listReply(call),
   }),
 
   endpoint({
@@ -140,10 +113,7 @@ export const userEndpoints = [
     },
     answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
     problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
-    handle: async ({ ctx, caller, id, precondition, body }) => {
-      const { replaceUser } = await import('../../../services/users/replace.ts')
-      return userReply(200, await replaceUser(ctx, { id, caller, precondition }, body))
-    },
+    handle: async (call) => (await replies()).replaceReply(call),
   }),
 
   endpoint({
@@ -163,10 +133,7 @@ export const userEndpoints = [
     },
     answers: [{ status: 200, description: 'The changed user', schema: userSchema, headers: ['ETag'] }],
     problems: ['not_found', 'conflict', 'too_large', 'unsupported_media_type', 'undecodable'],
-    handle: async ({ ctx, caller, id, precondition, body }) => {
-      const { patchUser } = await import('../../../services/users/patch.ts')
-      return userReply(200, await patchUser(ctx, { id, caller, precondition }, body))
-    },
+    handle: async (call) => (await replies()).patchReply(call),
   }),
 
   endpoint({
@@ -179,10 +146,6 @@ export const userEndpoints = [
     isVersioned: true,
     answers: [{ status: 204, description: 'Erased' }],
     problems: ['not_found'],
-    handle: async ({ ctx, caller, id, precondition }) => {
-      const { eraseUser } = await import('../../../services/users/erase.ts')
-      await eraseUser(ctx, { id, caller, precondition })
-      return { status: 204 }
-    },
+    handle: async (call) => (await replies()).eraseReply(call),
   }),
 ]
