@@ -20,8 +20,8 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    // A file waits for its servers half of the time. More files at once than this only wait for each other.
-    maxWorkers: 4,
+    // Each file starts servers of its own; more at once than this only wait for each other.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     allowOnly: false,
     reporters: process.env.VITEST_JSON

@@ -3,7 +3,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 // Without durations of an earlier run, vitest starts large files first. These are small, and would end a run alone.
 const longest = [
   'test/services/import/torture.test.ts',
-  'test/connection/cache/torture.test.ts',
   'test/services/users/list-plans.test.ts',
   'test/handler/node/server.test.ts',
   'test/dev/embedded-postgres.test.ts',
@@ -12,6 +11,8 @@ const longest = [
   'console/test/users.test.ts',
   'test/services/bulk/killed.test.ts',
   'console/test/many-users.test.ts',
+  // Not beside the first ones, which use the processors fully.
+  'test/connection/cache/torture.test.ts',
 ]
 
 /** Starts the longest files first. */

