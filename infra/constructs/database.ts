@@ -1,4 +1,4 @@
-// PostgreSQL behind RDS Proxy, with IAM authentication and two database roles: docs/adr/0020-two-database-roles.md.
+// PostgreSQL behind RDS Proxy, with IAM authentication and two database roles: docs/adr/0013-two-database-roles.md.
 import { ArnFormat, Duration, Stack } from 'aws-cdk-lib'
 import { InstanceType, type SecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
