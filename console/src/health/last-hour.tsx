@@ -1,5 +1,6 @@
 // The requests, errors and durations of the last hour: two plots, and the same figures as a table.
 import type { ReactNode } from 'react'
+import { TableHead } from '../ui/table-head.tsx'
 import type { Minute } from './health-query.ts'
 
 const number = new Intl.NumberFormat()
@@ -102,15 +103,7 @@ function MinutesTable({ minutes }: { minutes: Minute[] }) {
       <div className="overflow-x-auto">
         <table className="mt-2 tabular-nums">
           <caption className="sr-only">The minutes of the last hour with requests</caption>
-          <thead>
-            <tr className="text-muted">
-              {['Minute', 'Requests', 'Errors', '95th percentile'].map((title) => (
-                <th key={title} scope="col" className="pe-6 text-start font-normal">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <TableHead titles={['Minute', 'Requests', 'Errors', '95th percentile']} />
           <tbody>
             {minutes.toReversed().map(({ at, requests, errors, p95_ms }) => (
               <tr key={at}>

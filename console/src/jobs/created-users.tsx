@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { StatusBadge } from '../ui/status-badge.tsx'
+import { TableHead } from '../ui/table-head.tsx'
 import { createdUsersQuery } from './jobs.ts'
 import { type Cursors, PageButtons } from './page-buttons.tsx'
 
@@ -21,15 +22,7 @@ export function CreatedUsers({ id }: { id: string }) {
         <div className="overflow-x-auto">
           <table>
             <caption className="pb-1 text-start font-semibold">Created users</caption>
-            <thead>
-              <tr className="text-muted">
-                {['Username', 'Name', 'Status'].map((title) => (
-                  <th key={title} scope="col" className="pe-6 text-start font-normal">
-                    {title}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <TableHead titles={['Username', 'Name', 'Status']} />
             <tbody>
               {items.map(({ id, username, name, status }) => (
                 <tr key={id}>

@@ -1,4 +1,6 @@
 // A table of a file's columns with a choice of fields.
+
+import { TableHead } from '../ui/table-head.tsx'
 import { asNamedOption, type Column, fieldOptions, isAttribute, isOwnColumn } from './column-mapping.ts'
 
 type Props = { columns: Column[]; onChange: (columns: Column[]) => void }
@@ -10,15 +12,7 @@ export function MappingTable({ columns, onChange }: Props) {
     <div className="overflow-x-auto">
       <table>
         <caption className="pb-1 text-start font-semibold">Columns of the file</caption>
-        <thead>
-          <tr className="text-muted">
-            {['Column', 'Example', 'Becomes'].map((title) => (
-              <th key={title} scope="col" className="pe-4 text-start font-normal">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <TableHead titles={['Column', 'Example', 'Becomes']} />
         <tbody>
           {columns.map((column) => {
             const { position, name, example, field, key } = column

@@ -2,12 +2,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
+import { TableHead } from '../ui/table-head.tsx'
 import { importErrorsQuery } from './jobs.ts'
-import { PageButtons } from './page-buttons.tsx'
+import { type Cursors, PageButtons } from './page-buttons.tsx'
 
 export function RefusedRows({ id }: { id: string }) {
   /** The cursors of the pages before this one, and of this one. */
-  const [cursors, setCursors] = useState<(string | undefined)[]>([undefined])
+  const [cursors, setCursors] = useState<Cursors>([undefined])
   const errors = useQuery(importErrorsQuery(id, cursors.at(-1)))
   if (errors.error) return <ProblemNotice error={errors.error} onRetry={() => void errors.refetch()} />
   if (errors.isPending) return <div aria-hidden="true" className="skeleton h-20 max-w-xl" />
@@ -17,15 +18,7 @@ export function RefusedRows({ id }: { id: string }) {
       <div className="overflow-x-auto">
         <table>
           <caption className="pb-1 text-start font-semibold">Refused rows</caption>
-          <thead>
-            <tr className="text-muted">
-              {['Line', 'Field', 'Fault'].map((title) => (
-                <th key={title} scope="col" className="pe-6 text-start font-normal">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <TableHead titles={['Line', 'Field', 'Fault']} />
           <tbody>
             {items.map(({ line, pointer, message }, at) => (
               // A row has a fault several times if several of its values have it.
