@@ -201,11 +201,12 @@ function plainText({ column, type, direction, beyond }: Order, isNext: boolean):
  * sort's index, so a generic plan is as good. Other shapes of a search are too many to keep prepared.
  */
 function nearStatementName(
-  { aligned, filters, search }: Conditions,
+  { aligned, filters, search, contact }: Conditions,
   { sort, after }: Part,
 ): string | undefined {
   const isPlain =
     aligned.length + filters.length === 0 &&
+    (contact === undefined || search.length === 0) &&
     search.every(({ every, orAny }) => every.length + orAny.length === 1)
   if (!isPlain || search.length > namedWordsMax) return undefined
   return `list-near:${sort}:${after ? 'next' : 'first'}:${search.length}`
