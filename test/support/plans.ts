@@ -8,8 +8,8 @@ import type { Queries } from '../../src/connection/postgres/database.ts'
 import { listQuery } from '../../src/model/listing.ts'
 import { searchClauses } from '../../src/model/search-text.ts'
 import type { ServiceContext } from '../../src/services/context.ts'
+import { estimatedConditions, indexedConditions, whereOf } from '../../src/services/users/conditions.ts'
 import { listUsers } from '../../src/services/users/list.ts'
-import { estimatedConditions, indexedConditions, whereOf } from '../../src/services/users/page.ts'
 
 type Node = {
   'Node Type': string

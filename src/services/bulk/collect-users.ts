@@ -4,8 +4,8 @@ import type { Queries } from '../../connection/postgres/database.ts'
 import type { BulkBody } from '../../model/bulk.ts'
 import { ServiceError } from '../../model/errors.ts'
 import { readFilters } from '../export/filters.ts'
+import { whereOf } from '../users/conditions.ts'
 import { matchingConditions } from '../users/list.ts'
-import { whereOf } from '../users/page.ts'
 
 // The users of a chunk are locked together, so a live write may wait for a chunk.
 const usersPerChunk = 500

@@ -8,16 +8,10 @@ import { type SearchClause, searchClauses } from '../../model/search-text.ts'
 import { fold } from '../../model/text.ts'
 import type { User } from '../../model/user.ts'
 import type { ServiceContext } from '../context.ts'
+import { type Conditions, estimatedConditions, indexedConditions, whereOf } from './conditions.ts'
 import { type Position, readCursor, writeCursor } from './cursor.ts'
-import {
-  type Conditions,
-  collectedMax,
-  estimatedConditions,
-  indexedConditions,
-  type Row,
-  readPage,
-  whereOf,
-} from './page.ts'
+import { collectedMax, readPage } from './page.ts'
+import type { Row } from './plain-page.ts'
 import { toUser, type UserRow } from './user-row.ts'
 
 export type Page = {

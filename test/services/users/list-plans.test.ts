@@ -1,10 +1,16 @@
 // PostgreSQL's plans for each filter, sort and search: none scans the table, even if the matches are at the far end of
 // the sort.
 
+import type { SQL } from 'drizzle-orm'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import * as z from 'zod/mini'
+import type { Queries } from '../../../src/connection/postgres/database.ts'
 import { seedSamples } from '../../../src/dev/samples.ts'
-import { listParameters } from '../../../src/model/listing.ts'
+import { listParameters, listQuery } from '../../../src/model/listing.ts'
+import type { User } from '../../../src/model/user.ts'
+import type { ServiceContext } from '../../../src/services/context.ts'
+import { listUsers } from '../../../src/services/users/list.ts'
 import { type Named, planReader } from '../../support/plans.ts'
 import { startService } from '../../support/service.ts'
 
@@ -26,8 +32,11 @@ beforeAll(async () => {
   for (const { name } of indexes) await client.query(`DROP INDEX ${name}`)
   await seedSamples(service.connections, users, { suffix: '-plans' })
   // Only the newest users have these words and attributes: a few of them, as many as are collected, and more.
+  // More users than are collected have `lateword`, all of them far from the first username.
   await client.query(`
-    WITH numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM users)
+    WITH numbered AS (
+      SELECT id, row_number() OVER (ORDER BY id) AS n, row_number() OVER (ORDER BY username_folded) AS named FROM users
+    )
     UPDATE users SET
       created_at = timestamptz '2024-01-01Z' + n * interval '1 minute',
       updated_at = timestamptz '2024-01-01Z' + (hashint8(n) & 65535) * interval '1 minute',
@@ -36,7 +45,8 @@ beforeAll(async () => {
         || CASE WHEN n > ${users - 40} THEN ' rareword' ELSE '' END
         || CASE WHEN n > ${users - 9_000} THEN ' someword' ELSE '' END
         || CASE WHEN n > ${users - 12_000} THEN ' manyword' ELSE '' END
-        || CASE WHEN hashint8(n) & 15 = 0 THEN ' commonword' ELSE '' END,
+        || CASE WHEN hashint8(n) & 15 = 0 THEN ' commonword' ELSE '' END
+        || CASE WHEN named > 12000 AND hashint8(n) & 3 = 0 THEN ' lateword' ELSE '' END,
       attributes = attributes || CASE
         WHEN n > ${users - 40} THEN '{"tier": "rare", "some": true, "many": 1}'
         WHEN n > ${users - 9_000} THEN '{"some": true, "many": 1}'
@@ -177,6 +187,11 @@ it('matches that are far from the start of the sort are collected without a long
   expect(rows, scanned).toBeLessThan(12_001)
 })
 
+it('many matches that are not too far in a sort by name are walked to, not collected', async () => {
+  const { statements, scanned } = await cost({ search: 'lateword', sort: 'username' })
+  expect(statements, scanned).toBe(3)
+})
+
 it('a contact type that many users have takes a short walk', async () => {
   for (const sort of ['created_at', '-updated_at', 'username', '-name']) {
     const { statements, rows, scanned } = await cost({ contact_type: 'PHONE', sort, limit: '20' })
@@ -222,6 +237,33 @@ it('a search without matches reads a few hundred users', async () => {
     const { rows, scanned } = await cost({ search })
     expect(rows, `${search}: ${scanned}`).toBeLessThan(500)
   }
+})
+
+it('a page is full although its users change while it is read', async () => {
+  const { db, ...others } = service.connections
+  let changed: string[] = []
+  const changing = (queries: Queries): Queries =>
+    Object.assign(Object.create(queries), {
+      execute: async (statement: SQL) => {
+        const result = await queries.execute<{ page_id?: string }>(statement)
+        const ids = result.rows.flatMap(({ page_id }) => page_id ?? [])
+        if (changed.length === 0 && ids.length > 0) {
+          await client.query(
+            `UPDATE users SET search_text = '' WHERE username_folded <=
+              (SELECT max(username_folded) FROM users WHERE id = ANY($1))`,
+            [ids],
+          )
+          changed = ids
+        }
+        return result
+      },
+    })
+  const query: typeof db.query = (work) => db.query((queries) => work(changing(queries)))
+  const ctx: ServiceContext = { ...others, db: { ...db, query } }
+  const { value: page } = await listUsers(ctx, z.parse(listQuery, { search: 'lateword', sort: 'username' }))
+  expect(changed).toHaveLength(51)
+  const { body } = await service.call<{ items: User[] }>('GET', '/user?search=lateword&sort=username')
+  expect(page.items).toEqual(body.items)
 })
 
 it('every parameter is covered', () => {
