@@ -3,7 +3,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { Queries } from '../../connection/postgres/database.ts'
 import { limitMax } from '../../model/listing.ts'
-import { type Conditions, indexedConditions, rowConditions, whereOf } from './conditions.ts'
+import { type Conditions, commonConditions, indexedConditions, rowConditions, whereOf } from './conditions.ts'
 import type { Position } from './cursor.ts'
 import { columnsWith, type Part, type Row, readPlainPage } from './plain-page.ts'
 import { positionIs, sortOrderOf } from './sort-order.ts'
@@ -115,11 +115,12 @@ function statementsOf(conditions: Conditions, { sort, after, limit }: Part) {
 
     // OFFSET prevents PostgreSQL from walking the sort's index here too.
     collectAll: (position?: Position) => {
-      const before = position ? [positionIs(order.upTo, position, order)] : []
-      const all = whereOf([...indexedConditions(conditions), ...afterCursor, ...before])
+      const all = position
+        ? [...commonConditions(conditions), positionIs(order.upTo, position, order)]
+        : indexedConditions(conditions)
       return sql`
         WITH page AS MATERIALIZED (
-          SELECT id, key FROM (SELECT u.id, ${column} AS key FROM users u ${all} OFFSET 0) AS matches
+          SELECT id, key FROM (SELECT u.id, ${column} AS key FROM users u ${whereOf([...all, ...afterCursor])} OFFSET 0) AS matches
           ORDER BY key ${direction}, id ${direction} LIMIT ${limit}
         )
         SELECT ${columns} FROM page JOIN users u ON u.id = page.id
