@@ -129,3 +129,81 @@ it('long names fit into dialogs and messages on a narrow screen', async () => {
   await page.getByText('is saved.').waitFor()
   expect(await isWide('[role=status] *')).toBe(false)
 })
+
+it('Escape, a press outside and another screen ask before they discard input', async () => {
+  const user = await service.makeUser()
+  const page = await open(`/users/${user.id}`)
+  const dialog = page.getByRole('dialog', { name: `Password of ${user.username}` })
+  const question = page.getByRole('alertdialog', { name: 'Leave without saving?' })
+  const field = page.getByLabel('New password')
+  const pressOutside = () => page.mouse.click(5, 400)
+  for (const leave of [() => page.keyboard.press('Escape'), pressOutside]) {
+    await button(page, 'Password…').click()
+    await field.waitFor()
+    await leave()
+    await dialog.waitFor({ state: 'detached' })
+    await button(page, 'Password…').click()
+    await field.fill('a long password')
+    await leave()
+    await question.waitFor()
+    await page.keyboard.press('Escape')
+    await button(page, 'Stay').click()
+    await question.waitFor({ state: 'detached' })
+    expect(await field.inputValue()).toBe('a long password')
+    await leave()
+    await button(page, 'Discard the changes').click()
+    await dialog.waitFor({ state: 'detached' })
+  }
+  await page.getByRole('link', { name: 'Import' }).click()
+  const file = {
+    name: 'users.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from('username,team\nada,Engines\n'),
+  }
+  await page.getByLabel('File, also compressed').setInputFiles(file)
+  await page.getByLabel('Attribute of team').fill('crew')
+  await page.getByRole('link', { name: 'Health' }).click()
+  await button(page, 'Stay').click()
+  expect(await page.getByLabel('Attribute of team').inputValue()).toBe('crew')
+})
+
+it('attributes keep their values through a change of type, and numbers are stored as they are shown', async () => {
+  const attributes = { note: 'hello', most: 2 ** 53 - 1, part: 0.1 }
+  const user = await service.makeUser({ attributes })
+  const page = await edit(user.id)
+  const names = await page
+    .getByLabel(/^Name of attribute/)
+    .evaluateAll((all) => all.map((field) => (field as unknown as { value: string }).value))
+  const place = (name: string) => names.indexOf(name) + 1
+  const type = page.getByLabel(`Type of attribute ${place('note')}`)
+  const note = page.getByLabel(`Value of attribute ${place('note')}`)
+  await type.selectOption('boolean')
+  await note.selectOption('true')
+  await type.selectOption('text')
+  expect(await note.inputValue()).toBe('hello')
+  const most = page.getByLabel(`Value of attribute ${place('most')}`)
+  expect(await most.inputValue()).toBe('9007199254740991')
+  await most.fill('9007199254740993')
+  await button(page, 'Save').click()
+  await page.getByText('keep a longer one as text').waitFor()
+  await most.fill('9007199254740991')
+  await nameField(page).fill('After')
+  await button(page, 'Save').click()
+  await button(page, 'Edit e').waitFor()
+  const { body } = await service.call('GET', `/user/${user.id}`)
+  expect(body).toMatchObject({ name: 'After', attributes })
+})
+
+it('a save without a change does not bring back an older version', async () => {
+  const user = await service.makeUser({ name: 'Before' })
+  const page = await edit(user.id)
+  await service.call('PATCH', `/user/${user.id}`, { json: { name: 'Theirs' } })
+  // The page loads the user again when the person returns to the tab.
+  await page.clock.install()
+  await page.clock.fastForward(60_000)
+  await page.evaluate(`document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`)
+  await page.getByRole('heading', { name: 'Theirs' }).waitFor()
+  await button(page, 'Save').click()
+  await button(page, 'Edit e').waitFor()
+  expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Theirs')
+})

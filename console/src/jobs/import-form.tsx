@@ -1,12 +1,13 @@
 // Begins an import: the file, its format and columns, and the rules for existing users. The first run changes nothing.
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { useRouter } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { detectFormat, type NewImport } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { FileField } from '../ui/file-field.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { SelectField } from '../ui/select-field.tsx'
+import { UnsavedGuard } from '../ui/unsaved-guard.tsx'
 import { type Column, mappingFaults, mappingOf, readColumns } from './column-mapping.ts'
 import { readFileStart } from './file-start.ts'
 import { beginImport, type ImportPlan, importsQuery } from './jobs.ts'
@@ -41,7 +42,7 @@ const matches = [
 type Source = { file: File; hint: string }
 
 export function ImportForm() {
-  const navigate = useNavigate()
+  const router = useRouter()
   const queryClient = useQueryClient()
   const [source, setSource] = useState<Source>()
   const [format, setFormat] = useState<Format>('csv')
@@ -50,11 +51,15 @@ export function ImportForm() {
   const [rules, setRules] = useState<Rules>({ on_conflict: 'skip', match: 'username', announce: true })
   const [options, setOptions] = useState<OptionTexts>({})
   const latest = useRef<File>(undefined)
+  const isBegun = useRef(false)
   const check = useMutation({
     mutationFn: (plan: ImportPlan) => beginImport(plan, true),
     onSuccess: async ({ id }) => {
+      isBegun.current = true
+      // The person may have left while the file was sent.
+      if (router.matchRoute({ to: '/imports' }))
+        await router.navigate({ to: '/imports/$jobId', params: { jobId: id } })
       await queryClient.invalidateQueries({ queryKey: importsQuery.queryKey })
-      await navigate({ to: '/imports/$jobId', params: { jobId: id } })
     },
   })
 
@@ -154,6 +159,7 @@ export function ImportForm() {
           </Button>
         </>
       )}
+      <UnsavedGuard isUnsaved={() => source !== undefined && !isBegun.current} />
     </form>
   )
 }

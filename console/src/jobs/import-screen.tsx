@@ -1,6 +1,6 @@
 // One import: its progress, its refused rows, and the next step.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { Link, useParams, useRouter } from '@tanstack/react-router'
 import { useState } from 'react'
 import { hasEnded, imports, type Job } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
@@ -46,14 +46,16 @@ function ShownUsers({ job }: { job: Job }) {
 }
 
 function NextSteps({ job }: { job: Job }) {
-  const navigate = useNavigate()
+  const router = useRouter()
   const queryClient = useQueryClient()
   const plan = plans.get(job.id)
   const step = useMutation({
     mutationFn: (take: () => Promise<Job>) => take(),
     onSuccess: async ({ id }) => {
       await queryClient.invalidateQueries({ queryKey: ['import'] })
-      await navigate({ to: '/imports/$jobId', params: { jobId: id } })
+      // The person may have left meanwhile.
+      if (router.matchRoute({ to: '/imports/$jobId', params: { jobId: job.id } }))
+        await router.navigate({ to: '/imports/$jobId', params: { jobId: id } })
     },
   })
   const isImport = job.kind === 'import' && job.dry_run !== true

@@ -3,9 +3,10 @@ import { useState } from 'react'
 import { Form } from 'react-aria-components'
 import type { NewBulkChange } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
-import { DialogButtons } from '../ui/dialog.tsx'
+import { DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { SelectField } from '../ui/select-field.tsx'
 import { TextField } from '../ui/text-field.tsx'
+import { numberFault, readNumber } from '../user/read-number.ts'
 import { usersText } from './users-query.ts'
 
 const kinds = [
@@ -47,7 +48,15 @@ export function AttributeForm({ count, isPending, onClose, onConfirm }: Props) {
         autoFocus
       />
       <SelectField label="Change" value={kind} options={kinds} onChange={setKind} />
-      {(kind === 'text' || kind === 'number') && <TextField label="Value" value={text} onChange={setText} />}
+      {(kind === 'text' || kind === 'number') && (
+        <TextField
+          label="Value"
+          value={text}
+          error={kind === 'number' && text !== '' && value === undefined ? numberFault : undefined}
+          onChange={setText}
+        />
+      )}
+      <UnsavedInput isUnsaved={(name !== '' || text !== '') && !isPending} />
       <DialogButtons>
         <Button onPress={onClose}>Cancel</Button>
         <Button look="primary" type="submit" isDisabled={!isReady}>
@@ -63,6 +72,5 @@ function attributeOf(kind: string, text: string): Attributes[string] | undefined
   if (kind === 'remove') return null
   if (kind === 'text') return text
   if (kind !== 'number') return kind === 'true'
-  const number = Number(text)
-  return text.trim() !== '' && Number.isFinite(number) ? number : undefined
+  return readNumber(text)
 }

@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { Form } from 'react-aria-components'
 import { Button } from '../ui/button.tsx'
-import { DialogButtons } from '../ui/dialog.tsx'
+import { DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { usersText } from './users-query.ts'
 
@@ -28,6 +28,7 @@ export function EraseManyForm({ count, isPending, onClose, onConfirm }: Props) {
         autoFocus
         autoComplete="off"
       />
+      <UnsavedInput isUnsaved={input !== '' && !isPending} />
       <DialogButtons>
         <Button onPress={onClose}>Cancel</Button>
         <Button look="danger" type="submit" isDisabled={!isConfirmed || isPending}>

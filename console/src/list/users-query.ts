@@ -8,6 +8,7 @@ import {
   queryOptions,
 } from '@tanstack/react-query'
 import { directory, type User, type UserQuery } from '../api/directory.ts'
+import { newerVersion } from '../api/newer-version.ts'
 import { filtersOf, type ListAddress, sortOf } from './address.ts'
 
 type Page = Awaited<ReturnType<typeof directory.page>>
@@ -72,11 +73,18 @@ export function updateLoadedPages(queryClient: QueryClient, id: string, user: Us
         ...data,
         pages: data.pages.map((page) =>
           page.items.some((item) => item.id === id)
-            ? { ...page, items: page.items.flatMap((item) => (item.id === id ? (user ?? []) : item)) }
+            ? { ...page, items: changedItems(page.items, id, user) }
             : page,
         ),
       },
   )
+}
+
+function changedItems(items: readonly User[], id: string, user: User | undefined): User[] {
+  return items.flatMap((item) => {
+    if (item.id !== id) return item
+    return user ? newerVersion(item, user) : []
+  })
 }
 
 /** Loads the list from its first page again. */

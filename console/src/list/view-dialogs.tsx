@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { Form } from 'react-aria-components'
 import { Button } from '../ui/button.tsx'
-import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import type { ListAddress } from './address.ts'
 import { nameLengthMax, type View } from './views.ts'
@@ -61,6 +61,7 @@ function SaveDialog({ onClose, onSave }: { onClose: () => void; onSave: (name: s
           maxLength={nameLengthMax}
           autoFocus
         />
+        <UnsavedInput isUnsaved={name !== ''} />
         <DialogButtons>
           <Button onPress={onClose}>Cancel</Button>
           <Button look="primary" type="submit" isDisabled={name.trim() === ''}>

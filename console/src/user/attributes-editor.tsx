@@ -77,6 +77,7 @@ export function AttributesEditor({ rows, errors, onChange }: Props) {
 }
 
 function retyped(row: AttributeRow, type: AttributeType): AttributeRow {
-  if (type !== 'boolean') return { ...row, type }
-  return { ...row, type, value: row.value === 'true' ? 'true' : 'false' }
+  const text = row.text ?? row.value
+  if (type !== 'boolean') return { ...row, type, value: text, text: undefined }
+  return { ...row, type, value: text === 'true' ? 'true' : 'false', text }
 }

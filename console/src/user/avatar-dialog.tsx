@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
-import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { FileField } from '../ui/file-field.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { showToast } from '../ui/toasts.tsx'
@@ -53,6 +53,7 @@ export function AvatarDialog({ user, onClose }: { user: User; onClose: () => voi
       {save.error && <ProblemNotice error={save.error} />}
       <FileField label="Picture" accept={types} error={fault} onChange={(file) => void choose(file)} />
       {picture && <Cropper picture={picture} onCrop={keepCropped} />}
+      <UnsavedInput isUnsaved={picture !== undefined && !save.isPending} />
       <DialogButtons>
         {user.avatar !== null && (
           <Button look="danger" isDisabled={save.isPending} onPress={() => save.mutate(null)}>

@@ -3,7 +3,7 @@ import { useState } from 'react'
 import type { User } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { contactTypeText } from '../ui/contact-types.ts'
-import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import {
   type ContactValue,
   fieldsOf,
@@ -32,6 +32,7 @@ export function ConflictDialog({ base, theirs, mine, onClose, onResolve }: Props
   // A field that the person has not touched follows the other change.
   const defaultSide = (name: string): Side => (isSame(own.get(name), before.get(name)) ? 'theirs' : 'mine')
   const [sides, setSides] = useState(() => new Map(different.map((name) => [name, defaultSide(name)])))
+  const isChosen = different.some((name) => sides.get(name) !== defaultSide(name))
 
   const resolve = () => {
     const fields = new Map(other)
@@ -88,6 +89,7 @@ export function ConflictDialog({ base, theirs, mine, onClose, onResolve }: Props
         </table>
       </div>
       {different.length === 0 && <p>Both changes are the same.</p>}
+      <UnsavedInput isUnsaved={isChosen} />
       <DialogButtons>
         <Button onPress={onClose}>Back to editing</Button>
         <Button look="primary" onPress={resolve}>

@@ -1,10 +1,18 @@
 // The input of the form. All inputs are texts, and rows have keys of their own.
 import type { User } from '../api/directory.ts'
+import { numberFault, readNumber } from './read-number.ts'
 import type { ContactValue, Values } from './values.ts'
 
 export type ContactRow = ContactValue & { key: string }
 export type AttributeType = 'text' | 'number' | 'boolean'
-export type AttributeRow = { key: string; name: string; type: AttributeType; value: string }
+export type AttributeRow = {
+  key: string
+  name: string
+  type: AttributeType
+  value: string
+  /** The input from before the type became boolean. */
+  text?: string | undefined
+}
 
 export type Draft = {
   username: string
@@ -55,7 +63,7 @@ export function draftValues(draft: Draft): Values {
 }
 
 function attributeValue({ type, value }: AttributeRow): string | number | boolean {
-  if (type === 'number') return Number(value)
+  if (type === 'number') return readNumber(value) ?? Number.NaN
   return type === 'boolean' ? value === 'true' : value
 }
 
@@ -66,8 +74,7 @@ export function draftFaults({ attributes }: Draft): Map<string, string> {
   for (const { name, type, value } of attributes) {
     if (name === '') faults.set(attributePointer(name), 'must have a name, or remove the row')
     else if (names.has(name)) faults.set(attributePointer(name), 'must have a name that no other row has')
-    if (type === 'number' && (value.trim() === '' || !Number.isFinite(Number(value))))
-      faults.set(attributePointer(name), 'must be a number such as 3 or 0.5')
+    if (type === 'number' && readNumber(value) === undefined) faults.set(attributePointer(name), numberFault)
     names.add(name)
   }
   return faults

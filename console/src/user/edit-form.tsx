@@ -4,15 +4,16 @@ import { useRef, useState } from 'react'
 import { directory, ProblemError, type User } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
 import { showToast } from '../ui/toasts.tsx'
+import { UnsavedGuard } from '../ui/unsaved-guard.tsx'
 import { ConflictDialog } from './conflict-dialog.tsx'
 import { type Draft, draftOf, draftValues } from './draft.ts'
-import { UnsavedGuard } from './unsaved-guard.tsx'
 import { UserForm } from './user-form.tsx'
 import { storeUser } from './user-query.ts'
 import { changesBetween, type Values, valuesOf } from './values.ts'
 
 type Attempt = { base: User; values: Values }
-type Outcome = { saved: User } | { theirs: User }
+/** `saved` is undefined if there was nothing to save. */
+type Outcome = { saved: User | undefined } | { theirs: User }
 
 export function EditForm({ user, onClose }: { user: User; onClose: () => void }) {
   const queryClient = useQueryClient()
@@ -27,10 +28,12 @@ export function EditForm({ user, onClose }: { user: User; onClose: () => void })
     onSuccess: (outcome, { values }) => {
       if ('theirs' in outcome) return setTheirs(outcome.theirs)
       const { saved } = outcome
-      storeUser(queryClient, saved)
-      showToast(`${saved.username} is saved.`)
-      // The person may have typed while the save ran.
-      if (changesBetween(values, draftValues(draft))) return setBase(saved)
+      if (saved) {
+        storeUser(queryClient, saved)
+        showToast(`${saved.username} is saved.`)
+        // The person may have typed while the save ran.
+        if (changesBetween(values, draftValues(draft))) return setBase(saved)
+      }
       isSaved.current = true
       onClose()
     },
@@ -76,7 +79,7 @@ export function EditForm({ user, onClose }: { user: User; onClose: () => void })
 /** @returns the saved user, or the other change if it came first */
 async function saveOrLoadTheirs({ base, values }: Attempt): Promise<Outcome> {
   const changes = changesBetween(valuesOf(base), values)
-  if (!changes) return { saved: base }
+  if (!changes) return { saved: undefined }
   try {
     return { saved: await directory.patch(base.id, changes, { version: base.version }) }
   } catch (error) {

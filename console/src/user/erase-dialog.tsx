@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
 import { lastList } from '../list/last-list.ts'
 import { Button } from '../ui/button.tsx'
-import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { showToast } from '../ui/toasts.tsx'
@@ -46,6 +46,7 @@ export function EraseDialog({ user, onClose }: { user: User; onClose: () => void
           value={input}
           onChange={setInput}
         />
+        <UnsavedInput isUnsaved={input !== '' && !erase.isPending} />
         <DialogButtons>
           <Button onPress={onClose}>Cancel</Button>
           <Button look="danger" type="submit" isDisabled={!isConfirmed || erase.isPending}>

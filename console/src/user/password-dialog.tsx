@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
 import { Button } from '../ui/button.tsx'
-import { Dialog, DialogButtons } from '../ui/dialog.tsx'
+import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { TextField } from '../ui/text-field.tsx'
 import { showToast } from '../ui/toasts.tsx'
@@ -48,6 +48,7 @@ export function PasswordDialog({ user, onClose }: { user: User; onClose: () => v
           onChange={setPassword}
         />
         <p className="text-muted">Without a password, the user cannot sign in with one until it is set.</p>
+        <UnsavedInput isUnsaved={password !== '' && !save.isPending} />
         <DialogButtons>
           <Button look="danger" isDisabled={save.isPending} onPress={() => save.mutate(null)}>
             Remove the password
