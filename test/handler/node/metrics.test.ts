@@ -23,6 +23,15 @@ beforeAll(async () => {
 })
 
 type Measured = Run & { metricsUrl: string; scrape(): Promise<Scrape> }
+/** Shared by tests that do not depend on other requests: one process, and two workers. */
+let single: Measured
+let workers: Measured
+
+beforeAll(async () => {
+  single = await startMeasured()
+  workers = await startMeasured({ WORKERS: '2' })
+})
+
 type Scrape = {
   text: string
   /** The sum of the series of this name whose labels contain all of these. */
@@ -105,58 +114,66 @@ it('counts requests by route, never by id', async () => {
 })
 
 it('answers only reads of /metrics, and each name has its help and type once', async () => {
-  const server = await startMeasured()
-  const { text } = await server.scrape()
+  const { text } = await single.scrape()
   const names = [...text.matchAll(/^# TYPE (\S+) (counter|gauge|histogram|summary)$/gm)].map(
     ([, name]) => name,
   )
   expect(new Set(names).size).toBe(names.length)
   expect(text.match(/^# HELP /gm)).toHaveLength(names.length)
   // The service's own port does not serve it.
-  expect((await call(server, 'GET /metrics')).status).toBe(404)
-  expect((await fetch(`${server.metricsUrl}/metrics`, { method: 'POST', body: 'x' })).status).toBe(405)
-  expect((await fetch(`${server.metricsUrl}/`)).status).toBe(404)
-  const many = await Promise.all(Array.from({ length: 15 }, () => server.scrape()))
+  expect((await call(single, 'GET /metrics')).status).toBe(404)
+  expect((await fetch(`${single.metricsUrl}/metrics`, { method: 'POST', body: 'x' })).status).toBe(405)
+  expect((await fetch(`${single.metricsUrl}/`)).status).toBe(404)
+  const many = await Promise.all(Array.from({ length: 15 }, () => single.scrape()))
   expect(many).toHaveLength(15)
 })
 
+/** The number of reads that the workers have counted. */
+async function countedReads(): Promise<number> {
+  return (await workers.scrape()).value('http_request_duration_seconds_count', reads)
+}
+
+/** The process ids that the second worker has had. */
+function pidsOfSecond(): number[] {
+  const started = workers.output().matchAll(/"worker started","slot":1,"pid":(\d+)/g)
+  return [...started].map(([, pid]) => Number(pid))
+}
+
 it('sums the workers, and never falls when they are replaced or killed', async () => {
-  const server = await startMeasured({ WORKERS: '2' })
-  const id = await makeUser(server)
+  const id = await makeUser(workers)
+  const before = await countedReads()
   // Each on a connection of its own, so that both workers get some.
-  for (let count = 0; count < 40; count++) await call(server, `GET /user/${id}`)
-  const total = async () => (await server.scrape()).value('http_request_duration_seconds_count', reads)
-  expect(await total()).toBe(40)
-  server.process.kill('SIGHUP')
-  await until('the replacement', () => server.output().includes('"replaced the workers"'), 60_000)
-  expect(await total()).toBe(40)
-  for (let count = 0; count < 10; count++) await call(server, `GET /user/${id}`)
-  expect(await total()).toBe(50)
-  const [, pid] = [...server.output().matchAll(/"worker started","slot":1,"pid":(\d+)/g)].at(-1) ?? []
-  process.kill(Number(pid), 'SIGKILL')
-  await until('another worker', () => server.output().match(/"worker started","slot":1/g)?.length === 3)
-  expect(await total()).toBe(50)
-  const { text } = await server.scrape()
+  for (let count = 0; count < 40; count++) await call(workers, `GET /user/${id}`)
+  expect(await countedReads()).toBe(before + 40)
+  workers.process.kill('SIGHUP')
+  await until('the replacement', () => workers.output().includes('"replaced the workers"'), 60_000)
+  expect(await countedReads()).toBe(before + 40)
+  for (let count = 0; count < 10; count++) await call(workers, `GET /user/${id}`)
+  expect(await countedReads()).toBe(before + 50)
+  const pids = pidsOfSecond()
+  process.kill(Number(pids.at(-1)), 'SIGKILL')
+  await until('another worker', () => pidsOfSecond().length > pids.length)
+  expect(await countedReads()).toBe(before + 50)
+  const { text } = await workers.scrape()
   expect(text.match(/^user_directory_jobs\{state="running"\} /gm)).toHaveLength(1)
 })
 
 it('a worker that hangs delays the answer but keeps its counts', async () => {
-  const server = await startMeasured({ WORKERS: '2' })
-  const id = await makeUser(server)
-  for (let count = 0; count < 10; count++) await call(server, `GET /user/${id}`)
-  const total = async () => (await server.scrape()).value('http_request_duration_seconds_count', reads)
-  expect(await total()).toBe(10)
-  const [, pid] = /"worker started","slot":1,"pid":(\d+)/.exec(server.output()) ?? []
-  process.kill(Number(pid), 'SIGSTOP')
+  const id = await makeUser(workers)
+  const before = await countedReads()
+  for (let count = 0; count < 10; count++) await call(workers, `GET /user/${id}`)
+  expect(await countedReads()).toBe(before + 10)
+  const pid = Number(pidsOfSecond().at(-1))
+  process.kill(pid, 'SIGSTOP')
   try {
-    expect(await total()).toBe(10)
+    expect(await countedReads()).toBe(before + 10)
   } finally {
-    process.kill(Number(pid), 'SIGCONT')
+    process.kill(pid, 'SIGCONT')
   }
 })
 
 it('a port in use is named at the start', async () => {
-  const { port } = await startMeasured()
+  const { port } = single
   const second = await run(tmpdir(), { ...env, METRICS_PORT: String(port) })
   expect(await second.exit).toBe(1)
   expect(second.output()).toContain(`Set METRICS_PORT to a free one: METRICS_PORT=${port + 1}`)

@@ -14,6 +14,8 @@ import { until } from '../../support/wait.ts'
 
 let env: Record<string, string>
 let token: string
+/** Shared by tests that replace its workers at most. */
+let shared: Run
 
 beforeAll(async () => {
   const issuer = await startIssuer()
@@ -23,6 +25,7 @@ beforeAll(async () => {
     REDIS_URL: inject('redisUrl'),
     ...tokenSettings(issuer.rules),
   }
+  shared = await startWorkers()
   return issuer.close
 })
 
@@ -43,7 +46,7 @@ async function makeUser(server: Run): Promise<string> {
 }
 
 /** Reads a user from 32 clients, often enough that each worker always has requests in flight. */
-async function startLoad(server: Run, pauseMs = 5) {
+async function startLoad(server: Run, pauseMs = 10) {
   const path = `/user/${await makeUser(server)}`
   const load = startSteadyClients({ port: server.port, path, token }, { clients: 32, pauseMs })
   atEnd(load.stop)
@@ -78,32 +81,48 @@ function isRunning(pid: number): boolean {
   }
 }
 
+it('one worker runs the background work', async () => {
+  const answer = await fetch(`${shared.url}/export`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ format: 'ndjson' }),
+  })
+  expect(answer.status).toBe(201)
+  await until('the export', () => shared.output().includes('"job done"'), 30_000)
+  expect(shared.output().match(/"job started"/g)).toHaveLength(1)
+})
+
+it('a reason not to start is printed once, and ends the whole', async () => {
+  const { port } = shared
+  const second = await run(tmpdir(), { ...env, WORKERS: '2', PORT: String(port) })
+  expect(await second.exit).toBe(1)
+  expect(second.output().match(/in use by another program/g)).toHaveLength(1)
+})
+
 it('a replacement of all workers fails no request', async () => {
-  const server = await startWorkers()
-  const before = workersOf(server)
-  expect(before).toHaveLength(2)
-  const load = await startLoad(server)
-  server.process.kill('SIGHUP')
-  await until('the replacement', () => server.output().includes('"replaced the workers"'), 60_000)
+  const before = workersOf(shared)
+  expect(before.filter(isRunning)).toHaveLength(2)
+  const load = await startLoad(shared)
+  shared.process.kill('SIGHUP')
+  await until('the replacement', () => shared.output().includes('"replaced the workers"'), 60_000)
   await load.stop()
   expect([...load.failures, load.refused()]).toEqual([0])
   expect([...load.statuses.keys()]).toEqual([200])
-  expect(workersOf(server)).toHaveLength(4)
+  expect(workersOf(shared)).toHaveLength(before.length + 2)
   expect(before.filter(isRunning)).toEqual([])
 })
 
 it('a killed worker costs at most the requests on its connections, and is replaced', async () => {
-  const server = await startWorkers()
-  const load = await startLoad(server)
-  const [victim = 0] = workersOf(server, 1)
-  process.kill(victim, 'SIGKILL')
-  await until('another worker', () => workersOf(server, 1).length === 2)
+  const load = await startLoad(shared)
+  const before = workersOf(shared, 1)
+  process.kill(Number(before.at(-1)), 'SIGKILL')
+  await until('another worker', () => workersOf(shared, 1).length > before.length)
   await load.stop()
   const failed = [...load.failures.values()].reduce((sum, count) => sum + count, 0)
   expect(failed).toBeLessThanOrEqual(32)
   expect(load.refused()).toBe(0)
   expect([...load.statuses.keys()]).toEqual([200])
-  expect(lines(server)).toContainEqual(
+  expect(lines(shared)).toContainEqual(
     expect.objectContaining({ message: 'worker ended', slot: 1, signal: 'SIGKILL' }),
   )
 })
@@ -153,7 +172,7 @@ it('workers that got the signal before the primary process do not wait for it', 
 
 it('before a stop /ready answers 503 for the set delay, while requests are still served', async () => {
   const server = await startWorkers({ SHUTDOWN_DELAY: '2' })
-  const load = await startLoad(server)
+  const load = await startLoad(server, 50)
   const stoppedAt = performance.now()
   server.process.kill('SIGTERM')
   await until('/ready to fail', async () => (await fetch(`${server.url}/ready`)).status === 503)
@@ -190,30 +209,11 @@ it('a worker that ends right after each start ends the whole, with the reason', 
   expect(workersOf(server).filter(isRunning)).toEqual([])
 })
 
-it('a reason not to start is printed once, and ends the whole', async () => {
-  const { port } = await startWorkers()
-  const second = await run(tmpdir(), { ...env, WORKERS: '2', PORT: String(port) })
-  expect(await second.exit).toBe(1)
-  expect(second.output().match(/in use by another program/g)).toHaveLength(1)
-})
-
 it('workers end with a killed primary process', async () => {
   const server = await startWorkers()
   server.process.kill('SIGKILL')
   await server.exit
   await until('the workers to end', () => workersOf(server).every((pid) => !isRunning(pid)))
-})
-
-it('one worker runs the background work', async () => {
-  const server = await startWorkers()
-  const answer = await fetch(`${server.url}/export`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ format: 'ndjson' }),
-  })
-  expect(answer.status).toBe(201)
-  await until('the export', () => server.output().includes('"job done"'), 30_000)
-  expect(server.output().match(/"job started"/g)).toHaveLength(1)
 })
 
 it('SIGTERM to npm start ends the server before npm', async () => {
