@@ -80,7 +80,7 @@ export async function startIssuer({ hasOwnKeys = false } = {}): Promise<Issuer> 
         ...claims,
       })
         .setProtectedHeader({ kid, ...header, alg })
-        .sign(await importJWK(privateJwk, alg))
+        .sign(alg === 'RS256' ? privateKey : await importJWK(privateJwk, alg))
     },
     rawToken: async (claims, header) => {
       const [, payload] = (await issuer.token(claims)).split('.')
