@@ -181,7 +181,7 @@ export type Torture = {
 /**
  * Starts the servers, creates the users, and starts the clients.
  * @param options.clusterUrl instead of a Redis of its own; `copyCluster` fills PostgreSQL's folder; `pauseMs` between
- * the requests of a client while a fault lasts, none by default
+ * the requests of a client from the first fault on, none by default
  * @param atEnd receives the steps to clean up, to run in reverse order
  */
 export async function startTorture(
@@ -318,7 +318,6 @@ export async function startTorture(
       const over = isTrouble ? judge.trouble() : () => {}
       pauseMs = options.pauseMs ?? 0
       await inflict(stage)
-      pauseMs = 0
       over()
       if (isTrouble) boundedAt = performance.now() + boundMs
     },

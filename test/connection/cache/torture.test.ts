@@ -34,7 +34,7 @@ it('nothing is stale, lost or wrong while each part fails in turn, and the servi
 
 describe('the judge', () => {
   it('detects an old entry put into the cache, and a write that is undone', async () => {
-    const torture = await startTorture({ processes: 1, users: 12, copyCluster }, atEnd)
+    const torture = await startTorture({ processes: 1, users: 12, copyCluster, pauseMs: 20 }, atEnd)
     const { judge } = torture
     await more(torture, 10, 10)
     const forge: Fault = {
