@@ -48,11 +48,13 @@ export async function startConsole(): Promise<Console> {
       const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
       context.setDefaultTimeout(30_000)
       atEnd(() => context.close())
-      const page = await context.newPage()
       const person = { username }
       provider.person = role === 'none' ? person : { ...person, 'cognito:groups': [role] }
-      // Without the page of a person who is not signed in, because each load of the console costs half a second.
-      await page.goto(`${origin}/console/sign-in?${new URLSearchParams({ return_to: `/console${path}` })}`)
+      // Chromium starts another process for each site that a navigation passes, so the redirects are followed here.
+      const signedIn = await context.request.get(`${origin}/console/sign-in?return_to=/console/users`)
+      expect(signedIn.status()).toBe(200)
+      const page = await context.newPage()
+      await page.goto(`${origin}/console${path}`)
       await page.getByRole('button', { name: 'Sign out' }).waitFor()
       return page
     },
