@@ -8,7 +8,7 @@ import { privateFolder, run, started } from '../../support/server-process.ts'
 import { startService } from '../../support/service.ts'
 import { until } from '../../support/wait.ts'
 
-const users = 8_000
+const users = 5_000
 const kills = 3
 
 it('each user has one change, and after the undo its former state', async () => {

@@ -50,7 +50,7 @@ const isDone = async (work: Promise<unknown>): Promise<boolean> => {
   }
 }
 
-const rounds = 5
+const rounds = 3
 const chains = 3 * hashedAtOnce
 /** With turns, others get one hash per slot while mine runs, and one before it starts. */
 const othersMax = 2 * rounds * hashedAtOnce + 5

@@ -245,7 +245,7 @@ describe('a run that is stopped', () => {
       onTestFinished(() => void child.kill('SIGKILL'))
       return { child, exit: once(child, 'exit') }
     }
-    for (let killed = 0; killed < 3; killed++) {
+    for (let killed = 0; killed < 2; killed++) {
       const before = await redis.dbsize()
       const { child, exit } = run()
       await until('it to get to work', async () => child.exitCode !== null || (await redis.dbsize()) < before)
