@@ -67,6 +67,12 @@ it('a lost connection is said, and the person tries again', async () => {
 
 it('a person without a role is told so', async () => {
   const page = await open('/users', { role: 'none' })
+  const refused: string[] = []
+  page.on('response', (response) => {
+    if (response.status() >= 400) refused.push(response.url())
+  })
+  await page.reload({ waitUntil: 'networkidle' })
   await page.getByRole('heading', { name: 'You have no role in this directory' }).waitFor()
+  expect(refused).toEqual([])
   expect(await page.getByRole('row').count()).toBe(0)
 })

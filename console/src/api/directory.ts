@@ -33,6 +33,9 @@ export const { users: directory, imports, exports, bulk } = open(consoleHeaders)
 /** Calls that the page repeats by itself. They do not keep the session in use. */
 export const polls = open({ ...consoleHeaders, 'X-Console-Poll': '1' })
 
+/** The list before the session is known. A person who may not see it gets an empty answer (204) instead of an error. */
+export const { users: earlyDirectory } = open({ ...consoleHeaders, 'X-Console-Early': '1' })
+
 async function consoleFetch(request: Request, headers: Record<string, string>): Promise<Response> {
   // A file may go to a store by a signed address, which takes no header of ours.
   if (new URL(request.url).origin !== location.origin) return fetch(request)

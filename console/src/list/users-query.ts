@@ -7,8 +7,9 @@ import {
   type QueryKey,
   queryOptions,
 } from '@tanstack/react-query'
-import { directory, type User, type UserQuery } from '../api/directory.ts'
+import { directory, earlyDirectory, type User, type UserQuery } from '../api/directory.ts'
 import { newerVersion } from '../api/newer-version.ts'
+import { sessionQuery } from '../api/session.ts'
 import { filtersOf, type ListAddress, sortOf } from './address.ts'
 
 type Page = Awaited<ReturnType<typeof directory.page>>
@@ -27,8 +28,12 @@ export function usersQuery(address: ListAddress) {
   const query: UserQuery = { ...filtersOf(address), sort: sortOf(address), limit: pageSize }
   return infiniteQueryOptions<Page, Error, InfiniteData<Page, PageParam>, QueryKey, PageParam>({
     queryKey: ['users', query],
-    queryFn: ({ pageParam: { cursor }, signal }): Promise<Page> =>
-      directory.page(cursor === null ? query : { ...query, cursor }, { signal }),
+    queryFn: async ({ client, pageParam: { cursor }, signal }): Promise<Page> => {
+      const { page: load } = client.getQueryData(sessionQuery.queryKey) ? directory : earlyDirectory
+      const page: Page | undefined = await load(cursor === null ? query : { ...query, cursor }, { signal })
+      if (!page) throw new Error('This person may not see the list.')
+      return page
+    },
     // An object of its own for each list, so that it marks where the list changes.
     initialPageParam: { index: 0, cursor: null, previous: undefined },
     getNextPageParam: ({ next_cursor }: Page, _pages, previous): PageParam | undefined =>

@@ -16,11 +16,11 @@ import { withPathPrefix } from '../path-prefix.ts'
 import { MethodNotAllowed, routeNotFound } from '../problem.ts'
 import { createResponder, type MetricFields, type Observe } from '../respond.ts'
 import { createRouter } from '../router.ts'
-import { findLiveSession } from './context.ts'
+import { findLiveSession, type LiveSession } from './context.ts'
 import { consoleCookies } from './cookies.ts'
 import { createConsoleFiles } from './files.ts'
 import { providerAddresses } from './provider-addresses.ts'
-import { consoleRoutes } from './routes.ts'
+import { authorizeLook, consoleRoutes } from './routes.ts'
 import { checkChange, checkRead } from './same-origin.ts'
 import { securityHeaders } from './security-headers.ts'
 
@@ -59,6 +59,7 @@ export type Console<Request extends HttpRequest> = {
   recentClaims(request: Request): Claims | undefined
 }
 
+const noAnswer: Reply = { status: 204, headers: { 'Cache-Control': 'no-store' } }
 const apiPrefix = '/console/api'
 const recentMax = 1_000
 
@@ -127,16 +128,16 @@ function createConfiguredConsole<Request extends HttpRequest>(
   }
 
   const answerApi = async (request: Request, path: string): Promise<Reply> => {
-    let live: Awaited<ReturnType<typeof findLiveSession>>
+    let live: LiveSession
     try {
       check(request)
       checkRead(request)
-      live = await findLiveSession(ctx, request)
+      live = await (isEarly(request) ? authorizeLook : findLiveSession)(ctx, request)
       if (!isPoll(request)) await ctx.sessions.touch(live.session)
     } catch (error) {
       return respond(request, (_request, log) => {
         log.route = `${request.method} ${apiPrefix}/*`
-        return Promise.reject(error)
+        return isEarly(request) && isDenied(error) ? Promise.resolve(noAnswer) : Promise.reject(error)
       })
     }
     const { session, token } = live
@@ -172,6 +173,15 @@ function isRead({ method }: HttpRequest): boolean {
 /** A page that a person left open must not keep the session in use. */
 function isPoll(request: HttpRequest): boolean {
   return request.header('x-console-poll') === '1'
+}
+
+/** The page asks for its list before it knows the session. For a person who may not see it, this is no fault. */
+function isEarly(request: HttpRequest): boolean {
+  return request.method === 'GET' && request.header('x-console-early') === '1'
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof ServiceError && (error.code === 'unauthenticated' || error.code === 'forbidden')
 }
 
 function apiHeaders(headers: Record<string, string> = {}): Record<string, string> {

@@ -2,7 +2,7 @@
 import manifest from '../../../../package.json' with { type: 'json' }
 import { authorize } from '../../../services/identity/access.ts'
 import type { HttpRequest, PublicRoute, Reply } from '../endpoint.ts'
-import { type ConsoleContext, findPerson } from './context.ts'
+import { type ConsoleContext, findPerson, type LiveSession } from './context.ts'
 import { readHealth } from './health.ts'
 import { checkRead } from './same-origin.ts'
 import { finishSignIn, startSignIn } from './sign-in.ts'
@@ -72,10 +72,11 @@ async function describeSessionEnd(ctx: ConsoleContext, request: HttpRequest, use
 }
 
 /** @throws ServiceError `unauthenticated`, `forbidden` unless the person may look at all users */
-async function authorizeLook(ctx: ConsoleContext, request: HttpRequest): Promise<void> {
+export async function authorizeLook(ctx: ConsoleContext, request: HttpRequest): Promise<LiveSession> {
   checkRead(request)
-  const { caller } = await findPerson(ctx, request)
+  const { caller, ...live } = await findPerson(ctx, request)
   authorize(caller, 'user.list', undefined)
+  return live
 }
 
 function json(value: object): Reply {
