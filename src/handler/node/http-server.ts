@@ -21,6 +21,7 @@ import { type Observe, withCommonHeaders } from '../http/respond.ts'
 import { nodeRoutes } from '../http/routes/node.ts'
 import { ApiRequest } from './api-request.ts'
 import { uploadMsMax } from './body-stream.ts'
+import { compressReply } from './compress-reply.ts'
 import { createHostCheck, type HostedRequest } from './host.ts'
 import { openLoadShedding } from './load-shedding.ts'
 import { answerMalformedRequests, headerBytesMax } from './malformed-request.ts'
@@ -122,7 +123,8 @@ export async function startNodeServer(
         openProvider: openOpenIdProvider,
         servesFiles: true,
         checkRequest,
-        callApi: (request, as) => app(new ApiRequest(request, as)),
+        callApi: async (request, as) =>
+          compressReply(await app(new ApiRequest(request, as)), request.header('accept-encoding')),
         clock,
       })
     }

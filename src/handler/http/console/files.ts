@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, extname, join, relative, sep } from 'node:path'
 import { LRUCache } from 'lru-cache'
+import { acceptsCoding } from '../accepts-coding.ts'
 import type { HttpRequest, Reply } from '../endpoint.ts'
 import { plainPage } from '../plain-page.ts'
 import { routeNotFound } from '../problem.ts'
@@ -75,7 +76,7 @@ export function createConsoleFiles(
     const name = isFile ? path : 'index.html'
     const coding = codings.find(
       ({ name: coding, extension }) =>
-        current.names.has(name + extension) && accepts(request.header('accept-encoding'), coding),
+        current.names.has(name + extension) && acceptsCoding(request.header('accept-encoding'), coding),
     )
     const { bytes, etag } = await read(current, name + (coding?.extension ?? ''))
     const fileHeaders = {
@@ -116,14 +117,6 @@ async function listFiles(folder: string): Promise<Set<string>> {
   return new Set(
     files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)).split(sep).join('/')),
   )
-}
-
-/** RFC 9110, section 12.5.3: a coding with the weight 0 is not accepted. */
-function accepts(header: string | undefined, coding: string): boolean {
-  return (header ?? '').split(',').some((item) => {
-    const [name = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase())
-    return name === coding && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
-  })
 }
 
 /** RFC 9110, section 13.1.2. */

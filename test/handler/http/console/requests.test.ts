@@ -74,6 +74,41 @@ it('a reader sees and cannot change', async () => {
   expect((await browser.send(`/console/api/user/${id}`, write('PATCH', { name: 'New' }))).status).toBe(403)
 })
 
+it('the list that a page asks for before it knows the session is empty for a person who may not see it', async () => {
+  const early = { headers: { 'x-console-early': '1' } }
+  const admin = await signIn()
+  const { id } = await service.makeUser()
+  expect(JSON.parse((await admin.send(`/console/api/user?ids=${id}`, early)).text).items).toHaveLength(1)
+  for (const browser of [await signIn([]), server.browser()]) {
+    const { status, text } = await browser.send('/console/api/user', early)
+    expect([status, text]).toEqual([204, ''])
+  }
+  const elsewhere = { headers: { ...early.headers, 'sec-fetch-site': 'cross-site' } }
+  expect((await admin.send('/console/api/user', elsewhere)).status).toBe(204)
+})
+
+it('a long list is compressed for the console, and a user with an ETag is not', async () => {
+  const browser = await signIn()
+  const { id } = await service.makeUser({
+    attributes: { note: 'long '.repeat(100), more: 'long '.repeat(100) },
+  })
+  await service.makeUser({ attributes: { note: 'long '.repeat(100) } })
+  const read = async (path: string, coding: string) => {
+    const { status, headers, text } = await browser.send(path, { headers: { 'accept-encoding': coding } })
+    expect(status).toBe(200)
+    return [headers.get('content-encoding'), headers.get('vary'), JSON.parse(text) as unknown]
+  }
+  const plain = await read('/console/api/user?limit=2&sort=-created_at', 'br;q=0, identity')
+  expect(plain).toEqual([null, expect.stringContaining('Accept-Encoding'), expect.anything()])
+  for (const coding of ['br', 'gzip'])
+    expect(await read('/console/api/user?limit=2&sort=-created_at', coding)).toEqual([
+      coding,
+      plain[1],
+      plain[2],
+    ])
+  expect((await read(`/console/api/user/${id}`, 'br'))[0]).toBe(null)
+})
+
 it('the body limits of the API hold', async () => {
   const browser = await signIn()
   const { status } = await browser.send('/console/api/user', {
