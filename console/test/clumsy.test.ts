@@ -207,3 +207,25 @@ it('a save without a change does not bring back an older version', async () => {
   await button(page, 'Edit e').waitFor()
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Theirs')
 })
+
+it('a double click and a repeated Enter send a change once', async () => {
+  const user = await service.makeUser()
+  const page = await edit(user.id)
+  const sent: string[] = []
+  page.on('request', (request) => {
+    if (request.method() !== 'GET') sent.push(`${request.method()} ${new URL(request.url()).pathname}`)
+  })
+  await nameField(page).fill('Once')
+  await button(page, 'Save').dblclick()
+  await button(page, 'Edit e').waitFor()
+  await button(page, 'Password…').click()
+  const field = page.getByLabel('New password')
+  await field.fill('a long password')
+  // Both keys arrive before the page renders.
+  await field.evaluate((input: { form: { requestSubmit(): void } }) => {
+    input.form.requestSubmit()
+    input.form.requestSubmit()
+  })
+  await page.getByText('The password is set.').waitFor()
+  expect(sent).toEqual([`PATCH /console/api/user/${user.id}`, `PATCH /console/api/user/${user.id}`])
+})

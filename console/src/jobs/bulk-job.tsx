@@ -1,7 +1,8 @@
 // The progress of a bulk change, the users that it kept, and the ways to stop it and to take it back.
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useEffect } from 'react'
 import { bulk, hasEnded, type Job } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { DialogButtons } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -20,11 +21,11 @@ export function BulkJob({ id, onUndo, children }: Props) {
   const queryClient = useQueryClient()
   const job = useQuery(bulkQuery(id))
   const isOver = job.data !== undefined && hasEnded(job.data)
-  const cancel = useMutation({
+  const cancel = useSingleMutation({
     mutationFn: () => bulk.cancel(id),
     onSuccess: (data) => queryClient.setQueryData(bulkQuery(id).queryKey, data),
   })
-  const undo = useMutation({
+  const undo = useSingleMutation({
     mutationFn: () => bulk.undo(id),
     onSuccess: async (created) => {
       await queryClient.invalidateQueries({ queryKey: ['bulk'] })

@@ -1,7 +1,8 @@
 // Exports the users that filters or ids select.
-import { useMutation, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { exports } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -20,7 +21,7 @@ type Props = { of: { filters: Record<string, string> } | { ids: string[] }; onCl
 
 export default function ExportDialog({ of, onClose }: Props) {
   const [format, setFormat] = useState<Format>('csv')
-  const begin = useMutation({ mutationFn: () => exports.create({ format, ...of }) })
+  const begin = useSingleMutation({ mutationFn: () => exports.create({ format, ...of }) })
   const job = useQuery(exportQuery(begin.data?.id))
   const error = begin.error ?? job.error
   return (

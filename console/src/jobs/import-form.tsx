@@ -1,8 +1,9 @@
 // Begins an import: the file, its format and columns, and the rules for existing users. The first run changes nothing.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useRouter } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { detectFormat, type NewImport } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { FileField } from '../ui/file-field.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -52,7 +53,7 @@ export function ImportForm() {
   const [options, setOptions] = useState<OptionTexts>({})
   const latest = useRef<File>(undefined)
   const isBegun = useRef(false)
-  const check = useMutation({
+  const check = useSingleMutation({
     mutationFn: (plan: ImportPlan) => beginImport(plan, true),
     onSuccess: async ({ id }) => {
       isBegun.current = true

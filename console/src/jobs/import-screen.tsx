@@ -1,8 +1,9 @@
 // One import: its progress, its refused rows, and the next step.
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useParams, useRouter } from '@tanstack/react-router'
 import { useState } from 'react'
 import { hasEnded, imports, type Job } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
 import { CreatedUsers } from './created-users.tsx'
@@ -49,7 +50,7 @@ function NextSteps({ job }: { job: Job }) {
   const router = useRouter()
   const queryClient = useQueryClient()
   const plan = plans.get(job.id)
-  const step = useMutation({
+  const step = useSingleMutation({
     mutationFn: (take: () => Promise<Job>) => take(),
     onSuccess: async ({ id }) => {
       await queryClient.invalidateQueries({ queryKey: ['import'] })

@@ -1,7 +1,8 @@
 // Leads a person through a bulk change: asks for what is missing, begins the job, and shows it.
-import { useMutation, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { bulk, type NewBulkChange } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { BulkJob } from '../jobs/bulk-job.tsx'
 import { jobTitle } from '../jobs/job-progress.tsx'
 import { bulkQuery } from '../jobs/jobs.ts'
@@ -28,7 +29,7 @@ type Props = { action: BulkAction; chosen: Chosen; onClose: () => void; onDone: 
 export default function BulkDialog({ action, chosen, onClose, onDone }: Props) {
   const [jobId, setJobId] = useState<string>()
   const job = useQuery({ ...bulkQuery(jobId ?? ''), enabled: jobId !== undefined })
-  const begin = useMutation({
+  const begin = useSingleMutation({
     mutationFn: (change: NewBulkChange) => bulk.create(change),
     onSuccess: ({ id }) => setJobId(id),
   })

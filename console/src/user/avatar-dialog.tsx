@@ -1,7 +1,8 @@
 // Chooses a picture, crops a square, and previews what will be stored.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { FileField } from '../ui/file-field.tsx'
@@ -21,7 +22,7 @@ export function AvatarDialog({ user, onClose }: { user: User; onClose: () => voi
   const keepCropped = useCallback((image: () => Promise<Blob>) => setCropped(() => image), [])
   useEffect(() => () => picture?.close(), [picture])
 
-  const save = useMutation({
+  const save = useSingleMutation({
     mutationFn: async (image: (() => Promise<Blob>) | null) => {
       const { version } = user
       if (image === null) return directory.patch(user.id, { avatar: null }, { version })

@@ -1,9 +1,10 @@
 // Creates a user.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useRouter } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { directory } from '../api/directory.ts'
 import { useIsAdmin } from '../api/session.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { reloadList } from '../list/users-query.ts'
 import { Button } from '../ui/button.tsx'
 import { TextField } from '../ui/text-field.tsx'
@@ -31,7 +32,7 @@ function CreateForm() {
   const [draft, setDraft] = useState(emptyDraft)
   const [password, setPassword] = useState('')
   const isSaved = useRef(false)
-  const create = useMutation({
+  const create = useSingleMutation({
     mutationFn: ({ draft, password }: Input) =>
       directory.create({ ...draftValues(draft), password: password === '' ? null : password }),
     onSuccess: async (user) => {

@@ -1,7 +1,8 @@
 // Edits a user. It saves with If-Match, and shows a conflict instead of overwriting another change.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { directory, ProblemError, type User } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { showToast } from '../ui/toasts.tsx'
 import { UnsavedGuard } from '../ui/unsaved-guard.tsx'
@@ -23,7 +24,7 @@ export function EditForm({ user, onClose }: { user: User; onClose: () => void })
   const [theirs, setTheirs] = useState<User>()
   const isSaved = useRef(false)
 
-  const save = useMutation({
+  const save = useSingleMutation({
     mutationFn: saveOrLoadTheirs,
     onSuccess: (outcome, { values }) => {
       if ('theirs' in outcome) return setTheirs(outcome.theirs)

@@ -1,8 +1,9 @@
 // Erases a user after the username was typed.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useRouter } from '@tanstack/react-router'
 import { useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { lastList } from '../list/last-list.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
@@ -16,7 +17,7 @@ export function EraseDialog({ user, onClose }: { user: User; onClose: () => void
   const router = useRouter()
   const [input, setInput] = useState('')
   const isConfirmed = input.trim() === user.username
-  const erase = useMutation({
+  const erase = useSingleMutation({
     mutationFn: () => directory.erase(user.id, { version: user.version }),
     onSuccess: async () => {
       // The person may have left while it was erased.

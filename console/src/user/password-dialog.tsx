@@ -1,7 +1,8 @@
 // Sets or removes a user's password.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog, DialogButtons, UnsavedInput } from '../ui/dialog.tsx'
 import { ProblemNotice } from '../ui/problem-notice.tsx'
@@ -13,7 +14,7 @@ import { storeUser } from './user-query.ts'
 export function PasswordDialog({ user, onClose }: { user: User; onClose: () => void }) {
   const queryClient = useQueryClient()
   const [password, setPassword] = useState('')
-  const save = useMutation({
+  const save = useSingleMutation({
     mutationFn: (next: string | null) =>
       directory.patch(user.id, { password: next }, { version: user.version }),
     onSuccess: (changed, next) => {

@@ -1,7 +1,8 @@
 // The buttons of an administrator.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { directory, type User } from '../api/directory.ts'
+import { useSingleMutation } from '../api/single-mutation.ts'
 import { Button } from '../ui/button.tsx'
 import { describeError } from '../ui/problem-notice.tsx'
 import { showToast } from '../ui/toasts.tsx'
@@ -14,7 +15,7 @@ export function UserActions({ user, onEdit }: { user: User; onEdit: () => void }
   const queryClient = useQueryClient()
   const [dialog, setDialog] = useState<'password' | 'avatar' | 'erase'>()
   const close = () => setDialog(undefined)
-  const setStatus = useMutation({
+  const setStatus = useSingleMutation({
     mutationFn: ({ status, version }: Pick<User, 'status' | 'version'>) =>
       directory.patch(user.id, { status }, { version }),
     onSuccess: (changed, { status }) => {
