@@ -92,25 +92,6 @@ it('a file whose upload was cut is sent anew', async () => {
   expect(await usernames(team)).toEqual([team])
 })
 
-it('after Ctrl-C the import goes on, and the command says how to attach again', async () => {
-  const team = uniqueName('team')
-  const file = await store(lines(Array.from({ length: 20_000 }, (_, at) => ({ username: `${team}.${at}` }))))
-  const importing = shell.start(['import', file])
-  const started = () => /^Import (\S+)/m.exec(importing.stderr())?.[1]
-  const id = await until('the start', started, 30_000)
-  await until('the progress', () => /Waiting|Importing/.test(importing.stderr()), 30_000)
-  importing.interrupt()
-  expect(await importing.ended).toMatchObject({
-    code: 130,
-    stderr: expect.stringContaining(`jobs watch ${id}`),
-  })
-  expect(await shell.run('jobs', 'watch', id)).toMatchObject({
-    code: 0,
-    stdout: expect.stringMatching(/^created +20,000$/m),
-  })
-  expect(await shell.run('jobs', 'cancel', id, '--yes')).toMatchObject({ code: 0 })
-})
-
 it('export and import are a round trip, as NDJSON, CSV and to stdout', async () => {
   const { username } = await service.makeUser({ name: '=1+1', attributes: { team: uniqueName() } })
   for (const format of ['ndjson', 'csv']) {

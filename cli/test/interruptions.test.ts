@@ -88,6 +88,18 @@ it('an import whose start is answered too late says what was imported', async ()
   ])
 })
 
+it('after Ctrl-C the import goes on, and the command says how to attach again', async () => {
+  const file = await store(Array.from({ length: 1_000 }, () => ({ username: uniqueName() })))
+  const importing = shell.start(['import', file])
+  await until('the progress', () => importing.stderr().includes('Waiting'), 30_000)
+  const id = await stop(importing, /Attach again: user-directory jobs watch (\S+)\./)
+  const watching = shell.start(['jobs', 'watch', id])
+  await until('the progress', () => watching.stderr().includes('Waiting'), 30_000)
+  await runJobs()
+  expect(await watching.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^created +1,000$/m) })
+  expect(await shell.run('jobs', 'cancel', id, '--yes')).toMatchObject({ code: 0 })
+})
+
 it('an undo stopped on its way goes on, and the same command attaches again', async () => {
   const file = await store([{ username: uniqueName() }])
   const [job] = await shell.json<Job>('import', file, '--detach')

@@ -30,7 +30,7 @@ it('the sample administrator signs in, and further commands use the server and t
 })
 
 it('a user signs in with a password, and may not list users', async () => {
-  const { username } = await service.makeUser({ username: uniqueName('ada'), password: 'a-good-password' })
+  const { username } = await service.makeUser({ username: uniqueName('ada') })
   const { shell, code } = await loggedIn({ action: 'sign-in', username, password: 'a-good-password' })
   expect(code).toBe(0)
   expect((await shell.json('whoami'))[0]).toMatchObject({ name: username, groups: [] })
@@ -60,7 +60,7 @@ it('an expiring token is refreshed, also by commands that run side by side', asy
 })
 
 it('after a block the refresh is refused, and the command says how to sign in', async () => {
-  const { id, username } = await service.makeUser({ password: 'a-good-password' })
+  const { id, username } = await service.makeUser()
   const { shell } = await loggedIn({ action: 'sign-in', username, password: 'a-good-password' })
   await service.call('PATCH', `/user/${id}`, { json: { status: 'BLOCKED' } })
   const file = await stored(shell)
