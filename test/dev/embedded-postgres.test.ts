@@ -304,7 +304,6 @@ describe('the remains of a killed process', () => {
 
   it('a process id that another program has now does not prevent a start', async () => {
     const home = await usedFolder()
-    await (await start(home)).stop()
     const other = spawn(process.execPath, ['--eval', 'setInterval(() => {}, 1_000)'], { stdio: 'ignore' })
     onTestFinished(() => killed(other))
     // Its lines: process, folder, start, port, sockets' folder, address, memory, state.
@@ -320,7 +319,6 @@ describe('the remains of a killed process', () => {
 describe('a start that cannot succeed says what to do', () => {
   it('names the folder if another user owns the data', async () => {
     const home = await usedFolder()
-    await (await start(home)).stop()
     const { uid } = await stat(join(home, 'data'))
     vi.spyOn(process, 'geteuid').mockReturnValue(uid + 1)
     onTestFinished(() => {
@@ -333,7 +331,6 @@ describe('a start that cannot succeed says what to do', () => {
 
   it('shows the end of the log if PostgreSQL rejects the data', async () => {
     const home = await usedFolder()
-    await (await start(home)).stop()
     await writeFile(join(home, 'data', 'PG_VERSION'), '12\n')
     await expect(startEmbeddedPostgres(home)).rejects.toThrow(
       /DATABASE_URL.*\n.*database files are incompatible with server/,
@@ -342,7 +339,6 @@ describe('a start that cannot succeed says what to do', () => {
 
   it('names the password file if it is missing but the data exists', async () => {
     const home = await usedFolder()
-    await (await start(home)).stop()
     await rm(join(home, 'password'))
     await expect(startEmbeddedPostgres(home)).rejects.toThrow(join(home, 'password'))
   })
