@@ -63,11 +63,12 @@ const eventsOf = (userId: string) =>
 
 /** Makes a user who has signed in, and therefore is in the pool, in the group of readers. */
 async function signedIn(): Promise<{ id: string; path: string; username: string }> {
-  const password = 'a-good-password'
-  const { id, username } = await service.makeUser({ password })
+  const { id, username } = await service.makeUser()
   const user = { UserPoolId: cognito.poolId, Username: username }
   await cognito.admin.send(new AdminCreateUserCommand({ ...user, MessageAction: 'SUPPRESS' }))
-  await cognito.admin.send(new AdminSetUserPasswordCommand({ ...user, Password: password, Permanent: true }))
+  await cognito.admin.send(
+    new AdminSetUserPasswordCommand({ ...user, Password: 'a-good-password', Permanent: true }),
+  )
   await cognito.admin.send(new AdminAddUserToGroupCommand({ ...user, GroupName: 'readers' }))
   cognito.calls.length = 0
   return { id, username, path: `/user/${id}` }
