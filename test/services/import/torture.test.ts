@@ -23,7 +23,7 @@ it.each(choices)(
   async (choice) => {
     const databaseUrl = await freshDatabase()
     const { server, admin } = await startLoadedServer({ DATABASE_URL: databaseUrl })
-    const race = { ...choice, rows: 5_000, writes: 300, url: server.url, databaseUrl, token: admin }
+    const race = { ...choice, rows: 3_000, writes: 300, url: server.url, databaseUrl, token: admin }
     const { judge, writes } = await raceWithImport(race)
     expect(judge.complaints).toEqual([])
     expect(writes).toBeGreaterThan(30)
