@@ -10,7 +10,7 @@ import type { Job } from '../../src/model/job.ts'
 import { startIssuer, tokenSettings } from './issuer.ts'
 import { startKillablePostgres, startKillableS3 } from './killable.ts'
 import { startRedis } from './redis.ts'
-import { startServer } from './torture.ts'
+import { startServer } from './started-server.ts'
 import { until } from './wait.ts'
 
 export const victims = ['the server', 'PostgreSQL', 'the S3 server'] as const

@@ -38,8 +38,11 @@ export type Judge = {
   rename(id: string, name: string): (answer: Seen | undefined) => void
   /** Like `read`, for an erasure. From the call on, the user may be gone. */
   erase(id: string): (answer: Seen | undefined) => void
-  /** Records that a server may not reach the cache. @returns a function to call when all servers can again */
-  trouble(): () => void
+  /**
+   * Records that a server may not reach the cache. It may become known after reads that missed a write.
+   * @returns a function to call when all servers can again
+   */
+  trouble(from?: number): () => void
   /** Checks a user's final state, when all servers answer again. */
   final(id: string, answer: Seen): void
 }
@@ -52,6 +55,9 @@ type History = {
   changes: number
   isErasing: boolean
 }
+
+/** A read that missed writes. */
+type Miss = { sentAt: number; overlooked: { at: number }[]; complaint: string }
 
 const gone = Number.POSITIVE_INFINITY
 const complaintsMax = 20
@@ -96,6 +102,22 @@ export function createJudge(boundMs: number, now: () => number = () => performan
     history.newest = Math.max(history.newest, version)
   }
   const wasInTrouble = (at: number) => troubles.some(({ from, until }) => at >= from && at <= until)
+  let misses: Miss[] = []
+  const isLate = ({ sentAt, overlooked }: Miss) =>
+    overlooked.every(({ at }) => wasInTrouble(at) && sentAt - at < boundMs)
+  const complainOf = (miss: Miss): void => {
+    misses.push(miss)
+    complain('stale', miss.complaint)
+  }
+  const withdrawLate = (): void => {
+    for (const miss of misses.filter(isLate)) {
+      ruling.stale--
+      ruling.late++
+      const at = complaints.indexOf(`stale: ${miss.complaint}`)
+      if (at >= 0) complaints.splice(at, 1)
+    }
+    misses = misses.filter((miss) => !isLate(miss))
+  }
 
   return {
     ruling,
@@ -127,14 +149,11 @@ export function createJudge(boundMs: number, now: () => number = () => performan
         const overlooked = history.acknowledged.filter(
           (write) => write.version > version && write.at < sentAt,
         )
-        if (overlooked.every(({ at }) => wasInTrouble(at) && sentAt - at < boundMs)) ruling.late++
-        else {
-          const [{ at } = { at: sentAt }] = overlooked
-          complain(
-            'stale',
-            `version ${version} of ${id}, the next was acknowledged ${Math.round(sentAt - at)} ms before`,
-          )
-        }
+        const [{ at } = { at: sentAt }] = overlooked
+        const complaint = `version ${version} of ${id}, the next was acknowledged ${Math.round(sentAt - at)} ms before`
+        const miss = { sentAt, overlooked, complaint }
+        if (isLate(miss)) ruling.late++
+        else complainOf(miss)
       }
     },
     rename: (id, name) => {
@@ -155,9 +174,10 @@ export function createJudge(boundMs: number, now: () => number = () => performan
         if (isAnswer(answer, [204])) acknowledge(history, gone)
       }
     },
-    trouble: () => {
-      const trouble = { from: now(), until: gone }
+    trouble: (from = now()) => {
+      const trouble = { from, until: gone }
       troubles.push(trouble)
+      withdrawLate()
       return () => {
         trouble.until = now() + boundMs
       }

@@ -4,7 +4,7 @@ import { inject } from 'vitest'
 import { atEnd } from './cleanup.ts'
 import { freshDatabase } from './database.ts'
 import { startIssuer, tokenSettings } from './issuer.ts'
-import { startServer } from './torture.ts'
+import { startServer } from './started-server.ts'
 
 /** @param settings additional settings */
 export async function startLoadedServer(settings: Record<string, string> = {}) {

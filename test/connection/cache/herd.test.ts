@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { freshDatabase } from '../../support/database.ts'
 import { startIssuer, tokenSettings } from '../../support/issuer.ts'
 import { uniqueName } from '../../support/service.ts'
-import { startServer } from '../../support/torture.ts'
+import { startServer } from '../../support/started-server.ts'
 import { until } from '../../support/wait.ts'
 
 const databaseUrl = await freshDatabase()

@@ -14,7 +14,7 @@ import {
   startService,
   uniqueName,
 } from '../../support/service.ts'
-import { startServer } from '../../support/torture.ts'
+import { startServer } from '../../support/started-server.ts'
 
 const env = realServices()
 const first = await startService({ env })
