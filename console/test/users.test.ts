@@ -43,6 +43,17 @@ it('a row that is clicked while a search is still being typed is opened, however
   await button(page, 'Block').waitFor()
 })
 
+it('matches are counted after their rows have come', async () => {
+  const page = await open('/users')
+  const events: string[] = []
+  const kindOf = (address: string) => (address.includes('count=') ? 'count' : 'rows')
+  const isFound = (address: string) => new URL(address).searchParams.get('search') === 'counted'
+  page.on('request', (request) => isFound(request.url()) && events.push(`ask ${kindOf(request.url())}`))
+  page.on('response', (response) => isFound(response.url()) && events.push(`get ${kindOf(response.url())}`))
+  await page.getByRole('searchbox').fill('counted')
+  await expect.poll(() => events).toEqual(['ask rows', 'get rows', 'ask count', 'get count'])
+})
+
 it('search, filters, sort and columns are in the address, so that a link shows the same', async () => {
   const name = uniqueName('linked')
   const users = [await service.makeUser({ name: `${name} A` }), await service.makeUser({ name: `${name} B` })]

@@ -1,11 +1,11 @@
 // Actions for the selected users, or for all that match.
-import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
 import { Button } from '../ui/button.tsx'
 import { filtersOf, type ListAddress } from './address.ts'
 import type { BulkAction } from './bulk-dialog.tsx'
 import type { Selection } from './selected-ids.ts'
-import { totalQuery, usersText } from './users-query.ts'
+import { useTotal } from './use-total.ts'
+import { usersText } from './users-query.ts'
 
 const BulkDialog = lazy(() => import('./bulk-dialog.tsx'))
 const ExportDialog = lazy(() => import('../jobs/export-dialog.tsx'))
@@ -17,7 +17,7 @@ type Props = { address: ListAddress; selection: Selection; onChange: (selection?
 
 export function BulkActions({ address, selection, onChange }: Props) {
   const [action, setAction] = useState<BulkAction | 'export'>()
-  const total = useQuery(totalQuery(address, 'estimate')).data
+  const total = useTotal(address, 'estimate').data
   const isAll = selection === 'all'
   const ids = isAll ? undefined : [...selection]
   const allText = total && usersText(total.total, total.isExact)

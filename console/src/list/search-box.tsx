@@ -1,7 +1,7 @@
 // Searches while the person types.
 import { useEffect, useRef, useState } from 'react'
 
-const delayMs = 150
+const delayMs = 100
 
 type Props = { value: string | undefined; onChange: (search: string | undefined) => void }
 

@@ -1,15 +1,15 @@
 // How many users match, and whether the number is exact.
-import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Button } from '../ui/button.tsx'
 import type { ListAddress } from './address.ts'
-import { totalQuery, usersText } from './users-query.ts'
+import { useTotal } from './use-total.ts'
+import { usersText } from './users-query.ts'
 
 export function Total({ address }: { address: ListAddress }) {
   const [exactFor, setExactFor] = useState<string>()
   const { columns: _columns, sort: _sort, ...filters } = address
   const key = JSON.stringify(filters)
-  const { data, isFetching } = useQuery(totalQuery(filters, exactFor === key ? 'exact' : 'estimate'))
+  const { data, isFetching } = useTotal(filters, exactFor === key ? 'exact' : 'estimate')
   return (
     // On narrow screens on a line of its own, so that the number moves nothing when it arrives.
     <span className="flex min-h-8 basis-full items-center gap-1 text-muted sm:basis-auto">
